@@ -1,0 +1,219 @@
+// A static client and server for tests inside pods: `kubectl exec POD -- /probe get http://web:8080/`.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+const usage = `usage:
+  probe serve [-path /metrics] [-metrics FILE] PORT...   HTTP: metrics under the path (from FILE, $METRICS or a default), "/" answers 200
+  probe listen PORT...                                   accept TCP connections, echo UDP datagrams
+  probe get URL [HEADER:VALUE]...                        print the status code, then the body
+  probe tcp HOST:PORT                                    OPEN, or DENIED and exit code 1
+  probe udp HOST:PORT                                    ECHO, or DENIED and exit code 1
+  probe lookup NAME                                      the addresses of a name
+  probe sleep                                            until SIGTERM
+`
+
+// Short, so that a denied connection costs a test little; long enough for a busy machine.
+const limit = 3 * time.Second
+
+var requests atomic.Int64
+
+func main() {
+	if len(os.Args) < 2 {
+		exit(2, usage)
+	}
+	endOnTerm()
+	command, arguments := os.Args[1], os.Args[2:]
+	switch {
+	case command == "serve":
+		serve(arguments)
+	case command == "listen" && len(arguments) > 0:
+		listen(arguments)
+	case command == "get" && len(arguments) > 0:
+		get(arguments[0], arguments[1:])
+	case command == "tcp" && len(arguments) == 1:
+		tcp(arguments[0])
+	case command == "udp" && len(arguments) == 1:
+		udp(arguments[0])
+	case command == "lookup" && len(arguments) == 1:
+		lookup(arguments[0])
+	case command == "sleep":
+		wait()
+	default:
+		exit(2, usage)
+	}
+}
+
+// endOnTerm is needed because the kernel gives the first process of a container no default action for signals.
+func endOnTerm() {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	go func() {
+		<-signals
+		os.Exit(0)
+	}()
+}
+
+// wait never returns; a bare `select {}` is a fatal deadlock when no other goroutine can run.
+func wait() {
+	for {
+		time.Sleep(time.Hour)
+	}
+}
+
+func exit(code int, message string) {
+	fmt.Println(strings.TrimSpace(message)) // standard output, which `kubectl exec` passes on unmixed
+	os.Exit(code)
+}
+
+func check(err error) {
+	if err != nil {
+		exit(1, err.Error())
+	}
+}
+
+func serve(arguments []string) {
+	flags := flag.NewFlagSet("serve", flag.ExitOnError)
+	path := flags.String("path", "/metrics", "path of the metrics")
+	file := flags.String("metrics", "", "file with the metrics, read at each request")
+	check(flags.Parse(arguments))
+	if flags.NArg() == 0 {
+		exit(2, usage)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		requests.Add(1)
+		fmt.Fprintln(w, "ok")
+	})
+	mux.HandleFunc(*path, func(w http.ResponseWriter, _ *http.Request) {
+		requests.Add(1)
+		text, err := metrics(*file)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		w.Header().Set("Content-Type", contentType(text))
+		io.WriteString(w, text)
+	})
+	for _, port := range flags.Args() {
+		go func() { check(http.ListenAndServe(":"+port, mux)) }()
+	}
+	wait()
+}
+
+func metrics(file string) (string, error) {
+	if file != "" {
+		text, err := os.ReadFile(file)
+		return string(text), err
+	}
+	if text, given := os.LookupEnv("METRICS"); given {
+		return strings.TrimSuffix(text, "\n") + "\n", nil // the format refuses a last line without its end
+	}
+	return fmt.Sprintf(`# HELP probe_requests_total Requests answered since the start.
+# TYPE probe_requests_total counter
+probe_requests_total %d
+# HELP probe_up Always 1.
+# TYPE probe_up gauge
+probe_up 1
+`, requests.Load()), nil
+}
+
+// contentType names the format, which Prometheus 3 requires: OpenMetrics is the one that ends with a mark.
+func contentType(text string) string {
+	if strings.HasSuffix(strings.TrimSpace(text), "# EOF") {
+		return "application/openmetrics-text; version=1.0.0; charset=utf-8"
+	}
+	return "text/plain; version=0.0.4; charset=utf-8"
+}
+
+func listen(ports []string) {
+	for _, port := range ports {
+		listener, err := net.Listen("tcp", ":"+port)
+		check(err)
+		go accept(listener)
+		packets, err := net.ListenPacket("udp", ":"+port)
+		check(err)
+		go echo(packets)
+	}
+	wait()
+}
+
+func accept(listener net.Listener) {
+	for {
+		connection, err := listener.Accept()
+		check(err)
+		connection.Close()
+	}
+}
+
+func echo(packets net.PacketConn) {
+	buffer := make([]byte, 65536)
+	for {
+		size, sender, err := packets.ReadFrom(buffer)
+		check(err)
+		packets.WriteTo(buffer[:size], sender)
+	}
+}
+
+func get(url string, headers []string) {
+	request, err := http.NewRequest(http.MethodGet, url, nil)
+	check(err)
+	for _, header := range headers {
+		name, value, _ := strings.Cut(header, ":")
+		request.Header.Set(name, strings.TrimSpace(value))
+	}
+	client := http.Client{Timeout: limit}
+	answer, err := client.Do(request)
+	check(err)
+	fmt.Println(answer.StatusCode)
+	_, err = io.Copy(os.Stdout, answer.Body)
+	check(err)
+}
+
+func tcp(address string) {
+	connection, err := net.DialTimeout("tcp", address, limit)
+	if err != nil {
+		exit(1, "DENIED "+err.Error())
+	}
+	exit(0, "OPEN "+connection.RemoteAddr().String())
+}
+
+func udp(address string) {
+	connection, err := net.Dial("udp", address)
+	check(err)
+	buffer := make([]byte, 64)
+	for end := time.Now().Add(limit); time.Now().Before(end); { // datagrams may be lost: ask again
+		fmt.Fprint(connection, "probe")
+		connection.SetReadDeadline(time.Now().Add(limit / 3))
+		size, err := connection.Read(buffer)
+		if err == nil {
+			exit(0, "ECHO "+string(buffer[:size]))
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			exit(1, "DENIED "+err.Error())
+		}
+	}
+	exit(1, fmt.Sprintf("DENIED no echo in %s", limit))
+}
+
+func lookup(name string) {
+	deadline, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	addresses, err := net.DefaultResolver.LookupHost(deadline, name)
+	check(err)
+	fmt.Println(strings.Join(addresses, " "))
+}
