@@ -1,0 +1,44 @@
+# `make synth` and `make test` set up everything that they need on a machine with Python 3.11+ and make.
+PYTHON ?= python3
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: synth test prove soak check format lock tools benchmark
+
+synth: .venv/ready ## Render every environment into dist/
+	python -m apps.synth dist
+
+test: .venv/ready node_modules/ready ## Unit and property tests: minutes; no root, no Go
+	python -m pytest tests --ignore=tests/real
+
+prove: .venv/ready tools ## The real programs, and a real cluster that runs what is rendered
+	python -m pytest tests/real
+
+tools: .venv/ready
+	python tools/build.py
+
+check: .venv/ready ## Lint, format and types
+	ruff check .
+	ruff format --check .
+	mypy --strict constructs_lib apps
+
+format: .venv/ready
+	ruff check --fix .
+	ruff format .
+
+benchmark: .venv/ready ## Print the figures of benchmarks/README.md
+	python -m benchmarks.rendering
+
+lock: ## Pin again what pyproject.toml asks for; uv is needed for this alone
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--group dev pyproject.toml -o requirements.txt
+
+.venv/ready: requirements.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: set PYTHON")'
+	$(PYTHON) -m venv --clear .venv
+	pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+node_modules/ready: package-lock.json .venv/ready
+	npm ci --silent
+	touch $@

@@ -1,0 +1,82 @@
+"""Build the real programs that the tests run, each from its own pinned Go module, and link them into `.tools/`.
+
+    python tools/build.py                     every program
+    python tools/build.py prometheus etcd     these modules only
+
+Finished programs are kept outside the clone, under `$XDG_CACHE_HOME/constructs_lib`, keyed by everything that they are
+built from, so that a fresh clone only links them.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+TOOLS = Path(__file__).parent
+LINKS = TOOLS.parent / ".tools"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "constructs_lib" / "tools"
+ENVIRONMENT = {
+    **os.environ,
+    "CGO_ENABLED": "0",  # images of the tests hold the program and nothing else: no C library
+    "GOFLAGS": "-mod=readonly -trimpath -buildvcs=false",
+}
+KUBERNETES = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl")
+# Module (a directory here) -> packages to build, and the names under which each program is linked.
+# The order is the order of building: what most tests need comes first.
+PROGRAMS: dict[str, dict[str, tuple[str, ...]]] = {
+    "prometheus": {
+        "github.com/prometheus/prometheus/cmd/promtool": ("promtool",),
+        "github.com/prometheus/prometheus/cmd/prometheus": ("prometheus",),
+    },
+    "kubernetes": {".": KUBERNETES},
+    "etcd": {"go.etcd.io/etcd/server/v3": ("etcd",)},
+    "kube-router": {"github.com/cloudnativelabs/kube-router/v2/cmd/kube-router": ("kube-router",)},
+    "coredns": {"github.com/coredns/coredns": ("coredns",)},
+    "probe": {".": ("probe",)},
+}
+
+
+def digest(module: Path) -> str:
+    """A key of everything that a program is built from: its sources, pins, flags and compiler."""
+    sources = sorted(path for path in module.rglob("*") if path.suffix in {".go", ".mod", ".sum"})
+    compiler = subprocess.run(["go", "version"], check=True, capture_output=True).stdout
+    parts = [compiler, ENVIRONMENT["GOFLAGS"].encode(), *(path.read_bytes() for path in sources)]
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
+
+
+def build(module: str) -> None:
+    """Build what is missing of one module, and link its programs."""
+    finished = CACHE / f"{module}-{digest(TOOLS / module)}"
+    for package, names in PROGRAMS[module].items():
+        program = finished / names[0]
+        if not program.exists():
+            print(f"building {names[0]} from {module}: the first time takes minutes", flush=True)
+            finished.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=finished) as scratch:
+                output = Path(scratch) / names[0]
+                command = ["go", "build", "-ldflags=-s -w", "-o", str(output), package]
+                subprocess.run(command, cwd=TOOLS / module, env=ENVIRONMENT, check=True)
+                output.rename(program)
+        for name in names:
+            link = LINKS / name
+            link.unlink(missing_ok=True)
+            link.symlink_to(program)
+
+
+def main(modules: list[str]) -> None:
+    unknown = [module for module in modules if module not in PROGRAMS]
+    if unknown:
+        sys.exit(f"no module {', '.join(unknown)} in tools/: choose from {', '.join(PROGRAMS)}")
+    if shutil.which("go") is None:
+        sys.exit("the real programs are built with Go 1.26 or later, which is not on the PATH: install it from go.dev")
+    LINKS.mkdir(exist_ok=True)
+    with ThreadPoolExecutor(2) as workers:  # compiling fills every core by itself, linking only one
+        list(workers.map(build, modules or PROGRAMS))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
