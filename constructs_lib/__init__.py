@@ -1,1 +1,19 @@
+"""Reusable constructs for a production monitoring stack.
+
+Importing the package starts no engine: each name is resolved when it is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from constructs_lib.kube import Namespaces, PrometheusHA, StorageClass
+
 __version__ = "0.1.0"
+__all__ = ["Namespaces", "PrometheusHA", "StorageClass"]
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module("constructs_lib.kube"), name)

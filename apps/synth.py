@@ -1,0 +1,62 @@
+"""Render every environment into a directory: `python -m apps.synth dist`.
+
+Without an argument the directory is `CDK8S_OUTDIR`, as the cdk8s command line sets it.
+"""
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import cdk8s
+
+from apps import environments
+from apps.kube import monitoring
+from constructs_lib.config import to_yaml
+from constructs_lib.errors import ConstructError
+from constructs_lib.kube import synth
+
+
+def render(all_environments: environments.Environments, output: Path) -> None:
+    """Write `<environment>/k8s/` and `<environment>/kustomization.yaml`, for all environments or for none.
+
+    Args:
+        all_environments: The values.
+        output: Replaced as a whole once everything is rendered.
+    Raises:
+        ConstructError: what cannot work; the output is as it was.
+    """
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as scratch:
+        fresh = Path(scratch) / "fresh"
+        for name, values in all_environments:
+            app = cdk8s.App(outdir=str(fresh / name / "k8s"))
+            try:
+                monitoring(app, name, values)
+                synth(app)
+            except ConstructError as error:
+                raise ConstructError(f"environment {name}: {error}") from error
+            manifests = sorted(path.name for path in (fresh / name / "k8s").iterdir())
+            kustomization = {
+                "apiVersion": "kustomize.config.k8s.io/v1beta1",
+                "kind": "Kustomization",
+                "resources": [f"k8s/{manifest}" for manifest in manifests],
+            }
+            (fresh / name / "kustomization.yaml").write_text(to_yaml(kustomization))
+        if output.exists():
+            output.rename(Path(scratch) / "former")
+        fresh.rename(output)
+
+
+def main() -> None:
+    directory = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("CDK8S_OUTDIR")
+    if not directory:
+        sys.exit("no directory to render into: give one, such as 'python -m apps.synth dist'")
+    try:
+        render(environments.load(), Path(directory))
+    except ConstructError as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,277 @@
+"""Prometheus' configuration as typed data.
+
+Source: https://prometheus.io/docs/prometheus/latest/configuration/configuration/
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Literal
+
+from constructs_lib.errors import ConstructError
+from constructs_lib.promql import REPLICA_LABEL
+from constructs_lib.units import Bytes, prometheus_duration
+
+SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
+# By the roles of service discovery: what the API server is asked for (list and watch).
+CORE, DISCOVERY = "", "discovery.k8s.io"
+RIGHTS_BY_ROLE = {
+    "node": {(CORE, "nodes")},
+    "pod": {(CORE, "pods")},
+    "endpointslice": {(DISCOVERY, "endpointslices"), (CORE, "services"), (CORE, "pods")},
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one target may send at most; a target over a limit is refused whole, and an alert says so.
+
+    Args:
+        samples: Per scrape.
+        labels: Per series.
+        label_value_length: In bytes.
+        body: The size of one answer, uncompressed.
+    Raises:
+        ConstructError: a limit below 1, which Prometheus takes for "no limit".
+    """
+
+    samples: int = 10_000
+    labels: int = 64
+    label_value_length: int = 4096
+    body: Bytes = field(default=Bytes.mib(32))
+
+    def __post_init__(self) -> None:
+        for name in ("samples", "labels", "label_value_length"):
+            if getattr(self, name) < 1:
+                raise ConstructError(
+                    f"the limit of {name} is {getattr(self, name)}, which would mean none: use 1 or more"
+                )
+        if self.body < Bytes.mib(1):
+            raise ConstructError(f"the limit of an answer's size is {self.body}: use 1Mi or more")
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "sample_limit": self.samples,
+            "label_limit": self.labels,
+            "label_value_length_limit": self.label_value_length,
+            "body_size_limit": self.body.prometheus(),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScrapeDefaults:
+    """How often targets are scraped and rules evaluated.
+
+    Args:
+        interval: Between two scrapes of a target, and between two evaluations of a rule.
+        timeout: Of one scrape.
+        limits: Of targets whose job says nothing else.
+    Raises:
+        ConstructError: a timeout longer than the interval, or an interval that makes series stale between two scrapes.
+    """
+
+    interval: timedelta = timedelta(seconds=15)
+    timeout: timedelta = timedelta(seconds=10)
+    limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        spelled = prometheus_duration(self.interval)
+        if not timedelta(seconds=1) <= self.interval <= timedelta(minutes=2):
+            raise ConstructError(
+                f"the scrape interval is {spelled}: use 1s to 2m, since a series is stale when it misses samples for 5m"
+            )
+        if not timedelta(0) < self.timeout <= self.interval:
+            raise ConstructError(
+                f"the scrape timeout is {prometheus_duration(self.timeout)}, the interval {spelled}: "
+                "use a timeout above 0 and up to the interval"
+            )
+
+    @property
+    def window(self) -> timedelta:
+        """The shortest range that a rate is safe over: four scrapes, so that one may fail."""
+        return 4 * self.interval
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relabel:
+    """One step of relabeling; made by `keep`, `drop` and `replace`."""
+
+    action: Literal["keep", "drop", "replace", "labelmap"]
+    source_labels: tuple[str, ...] = ()
+    regex: str | None = None
+    target_label: str | None = None
+    replacement: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        fields = {
+            "action": self.action,
+            "source_labels": list(self.source_labels) or None,
+            "regex": self.regex,
+            "target_label": self.target_label,
+            "replacement": self.replacement,
+        }
+        return {name: value for name, value in fields.items() if value is not None}
+
+
+def keep(*source_labels: str, regex: str) -> Relabel:
+    """Keep targets whose labels, joined by `;`, match as a whole."""
+    return Relabel(action="keep", source_labels=source_labels, regex=regex)
+
+
+def drop(*source_labels: str, regex: str) -> Relabel:
+    """Drop targets whose labels, joined by `;`, match as a whole."""
+    return Relabel(action="drop", source_labels=source_labels, regex=regex)
+
+
+def replace(target: str, *source_labels: str, regex: str | None = None, replacement: str | None = None) -> Relabel:
+    """Set a label from others where they match."""
+    return Relabel(
+        action="replace", source_labels=source_labels, regex=regex, target_label=target, replacement=replacement
+    )
+
+
+def literally(*values: str) -> str:
+    """A pattern that matches exactly these values, joined as relabeling joins them."""
+    return ";".join(re.escape(value) for value in values)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KubernetesDiscovery:
+    """Where targets come from.
+
+    Args:
+        role: What becomes a target.
+        namespaces: Only in these; in all when empty.
+        attach_namespace: Whether relabeling needs the labels of the namespace.
+    """
+
+    role: Literal["node", "pod", "endpointslice"]
+    namespaces: tuple[str, ...] = ()
+    attach_namespace: bool = False
+
+    def rights(self) -> set[tuple[str, str]]:
+        """What its watches read, as pairs of API group and resource."""
+        return RIGHTS_BY_ROLE[self.role] | ({(CORE, "namespaces")} if self.attach_namespace else set())
+
+    def to_dict(self) -> dict[str, Any]:
+        body: dict[str, Any] = {"role": self.role}
+        if self.namespaces:
+            body["namespaces"] = {"names": list(self.namespaces)}
+        if self.attach_namespace:
+            body["attach_metadata"] = {"namespace": True}
+        return body
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterTls:
+    """HTTPS with the service account's token, as the API server and the kubelets want it.
+
+    Args:
+        server_name: The name that the certificate must bear; the target's address when absent.
+        verify: Whether the certificate must be signed by the cluster's authority.
+        resource: The subresource of nodes, or the path of the API server, that must be allowed for reading.
+    """
+
+    server_name: str | None = None
+    verify: bool = True
+    reads: Literal["nodes/metrics", "/metrics"]
+
+    def to_dict(self) -> dict[str, Any]:
+        tls: dict[str, Any] = {"ca_file": f"{SERVICE_ACCOUNT}/ca.crt"}
+        if self.server_name:
+            tls["server_name"] = self.server_name
+        if not self.verify:
+            tls["insecure_skip_verify"] = True
+        return {
+            "scheme": "https",
+            "tls_config": tls,
+            "authorization": {"credentials_file": f"{SERVICE_ACCOUNT}/token"},
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScrapeJob:
+    """One job: where its targets come from, which of them it keeps, and what they may send.
+
+    Args:
+        name: The label `job` of its series.
+        discovery: Where targets come from.
+        relabelings: In order; a target must end up in one job only.
+        path: Of the metrics.
+        tls: For targets that want HTTPS with the service account's token.
+        honor_timestamps: Off for targets that stamp samples with times of their own, such as cAdvisor.
+        limits: What one target may send.
+    """
+
+    name: str
+    discovery: KubernetesDiscovery
+    relabelings: tuple[Relabel, ...] = ()
+    path: str = "/metrics"
+    tls: ClusterTls | None = None
+    honor_timestamps: bool = True
+    limits: Limits
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "job_name": self.name,
+            "metrics_path": self.path,
+            **({} if self.honor_timestamps else {"honor_timestamps": False}),
+            # A target that names no content type would otherwise fail: https://prometheus.io/docs/prometheus/latest/migration/
+            "fallback_scrape_protocol": "PrometheusText0.0.4",
+            **self.limits.to_dict(),
+            **(self.tls.to_dict() if self.tls else {}),
+            "kubernetes_sd_configs": [self.discovery.to_dict()],
+            "relabel_configs": [step.to_dict() for step in self.relabelings],
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrometheusConfig:
+    """The whole file `prometheus.yml`.
+
+    Args:
+        scrape: Interval, timeout.
+        external_labels: Put on everything that leaves: alerts, blocks. `replica` is added, from the pod's name.
+        retention_time: How long samples stay on local disk.
+        retention_size: How much they may take there.
+        rule_files: Patterns of paths.
+        jobs: By which all targets are found.
+    Raises:
+        ConstructError: two jobs of the same name.
+    """
+
+    scrape: ScrapeDefaults
+    external_labels: Mapping[str, str]
+    retention_time: timedelta
+    retention_size: Bytes
+    rule_files: tuple[str, ...]
+    jobs: Iterable[ScrapeJob]
+
+    def to_dict(self) -> dict[str, Any]:
+        names = [job.name for job in self.jobs]
+        for name in names:
+            if names.count(name) > 1:
+                raise ConstructError(
+                    f"there are {names.count(name)} scrape jobs of the name {name!r}: give each its own"
+                )
+        return {
+            "global": {
+                "scrape_interval": prometheus_duration(self.scrape.interval),
+                "scrape_timeout": prometheus_duration(self.scrape.timeout),
+                "evaluation_interval": prometheus_duration(self.scrape.interval),
+                "extra_scrape_metrics": True,  # scrape_sample_limit, which an alert compares with
+                # The pod's name reaches the process as an environment variable; an undefined one would become "".
+                "external_labels": {**self.external_labels, REPLICA_LABEL: "${POD_NAME}"},
+            },
+            "storage": {
+                "tsdb": {
+                    "retention": {
+                        "time": prometheus_duration(self.retention_time),
+                        "size": self.retention_size.prometheus(),
+                    }
+                }
+            },
+            "rule_files": list(self.rule_files),
+            "scrape_configs": [job.to_dict() for job in self.jobs],
+        }

@@ -1,0 +1,244 @@
+"""What releases that never see each other's code must agree on: labels, ports, doors, and the facts of a cluster.
+
+Plain data, standard library only: a team's own app, the AWS half and a test read it alike.
+"""
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from constructs_lib.errors import ConstructError
+
+# https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/
+NAME = "app.kubernetes.io/name"
+INSTANCE = "app.kubernetes.io/instance"
+COMPONENT = "app.kubernetes.io/component"
+PART_OF = "app.kubernetes.io/part-of"
+VERSION = "app.kubernetes.io/version"
+MANAGED_BY = "app.kubernetes.io/managed-by"
+# Set by Kubernetes itself on every namespace.
+NAMESPACE_NAME = "kubernetes.io/metadata.name"
+# A namespace opts in to being monitored by carrying this label; its value is the namespace of the monitoring that
+# may come in, so that two of them can share a cluster.
+MONITORED_BY = "constructs-lib/monitored-by"
+
+
+def dns_label(value: str, *, of: str, limit: int = 63) -> str:
+    """Give back a name that Kubernetes accepts for namespaces, Services and ports.
+
+    Raises:
+        ConstructError: anything but lower-case letters, digits and inner dashes, or too long.
+    """
+    if not re.fullmatch(r"[a-z]([-a-z0-9]*[a-z0-9])?", value) or len(value) > limit:
+        raise ConstructError(
+            f"{value!r} cannot be {of}: use up to {limit} lower-case letters, digits and dashes, a letter first"
+        )
+    return value
+
+
+def cidr(value: str, *, of: str) -> str:
+    """Give back an address range that a NetworkPolicy accepts.
+
+    Raises:
+        ConstructError: no range, or one with host bits set.
+    """
+    try:
+        network = ipaddress.ip_network(value)
+    except ValueError as error:
+        raise ConstructError(
+            f"{value!r} cannot be {of}, {error}: use an address range such as '10.0.0.0/16'"
+        ) from error
+    if "/" not in value:
+        raise ConstructError(f"{value!r} cannot be {of} without a mask: did you mean '{network}'?")
+    return value
+
+
+class Transport(StrEnum):
+    """The protocols that a NetworkPolicy tells apart here."""
+
+    TCP = "TCP"
+    UDP = "UDP"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Port:
+    """A port of a component, named as its Service and its containers name it.
+
+    Args:
+        name: Up to 15 characters.
+        number: 1 to 65535.
+    Raises:
+        ConstructError: a name or number that Kubernetes refuses.
+    """
+
+    name: str
+    number: int
+    transport: Transport = Transport.TCP
+
+    def __post_init__(self) -> None:
+        dns_label(self.name, of="a port's name", limit=15)
+        PortRange(self.number, self.number)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class PortRange:
+    """Ports from `first` to `last`, both included.
+
+    Args:
+        first: 1 to 65535.
+        last: Not below the first.
+    Raises:
+        ConstructError: a port out of range, or an empty range.
+    """
+
+    first: int
+    last: int
+
+    def __post_init__(self) -> None:
+        for number in (self.first, self.last):
+            if not 1 <= number <= 65535:
+                raise ConstructError(f"{number} is not a port: use 1 to 65535")
+        if self.last < self.first:
+            raise ConstructError(f"the port range {self.first} to {self.last} is empty: give the lower port first")
+
+    @classmethod
+    def only(cls, number: int) -> "PortRange":
+        """A single port."""
+        return cls(number, number)
+
+    @property
+    def is_single(self) -> bool:
+        return self.first == self.last
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Pods:
+    """Pods of one namespace that carry all of some labels.
+
+    Args:
+        namespace: Where they run.
+        labels: Pairs of label and value, at least one.
+    Raises:
+        ConstructError: no label at all, which would mean every pod.
+    """
+
+    namespace: str
+    labels: tuple[tuple[str, str], ...]
+
+    def __post_init__(self) -> None:
+        dns_label(self.namespace, of="a namespace")
+        if not self.labels:
+            raise ConstructError(
+                f"pods of {self.namespace} are selected by no label, which means all: give at least one"
+            )
+
+    @classmethod
+    def named(cls, namespace: str, name: str) -> "Pods":
+        """Pods by the label `app.kubernetes.io/name` alone."""
+        return cls(namespace, ((NAME, name),))
+
+
+class Caller(Protocol):
+    """Whoever connects to an endpoint: it has pods."""
+
+    @property
+    def pods(self) -> Pods: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """A door of a component: the address, the URL and the policy's port come from here.
+
+    Args:
+        pods: Who answers.
+        service: The Service in front of them, in their namespace.
+        port: Where they listen.
+    """
+
+    pods: Pods
+    service: str
+    port: Port
+
+    @property
+    def address(self) -> str:
+        """Host and port, by the Service's full name."""
+        return f"{self.service}.{self.pods.namespace}.svc.cluster.local:{self.port.number}"
+
+    @property
+    def url(self) -> str:
+        """The address as an HTTP URL."""
+        return f"http://{self.address}"
+
+    def admit(self, caller: Caller) -> None:
+        """Let a caller in where the door is ours to open; this one belongs to another release, which opens it."""
+
+
+class PodSecurity(StrEnum):
+    """https://kubernetes.io/docs/concepts/security/pod-security-standards/"""
+
+    RESTRICTED = "restricted"
+    PRIVILEGED = "privileged"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """The facts of a Kubernetes cluster that constructs need: they read no environment.
+
+    Args:
+        name: Becomes the external label `cluster`.
+        environment: Becomes the external label `environment`.
+        api_server: Address ranges under which pods reach the API server: the address of the Service `kubernetes` and
+            those of the endpoints behind it, since it depends on the policy engine which of them it sees.
+        api_server_port: Of the endpoints: 443 on EKS, often 6443 elsewhere.
+        nodes: Address ranges of the nodes, for what runs on the host network.
+        dns: Address ranges of a DNS cache outside the pods of kube-dns, such as 169.254.20.10/32 of NodeLocal DNSCache.
+        signed_kubelets: Whether the cluster's own authority signs the kubelets' serving certificates, as on EKS; where
+            they sign for themselves, as in kind, the scrape cannot verify them.
+        registry: A mirror for all images, in place of their own registries.
+    Raises:
+        ConstructError: an address range or a port that is none.
+    Source: https://kubernetes.io/docs/concepts/services-networking/network-policies/
+    """
+
+    name: str
+    environment: str
+    api_server: tuple[str, ...]
+    api_server_port: int = 443
+    nodes: tuple[str, ...]
+    dns: tuple[str, ...] = ()
+    signed_kubelets: bool = True
+    registry: str | None = None
+
+    def __post_init__(self) -> None:
+        for of, ranges in (
+            ("the API server's", self.api_server),
+            ("the nodes'", self.nodes),
+            ("a DNS cache's", self.dns),
+        ):
+            for value in ranges:
+                cidr(value, of=f"{of} address range")
+        for of, ranges in (("api_server", self.api_server), ("nodes", self.nodes)):
+            if not ranges:
+                raise ConstructError(f"{of} of the cluster {self.name} is empty: give at least one address range")
+        PortRange.only(self.api_server_port)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Namespace:
+    """A namespace that exists or is made by `Namespaces`, in its cluster.
+
+    Args:
+        name: A DNS label.
+        level: The Pod Security level that it enforces.
+    Raises:
+        ConstructError: a name that Kubernetes refuses.
+    """
+
+    name: str
+    level: PodSecurity = PodSecurity.RESTRICTED
+    cluster: Cluster
+
+    def __post_init__(self) -> None:
+        dns_label(self.name, of="a namespace")

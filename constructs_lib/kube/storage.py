@@ -1,0 +1,84 @@
+"""Where data survives its pod: a request for a volume, and the class that makes volumes."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from cdk8s_plus_27 import k8s
+from constructs import Construct
+
+from constructs_lib.contract import dns_label
+from constructs_lib.errors import ConstructError
+from constructs_lib.units import Bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """A request for one persistent volume a pod.
+
+    A running StatefulSet's request cannot be changed in place: grow the claims, delete the StatefulSet with
+    `--cascade=orphan`, apply again.
+
+    Args:
+        size: Of each volume.
+        storage_class: By name; the cluster's default one when absent.
+    Raises:
+        ConstructError: no size.
+    Source: https://kubernetes.io/docs/concepts/storage/persistent-volumes/#expanding-persistent-volumes-claims
+    """
+
+    size: Bytes
+    storage_class: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.size == Bytes(0):
+            raise ConstructError("a volume's size is 0: use 1Gi or more")
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": self.size.kubernetes()}},
+            **({"storageClassName": self.storage_class} if self.storage_class else {}),
+        }
+
+
+class StorageClass(Construct):
+    """Encrypted gp3 volumes of AWS EBS, made in the zone of the pod that first uses them; they can grow, and they stay
+    when their claim goes.
+
+    Args:
+        name: The class is cluster-scoped: one release makes it.
+        iops: Operations per second, 3000 to 16000.
+        throughput: Mebibytes per second, 125 to 1000, and a quarter of the IOPS at most.
+    Raises:
+        ConstructError: figures that EBS refuses.
+    Source: https://github.com/kubernetes-sigs/aws-ebs-csi-driver/blob/master/docs/parameters.md
+    """
+
+    def __init__(
+        self, scope: Construct, id: str, *, name: str = "gp3", iops: int = 3000, throughput: int = 125
+    ) -> None:
+        if not 3000 <= iops <= 16000:
+            raise ConstructError(f"the storage class {name} asks for {iops} IOPS: gp3 gives 3000 to 16000")
+        if not 125 <= throughput <= min(1000, iops // 4):
+            raise ConstructError(
+                f"the storage class {name} asks for {throughput} MiB/s with {iops} IOPS: "
+                f"use 125 to {min(1000, iops // 4)}, a quarter of the IOPS"
+            )
+        super().__init__(scope, id)
+        self.name = dns_label(name, of="a storage class")
+        k8s.KubeStorageClass(
+            self,
+            "storage-class",
+            metadata=k8s.ObjectMeta(name=name),
+            provisioner="ebs.csi.aws.com",
+            parameters={
+                "type": "gp3",
+                "encrypted": "true",
+                "iops": str(iops),
+                "throughput": str(throughput),
+                "csi.storage.k8s.io/fstype": "ext4",
+            },
+            reclaim_policy="Retain",
+            allow_volume_expansion=True,
+            volume_binding_mode="WaitForFirstConsumer",
+        )

@@ -1,0 +1,161 @@
+"""What an alert is: an expression, who is told, and the series that prove that it fires when it must and only then.
+
+Source: https://prometheus.io/docs/prometheus/latest/configuration/alerting_rules/
+"""
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+from constructs_lib import promql
+from constructs_lib.errors import ConstructError
+from constructs_lib.units import prometheus_duration
+
+
+class Severity(StrEnum):
+    """How soon somebody must look."""
+
+    CRITICAL = "critical"
+    """Now, at night too."""
+    WARNING = "warning"
+    """On the next working day."""
+
+
+class Team(StrEnum):
+    """Who looks."""
+
+    PLATFORM = "platform"
+    DATABASE = "database"
+    BACKEND = "backend"
+    ML = "ml"
+
+
+def samples(*runs: tuple[float, int]) -> str:
+    """A series in promtool's notation: pairs of a value and how many evaluations it lasts."""
+    return " ".join(f"{value:g}x{count - 1}" for value, count in runs)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """Input series that make an alert fire, and others, one step away, that do not.
+
+    A sharp proof fails when anything of the alert is changed: its threshold by a step, its window by half or double,
+    its hold by an evaluation, or any label matcher is dropped. `make prove` tries all of it on promtool.
+
+    Args:
+        fires: By selector, the series that make the alert fire, one sample per evaluation, in promtool's notation.
+        at: When it fires first: one evaluation earlier, it does not.
+        count: How many alerts there are then.
+        quiet: By selector, series that never make it fire.
+        step: The change of a threshold that the proof must notice, in the expression's unit.
+    Source: https://prometheus.io/docs/prometheus/latest/configuration/unit_testing_rules/#series
+    """
+
+    fires: Mapping[str, str]
+    at: timedelta
+    count: int = 1
+    quiet: Mapping[str, str]
+    step: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """A condition that somebody must hear of.
+
+    Args:
+        name: In capitalised words, which also name its runbook.
+        expr: PromQL; selectors by `promql.metric`.
+        hold: How long the condition must last before it fires, 0 or more.
+        severity: How soon somebody must look.
+        team: Who looks.
+        summary: One sentence without values.
+        description: One sentence with the values, in Prometheus' template language.
+        proof: The series that make it fire, and those that do not.
+    Raises:
+        ConstructError: an expression that does not parse or uses the label `replica`, or a name that is none.
+    """
+
+    name: str
+    expr: str
+    hold: timedelta
+    severity: Severity
+    team: Team
+    summary: str
+    description: str
+    proof: Proof
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"([A-Z][a-z0-9]+)+", self.name):
+            raise ConstructError(f"{self.name!r} is not an alert's name: use capitalised words, such as 'TargetDown'")
+        promql.check(self.expr, of=f"the alert {self.name}")
+        if re.search(rf"\b{promql.REPLICA_LABEL}\b", self.expr):
+            raise ConstructError(
+                f"the alert {self.name} uses the label {promql.REPLICA_LABEL!r}, dropped from alerts: use 'pod'"
+            )
+
+    def to_dict(self, runbooks: str) -> dict[str, Any]:
+        return {
+            "alert": self.name,
+            "expr": self.expr,
+            **({"for": prometheus_duration(self.hold)} if self.hold else {}),
+            "labels": {"severity": self.severity.value, "team": self.team.value},
+            "annotations": {
+                "summary": self.summary,
+                "description": self.description,
+                "runbook_url": f"{runbooks.rstrip('/')}/{self.name}",
+            },
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleGroup:
+    """Alerts that are evaluated together, in order.
+
+    Args:
+        name: Also names the file and the ConfigMap's key: lower-case words joined by dashes.
+        alerts: At least one.
+    Raises:
+        ConstructError: no alert, two of the same name, or a name that is none.
+    """
+
+    name: str
+    alerts: tuple[Alert, ...]
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", self.name):
+            raise ConstructError(f"{self.name!r} is not a rule group's name: use lower-case words joined by dashes")
+        names = [alert.name for alert in self.alerts]
+        if not names:
+            raise ConstructError(f"the rule group {self.name} has no alert: give at least one, or leave it out")
+        for name in names:
+            if names.count(name) > 1:
+                raise ConstructError(
+                    f"the rule group {self.name} has {names.count(name)} alerts {name!r}: name each apart"
+                )
+
+    def refuse_unknown_jobs(self, scraped: Collection[str]) -> None:
+        """Refuse an alert that can never fire, since it reads series of a job that nothing scrapes.
+
+        Args:
+            scraped: The names of all jobs.
+        Raises:
+            ConstructError: the alert and the job.
+        """
+        for alert in self.alerts:
+            for job in re.findall(r'[{,]job="([^"]*)"', alert.expr):
+                if job not in scraped:
+                    raise ConstructError(
+                        f"the alert {alert.name} reads series of the job {job!r}, which nothing scrapes: "
+                        f"scrape it, or leave the rule group {self.name!r} out"
+                    )
+
+    def to_dict(self, runbooks: str) -> dict[str, Any]:
+        """A whole rule file.
+
+        Args:
+            runbooks: The URL below which every alert has a page of its name.
+        """
+        return {"groups": [{"name": self.name, "rules": [alert.to_dict(runbooks) for alert in self.alerts]}]}
