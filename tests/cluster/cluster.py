@@ -1,0 +1,204 @@
+"""The tests' own cluster."""
+
+import atexit
+import ctypes
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from datetime import timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+from tests.cluster import controlplane
+from tests.cluster.authority import Authority
+from tests.cluster.errors import ClusterError
+from tests.cluster.image import COREDNS, PAUSE, PROBE, Image, write_image
+from tests.cluster.kubernetes import Kubernetes, is_ready
+from tests.cluster.machine import Machine, connect
+from tests.cluster.manifests import manifests
+from tests.cluster.node import Node
+from tests.cluster.programs import built, require
+from tests.cluster.rundirectory import RunDirectory, remove_leftovers
+from tests.cluster.spec import DEFAULT, ClusterSpec
+from tests.cluster.waiting import wait
+
+T = TypeVar("T")
+BRIDGE = "bridge"
+STEP = timedelta(minutes=2)  # the limit of each step of the start, on a busy machine
+CLONE_NEWNET = 0x40000000
+
+
+class Cluster(Kubernetes):
+    """A control plane and one node per zone, each a machine made of namespaces, joined by a bridge.
+
+    The machines end with this process, even if it is killed; what a killed process leaves in files and control groups
+    is removed by the next start.
+
+    Args:
+        images: What pods may run, besides the probe (`registry.local/probe:1`); nothing is pulled.
+    """
+
+    _control_plane: Machine
+    _authority: Authority
+
+    def __init__(self, spec: ClusterSpec = DEFAULT, images: Iterable[Image] = ()) -> None:
+        self.spec = spec
+        self._images = (PAUSE, COREDNS, PROBE, *images)
+        self._nodes: dict[str, Node] = {}
+        self._machines: list[Machine] = []
+        self._started = ExitStack()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start everything, and return when nodes and cluster DNS are ready.
+
+        Raises:
+            CannotRunError: this machine lacks something; the message says what to do.
+            ClusterError: something did not start; the message ends with the last lines of all logs.
+        """
+        require()
+        remove_leftovers()
+        self._stop_when_interrupted()
+        try:
+            self._start()
+        except BaseException as error:
+            logs = "\n".join(machine.logs() for machine in self._machines)
+            self.stop()
+            if isinstance(error, ClusterError):
+                raise ClusterError(f"the cluster did not start: {error}\n{logs}") from error
+            raise
+
+    def stop(self) -> None:
+        """Stop everything, in reverse order, and leave nothing behind."""
+        self._started.close()
+
+    def stop_node(self, name: str) -> None:
+        self._control_plane.run("ip", "link", "delete", name)  # first: a lost node says no goodbye
+        self._nodes[name].machine.stop()
+
+    def start_node(self, name: str) -> None:
+        node = self._nodes[name]
+        self._start_machine(node)
+        node.start_kubelet()
+        node.start_policy_engine()
+
+    def kill_process(self, namespace: str, pod: str, container: str | None = None) -> None:
+        found = self.get("pod", pod, namespace)
+        statuses = [status for status in found["status"]["containerStatuses"] if container in (None, status["name"])]
+        self._nodes[found["spec"]["nodeName"]].kill_container(statuses[0]["containerID"].removeprefix("containerd://"))
+
+    @property
+    def _kubectl(self) -> Sequence[str]:
+        # Only the network is the control plane's: paths of files mean what they mean to the tests.
+        network, kubeconfig = self._control_plane.network, self._authority.kubeconfig("admin")
+        return ["nsenter", f"--net={network}", built("kubectl"), "--kubeconfig", kubeconfig]
+
+    def _reach(self, call: Callable[[], T]) -> T:
+        with ThreadPoolExecutor(1, initializer=_enter, initargs=(self._control_plane.network,)) as thread:
+            return thread.submit(call).result()
+
+    def _stop_when_interrupted(self) -> None:
+        atexit.register(self.stop)
+        self._started.callback(atexit.unregister, self.stop)
+        if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the tests as Ctrl-C does, so with clean-up
+            self._started.callback(signal.signal, signal.SIGTERM, signal.SIG_DFL)
+
+    def _start(self) -> None:
+        run = RunDirectory()
+        self._started.callback(run.remove)
+        self._authority = Authority(run.path / "authority", self.spec)
+        self._start_control_plane(run.path / "control-plane")
+        for spec in self.spec.nodes:
+            node = Node(self.spec, spec, self._authority, run.path / spec.name, f"{run.cgroup}/{spec.name}")
+            self._nodes[spec.name] = node
+            self._own(node.machine)
+        with ThreadPoolExecutor() as pool:  # the API server takes longest to start: all else happens meanwhile
+            images = pool.submit(self._write_images, run.path)
+            prepared = [pool.submit(self._prepare, node, images) for node in self._nodes.values()]
+            wait("the API server is ready", self._api_ready, STEP)
+            for node_prepared in prepared:
+                node_prepared.result()
+        self._control_plane.start(
+            "kube-controller-manager", controlplane.controller_manager(self.spec, self._authority)
+        )
+        self._control_plane.start("kube-scheduler", controlplane.scheduler(self._authority))
+        for node in self._nodes.values():
+            node.start_kubelet()
+        wait("the API server takes manifests", lambda: self.apply(manifests(self.spec)), STEP)
+        wait("all nodes are ready", self._nodes_ready, STEP)
+        for node in self._nodes.values():
+            node.start_policy_engine()
+        self.wait_ready("kube-system", timeout=STEP)
+
+    def _own(self, machine: Machine) -> Machine:
+        self._machines.append(machine)
+        self._started.callback(machine.stop)
+        return machine
+
+    def _start_control_plane(self, directory: Path) -> None:
+        machine = self._control_plane = self._own(Machine("control-plane", directory))
+        machine.boot()
+        machine.ip(
+            f"link add {BRIDGE} type bridge",
+            f"address add {self.spec.control_plane}/{self.spec.network.prefixlen} dev {BRIDGE}",
+            f"link set {BRIDGE} up",
+            *(f"route add {node.pods} via {node.address}" for node in self.spec.nodes),
+        )
+        machine.start("etcd", controlplane.etcd(directory))
+        machine.start("kube-apiserver", controlplane.api_server(self.spec, self._authority))
+
+    def _write_images(self, directory: Path) -> list[Path]:
+        paths = [directory / f"image-{number}.tar" for number in range(len(self._images))]
+        for image, path in zip(self._images, paths, strict=True):
+            write_image(image, path)
+        return paths
+
+    def _prepare(self, node: Node, images: Future[list[Path]]) -> None:
+        self._start_machine(node)
+        for path in images.result():
+            node.import_image(path)
+
+    def _start_machine(self, node: Node) -> None:
+        machine, spec = node.machine, node.spec
+        machine.boot()
+        connect(machine, "eth0", self._control_plane, spec.name)
+        self._control_plane.ip(f"link set {spec.name} master {BRIDGE} up")
+        machine.ip(
+            f"address add {spec.address}/{self.spec.network.prefixlen} dev eth0",
+            "link set eth0 up",
+            f"route add default via {self.spec.control_plane}",
+            *(f"route add {other.pods} via {other.address}" for other in self.spec.nodes if other != spec),
+        )
+        node.start_runtime()
+
+    def _api_ready(self) -> bool:
+        self._check()
+        return self.kubectl("get", "--raw", "/readyz") == "ok"
+
+    def _nodes_ready(self) -> bool:
+        self._check()
+        return [node["metadata"]["name"] for node in self.find("nodes") if is_ready(node)] == list(self._nodes)
+
+    def _check(self) -> None:
+        for machine in self._machines:
+            machine.check()
+
+
+def _enter(network: str) -> None:
+    """Move the calling thread into a network namespace (`os.setns` came with Python 3.12)."""
+    with Path(network).open() as namespace:
+        if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), CLONE_NEWNET) != 0:
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), network)

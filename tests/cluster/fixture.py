@@ -1,0 +1,41 @@
+"""The cluster as a pytest fixture: `from tests.cluster.fixture import cluster` in a conftest."""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.cluster import Cluster
+from tests.cluster.errors import CannotRunError
+from tests.cluster.foreign import ForeignCluster
+from tests.cluster.image import Image
+from tests.cluster.kubernetes import Kubernetes
+from tests.cluster.spec import ClusterSpec
+
+FOREIGN = "PROVE_KUBECONFIG"
+
+
+@contextmanager
+def running(spec: ClusterSpec, images: Iterable[Image] = ()) -> Iterator[Kubernetes]:
+    """The cluster that `PROVE_KUBECONFIG` names, else our own; the test is skipped where there can be none.
+
+    In CI a skipped test would look like a passed one, so there it fails.
+    """
+    kubeconfig = os.environ.get(FOREIGN)
+    with ExitStack() as stack:
+        try:
+            cluster = ForeignCluster(Path(kubeconfig)) if kubeconfig else stack.enter_context(Cluster(spec, images))
+        except CannotRunError as error:
+            if "CI" in os.environ:
+                pytest.fail(str(error))
+            pytest.skip(str(error))
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Kubernetes]:
+    """One cluster for the whole run."""
+    with running(ClusterSpec()) as cluster:
+        yield cluster

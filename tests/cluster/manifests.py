@@ -1,0 +1,57 @@
+"""What the cluster holds from the start: DNS, volumes and their class."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.cluster.node import VOLUMES
+from tests.cluster.spec import ClusterSpec
+
+
+def manifests(spec: ClusterSpec) -> str:
+    """All of it, to apply."""
+    storage_class = [_storage_class(spec)] if spec.create_storage_class else []
+    return yaml.safe_dump_all([*_dns(spec), *storage_class, *_volumes(spec)])
+
+
+def _dns(spec: ClusterSpec) -> list[dict[str, Any]]:
+    objects = list(yaml.safe_load_all(Path(__file__).with_name("coredns.yaml").read_text()))
+    for item in objects:
+        if item["kind"] == "Service":
+            item["spec"]["clusterIP"] = str(spec.dns_service)
+    return objects
+
+
+def _storage_class(spec: ClusterSpec) -> dict[str, Any]:
+    return {
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": {"name": spec.storage_class},
+        "provisioner": "kubernetes.io/no-provisioner",
+        "volumeBindingMode": "WaitForFirstConsumer",
+    }
+
+
+def _volumes(spec: ClusterSpec) -> list[dict[str, Any]]:
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolume",
+            "metadata": {"name": f"{node.name}-{number}"},
+            "spec": {
+                "storageClassName": spec.storage_class,
+                "capacity": {"storage": spec.volume_capacity},
+                "accessModes": ["ReadWriteOnce"],
+                "persistentVolumeReclaimPolicy": "Retain",
+                "local": {"path": f"{VOLUMES}/{number}"},
+                "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [_on(node.name)]}]}},
+            },
+        }
+        for node in spec.nodes
+        for number in range(spec.volumes_per_node)
+    ]
+
+
+def _on(node: str) -> dict[str, Any]:
+    return {"key": "kubernetes.io/hostname", "operator": "In", "values": [node]}

@@ -1,0 +1,84 @@
+"""What a test cluster is built to: addresses, names and volumes, normally those of an environment."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from ipaddress import IPv4Address, IPv4Network
+
+from tests.cluster.errors import ClusterError
+
+API_PORT = 443  # network policies see the port after the Service's translation, and managed clusters listen here
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeSpec:
+    """One node."""
+
+    name: str
+    address: IPv4Address
+    pods: IPv4Network
+    zone: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterSpec:
+    """The cluster's facts; one node per zone.
+
+    Args:
+        network: The bridge that joins the control plane and the nodes.
+        control_plane: Address of the API server, inside `network`.
+        node_range: Inside `network`; nodes take the addresses from .11 of it on.
+        pod_range: Each node's pods have one /24 of it, the first node number 1.
+        service_range: The API's Service is number 1 of it, cluster DNS number 10.
+        storage_class: Class of the local volumes.
+        create_storage_class: False when the manifests under test bring a class of that name.
+        volumes_per_node: Local volumes, each of `volume_capacity` (nominal: nothing enforces it); none is used twice.
+        cpus_per_node: Nominal too, so that the requests of a production environment fit: the scheduler counts them.
+        lost_after: Silence after which a node counts as lost (`--node-monitor-grace-period`).
+    """
+
+    name: str = "test"
+    network: IPv4Network = field(default=IPv4Network("10.20.0.0/16"))
+    control_plane: IPv4Address = field(default=IPv4Address("10.20.0.10"))
+    node_range: IPv4Network = field(default=IPv4Network("10.20.16.0/20"))
+    pod_range: IPv4Network = field(default=IPv4Network("100.64.0.0/16"))
+    service_range: IPv4Network = field(default=IPv4Network("172.20.0.0/16"))
+    region: str = "us-east-1"
+    zones: tuple[str, ...] = ("us-east-1a", "us-east-1b", "us-east-1c")
+    storage_class: str = "gp3"
+    create_storage_class: bool = True
+    volumes_per_node: int = 8
+    volume_capacity: str = "200Gi"
+    cpus_per_node: int = 8
+    lost_after: timedelta = timedelta(seconds=20)
+
+    def __post_init__(self) -> None:
+        for what, inside in (("control plane", self.control_plane), ("node range", self.node_range.network_address)):
+            if inside not in self.network:
+                raise ClusterError(f"the {what} {inside} lies outside the network {self.network}: choose one inside it")
+
+    @property
+    def api_service(self) -> IPv4Address:
+        """Address of the Service `kubernetes`."""
+        return self.service_range[1]
+
+    @property
+    def dns_service(self) -> IPv4Address:
+        """Address of the Service `kube-dns`."""
+        return self.service_range[10]
+
+    @property
+    def issuer(self) -> str:
+        """Who signs service account tokens, in the form of a managed cluster."""
+        return f"https://oidc.eks.{self.region}.amazonaws.com/id/{self.name.upper()}"
+
+    @property
+    def nodes(self) -> tuple[NodeSpec, ...]:
+        """The nodes n1, n2, ..."""
+        pod_ranges = list(self.pod_range.subnets(new_prefix=24))
+        return tuple(
+            NodeSpec(name=f"n{number}", address=self.node_range[10 + number], pods=pod_ranges[number], zone=zone)
+            for number, zone in enumerate(self.zones, start=1)
+        )
+
+
+DEFAULT = ClusterSpec()
