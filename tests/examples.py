@@ -1,0 +1,53 @@
+"""The smallest valid things that tests build on."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from constructs import Construct
+
+from constructs_lib.contract import Cluster, Namespace, Port
+from constructs_lib.image import Image
+from constructs_lib.kube import Component, Container, Links, Placement, PrometheusHA, Resources, Volume
+from constructs_lib.kube.component import Stateful
+from constructs_lib.rules.model import Alert, Proof, Severity, Team
+from constructs_lib.units import Bytes, Cpu
+
+CLUSTER = Cluster(name="blue", environment="test", api_server=("10.0.0.1/32", "10.9.0.0/24"), nodes=("10.8.0.0/16",))
+NAMESPACE = Namespace(name="monitoring", cluster=CLUSTER)
+LINKS = Links(external_url="https://prometheus.example.com", runbooks="https://runbooks.example.com/")
+IMAGE = Image(registry="registry.example.com", repository="team/program", tag="1.2.3")
+SMALL = Resources(cpu=Cpu(100), memory=Bytes.mib(64))
+WEB = Port(name="web", number=8080)
+
+
+def container(name: str = "program", **more: Any) -> Container:
+    return Container(**{"name": name, "image": IMAGE, "resources": SMALL, "ports": (WEB,), **more})
+
+
+def component(scope: Construct, name: str, *, containers: bool = True, **more: Any) -> Component:
+    """A component of one container, two replicas unless told otherwise."""
+    replicas = more.pop("replicas", 2)
+    workload = Stateful(replicas=replicas, volume=Volume(Bytes.gib(1)), user=1000, stop_within=timedelta(minutes=1))
+    settings = {"namespace": NAMESPACE, "program": "program", "version": "1.2.3", "placement": Placement()}
+    made = Component(scope, name, name=name, workload=workload, **{**settings, **more})
+    if containers:
+        made.add_container(container())
+    return made
+
+
+def prometheus(scope: Construct, name: str = "prometheus", **more: Any) -> PrometheusHA:
+    return PrometheusHA(scope, name, name=name, **{"namespace": NAMESPACE, "links": LINKS, **more})
+
+
+def alert(name: str = "TargetDown", **more: Any) -> Alert:
+    settings: Mapping[str, Any] = {
+        "expr": 'up{job="api"} == 0',
+        "hold": timedelta(minutes=5),
+        "severity": Severity.WARNING,
+        "team": Team.PLATFORM,
+        "summary": "A target cannot be scraped.",
+        "description": "It does not answer.",
+        "proof": Proof(fires={"up": "0x9"}, at=timedelta(minutes=5), quiet={"up": "1x9"}),
+    }
+    return Alert(name=name, **{**settings, **more})

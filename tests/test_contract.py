@@ -1,0 +1,172 @@
+"""What releases agree on: names, address ranges, ports, pods, endpoints, clusters."""
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from constructs_lib.contract import (
+    Cluster,
+    Endpoint,
+    Namespace,
+    Pods,
+    PodSecurity,
+    Port,
+    PortRange,
+    Transport,
+    dns_label,
+)
+from constructs_lib.contract import cidr as read_cidr
+from constructs_lib.errors import ConstructError
+from tests.examples import CLUSTER
+
+# https://www.rfc-editor.org/rfc/rfc1035#section-2.3.1, in the lower case that Kubernetes wants.
+RFC_1035 = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?\Z")
+DOOR = Endpoint(pods=Pods.named("shop", "api"), service="api", port=Port(name="http", number=8080))
+
+
+@given(st.one_of(st.text(max_size=70), st.text("ab9-", max_size=70), st.from_regex(RFC_1035)))
+def test_names_are_accepted_exactly_when_they_are_labels_of_rfc_1035(name: str) -> None:
+    """What is accepted is a DNS label, and every DNS label is accepted, unchanged."""
+    if RFC_1035.match(name):
+        assert dns_label(name, of="a name") == name
+    else:
+        with pytest.raises(ConstructError, match=r"cannot be a name: use up to 63 lower-case letters"):
+            dns_label(name, of="a name")
+
+
+def test_names_have_the_limit_of_what_they_name() -> None:
+    """A shorter limit is kept, and told."""
+    assert dns_label("abc", of="a port's name", limit=3) == "abc"
+    with pytest.raises(ConstructError, match="'abcd' cannot be a port's name: use up to 3 lower-case letters"):
+        dns_label("abcd", of="a port's name", limit=3)
+
+
+@pytest.mark.parametrize("value", ["10.0.0.0/8", "10.0.0.1/32", "fd00::/8", "0.0.0.0/0"])
+def test_address_ranges_of_both_families_are_accepted(value: str) -> None:
+    """IPv4 and IPv6, from one address to all."""
+    assert read_cidr(value, of="a range") == value
+
+
+@pytest.mark.parametrize("value", ["", "10.0.0.1/8", "10.0.0.0/33", "example.com", "10.0.0/8", "fd00::/129"])
+def test_address_ranges_that_are_none_are_refused(value: str) -> None:
+    """A range with host bits or without sense is refused, with an example of what is allowed."""
+    with pytest.raises(ConstructError, match=r"cannot be a range, .*: use an address range such as '10.0.0.0/16'"):
+        read_cidr(value, of="a range")
+
+
+def test_an_address_without_a_mask_is_refused() -> None:
+    """A NetworkPolicy wants the mask, so the refusal offers it."""
+    with pytest.raises(ConstructError, match=r"'10.0.0.1' cannot be a range without a mask: .* '10.0.0.1/32'"):
+        read_cidr("10.0.0.1", of="a range")
+
+
+@pytest.mark.parametrize(("first", "last", "wrong"), [(0, 1, 0), (1, 65536, 65536), (-1, -1, -1)])
+def test_ports_out_of_range_are_refused(first: int, last: int, wrong: int) -> None:
+    """Both ends of a range are ports."""
+    with pytest.raises(ConstructError, match=f"{wrong} is not a port: use 1 to 65535"):
+        PortRange(first, last)
+
+
+def test_an_empty_range_of_ports_is_refused() -> None:
+    """The lower port comes first."""
+    with pytest.raises(ConstructError, match="the port range 2 to 1 is empty: give the lower port first"):
+        PortRange(2, 1)
+
+
+def test_a_single_port_is_a_range_of_one() -> None:
+    """A range knows whether it is a single port."""
+    assert PortRange.only(65535) == PortRange(65535, 65535)
+    assert PortRange.only(1).is_single
+    assert not PortRange(1, 2).is_single
+
+
+@pytest.mark.parametrize("name", ["", "Web", "9web", "a-name-of-16-chr"])
+def test_names_of_ports_that_kubernetes_refuses_are_refused(name: str) -> None:
+    """A port's name has 15 characters at most."""
+    with pytest.raises(ConstructError, match="cannot be a port's name: use up to 15 lower-case letters"):
+        Port(name=name, number=80)
+
+
+def test_a_port_out_of_range_is_refused() -> None:
+    """A named port is a port, too."""
+    with pytest.raises(ConstructError, match="0 is not a port: use 1 to 65535"):
+        Port(name="web", number=0)
+
+
+def test_a_port_is_tcp_unless_it_says_udp() -> None:
+    """The protocol belongs to the port."""
+    assert Port(name="web", number=80).transport is Transport.TCP
+
+
+def test_pods_without_labels_are_refused() -> None:
+    """An empty selector would mean every pod of the namespace."""
+    with pytest.raises(ConstructError, match="pods of shop are selected by no label, which means all"):
+        Pods("shop", ())
+
+
+def test_pods_of_a_namespace_that_cannot_be_are_refused() -> None:
+    """Pods live in a namespace whose name Kubernetes accepts."""
+    with pytest.raises(ConstructError, match="'Shop' cannot be a namespace"):
+        Pods.named("Shop", "api")
+
+
+def test_pods_are_named_by_the_common_label() -> None:
+    """The short form selects by `app.kubernetes.io/name`."""
+    assert Pods.named("shop", "api") == Pods("shop", (("app.kubernetes.io/name", "api"),))
+
+
+def test_an_endpoint_is_reached_by_the_full_name_of_its_service() -> None:
+    """Address and URL come from the one port."""
+    assert DOOR.address == "api.shop.svc.cluster.local:8080"
+    assert DOOR.url == "http://api.shop.svc.cluster.local:8080"
+    assert replace(DOOR, port=Port(name="http", number=81)).address == "api.shop.svc.cluster.local:81"
+
+
+@pytest.mark.parametrize(
+    ("facts", "sentence"),
+    [
+        ({"api_server": ("10.0.0.1",)}, "'10.0.0.1' cannot be the API server's address range without a mask"),
+        ({"nodes": ("x",)}, "'x' cannot be the nodes' address range, "),
+        ({"dns": ("10.0.0.1/8",)}, "'10.0.0.1/8' cannot be a DNS cache's address range, "),
+        ({"api_server_port": 0}, "0 is not a port"),
+    ],
+)
+def test_facts_of_a_cluster_that_cannot_be_are_refused(facts: dict[str, Any], sentence: str) -> None:
+    """Every address range and the port are checked where the cluster is described."""
+    with pytest.raises(ConstructError, match=sentence):
+        replace(CLUSTER, **facts)
+
+
+@pytest.mark.trap(80)
+def test_a_cluster_without_an_api_server_is_refused() -> None:
+    """Without its address ranges, no policy could let Prometheus through to it."""
+    with pytest.raises(ConstructError, match="api_server of the cluster blue is empty: give at least one"):
+        replace(CLUSTER, api_server=())
+
+
+@pytest.mark.trap(79)
+def test_a_cluster_without_nodes_is_refused() -> None:
+    """Without their address ranges, no policy could let Prometheus through to what shares them."""
+    with pytest.raises(ConstructError, match="nodes of the cluster blue is empty: give at least one address range"):
+        replace(CLUSTER, nodes=())
+
+
+def test_defaults_of_a_cluster_are_those_of_eks() -> None:
+    """The API server on 443, kubelets with certificates of the cluster's authority, no cache, no mirror."""
+    bare = Cluster(name="a", environment="b", api_server=("10.0.0.0/24",), nodes=("10.0.1.0/24",))
+    assert (bare.api_server_port, bare.signed_kubelets, bare.dns, bare.registry) == (443, True, (), None)
+
+
+def test_a_namespace_enforces_the_strict_level_unless_it_says_otherwise() -> None:
+    """`restricted` is the default."""
+    assert Namespace(name="a", cluster=CLUSTER).level is PodSecurity.RESTRICTED
+
+
+def test_a_namespace_of_a_name_that_cannot_be_is_refused() -> None:
+    """Kubernetes would refuse it later."""
+    with pytest.raises(ConstructError, match="'Monitoring' cannot be a namespace"):
+        Namespace(name="Monitoring", cluster=CLUSTER)
