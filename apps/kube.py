@@ -7,6 +7,8 @@ from constructs_lib.config.discovery import Annotated, PodsJob
 from constructs_lib.config.prometheus import ScrapeDefaults
 from constructs_lib.contract import Pods, PortRange
 from constructs_lib.kube import Links, Namespaces, PrometheusHA, Retention, StorageClass, Volume
+from constructs_lib.kube.prometheus import PROMETHEUS
+from constructs_lib.rules.model import RuleGroup
 from constructs_lib.rules.observability import observability
 
 
@@ -43,6 +45,14 @@ def monitoring(app: cdk8s.App, name: str, values: Environment) -> None:
     for database, port in values.infrastructure.items():
         pods = Pods.named(values.application_namespace, database)
         prometheus.scrape_pods(PodsJob(job=database, pods=pods, ports=PortRange.only(port)))
-    prometheus.add_rules(
-        observability(prometheus.scrape_defaults, job=prometheus.component.name, replicas=prometheus.replicas)
-    )
+    prometheus.add_rules(*rule_groups(values))
+
+
+def rule_groups(values: Environment) -> tuple[RuleGroup, ...]:
+    """What Prometheus evaluates in one environment.
+
+    Args:
+        values: What the site chose.
+    """
+    scrape = ScrapeDefaults(interval=values.scrape_interval)
+    return (observability(scrape, job=PROMETHEUS, replicas=values.prometheus_replicas),)

@@ -142,7 +142,6 @@ class PrometheusHA(Construct):
             sticky=True,  # two servers hold slightly different samples: a graph must stay with one
         )
         self.web = self.component.endpoint(WEB)
-        self.replicas = replicas
         self._links = links
         self._retention = retention
         self._volume = volume

@@ -1,0 +1,376 @@
+"""`dist/prod` on a real cluster, unchanged: discovery, rights, policies, crashes and changes of the real Prometheus."""
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+
+from apps.environments import PROD
+from apps.kube import rule_groups
+from constructs_lib.config import to_yaml
+from constructs_lib.rules.model import Alert, Proof, RuleGroup, Severity, Team
+from tests.cluster.errors import ClusterError
+from tests.cluster.kubernetes import Kubernetes
+from tests.real.prometheus import PrometheusPod
+
+REPOSITORY = Path(__file__).parents[2]
+DIST = REPOSITORY / "dist" / "prod"
+APPLICATIONS = Path(__file__).with_name("applications.yaml")
+NODES = 3
+SOON = timedelta(minutes=2)
+# Each job of prod, and what it must find: pods of applications.yaml, or so many targets of the cluster itself.
+PODS_BY_JOB = {
+    "prometheus": {"prometheus-0", "prometheus-1"},
+    "api": {"api"},
+    "backend": {"backend"},
+    "data-service": {"data-service"},
+    "orchestrator": {"orchestrator"},
+    "nats": {"nats"},
+    "neo4j": {"neo4j"},
+    "qdrant": {"qdrant"},
+    "annotated-pods": {"worker"},
+    "annotated-services": {"legacy"},
+}
+COUNT_BY_JOB = {"apiserver": 1, "kubelet": NODES, "cadvisor": NODES}
+
+
+def objects(cluster: Kubernetes) -> dict[tuple[str, str], str]:
+    """The version of everything in dist/prod, by kind and name."""
+    versions = {}
+    for path in sorted((DIST / "k8s").iterdir()):
+        for document in yaml.safe_load_all(path.read_text()):
+            kind, metadata = document["kind"], document["metadata"]
+            found = cluster.get(kind, metadata["name"], metadata.get("namespace"))
+            versions[kind, metadata["name"]] = found["metadata"]["resourceVersion"]
+    return versions
+
+
+@pytest.fixture(scope="module")
+def applied(cluster: Kubernetes) -> Iterator[str]:
+    """What kubectl said when dist/prod was applied beside the applications."""
+    cluster.apply(APPLICATIONS)
+    said = cluster.apply(DIST)
+    cluster.wait_ready("monitoring", "statefulset/prometheus")
+    yield said
+    cluster.kubectl("delete", "--wait=false", "-k", str(DIST))
+    cluster.kubectl("delete", "--wait=false", "-f", str(APPLICATIONS))
+
+
+@pytest.fixture(scope="module")
+def servers(cluster: Kubernetes, applied: str) -> list[PrometheusPod]:
+    """Both servers, once they have scraped everything."""
+    pods = [PrometheusPod(cluster, f"prometheus-{ordinal}") for ordinal in range(2)]
+    expected = sum(COUNT_BY_JOB.values()) + sum(len(names) for names in PODS_BY_JOB.values())
+
+    def all_up() -> bool:
+        for pod in pods:
+            down = [target["scrapeUrl"] for target in pod.targets() if target["health"] != "up"]
+            assert len(pod.targets()) >= expected and not down, down  # noqa: PT018 - one condition of readiness
+        return True
+
+    cluster.wait("every target is up", all_up, SOON)
+    return pods
+
+
+def test_dist_is_applied_without_a_warning(applied: str) -> None:
+    """The API server accepts every object by server-side apply and remarks nothing."""
+    assert "warning" not in applied.lower()
+    assert "conflict" not in applied.lower()
+
+
+def test_second_apply_changes_nothing(cluster: Kubernetes, applied: str) -> None:
+    """No object has a new version after the same files were applied again."""
+    before = objects(cluster)
+
+    cluster.apply(DIST)
+
+    after = objects(cluster)
+    workload = ("StatefulSet", "prometheus")  # its status moves by itself
+    assert {key: version for key, version in after.items() if key != workload} == {
+        key: version for key, version in before.items() if key != workload
+    }
+    assert cluster.get("statefulset", "prometheus", "monitoring")["metadata"]["generation"] == 1
+
+
+def test_servers_run_on_different_nodes(servers: list[PrometheusPod]) -> None:
+    """Losing a node loses one server."""
+    assert len({server.pod()["spec"]["nodeName"] for server in servers}) == 2
+
+
+@pytest.mark.trap(10)
+@pytest.mark.trap(11)
+@pytest.mark.trap(12)
+@pytest.mark.trap(79)
+def test_every_target_is_found_once_by_its_job(servers: list[PrometheusPod]) -> None:
+    """Each job finds exactly the pods that stand for it, both servers find the same, and no address is in two jobs."""
+    for server in servers:
+        targets = server.targets()
+        pods: dict[str, set[str]] = {}
+        for target in targets:
+            pods.setdefault(target["labels"]["job"], set()).add(target["labels"].get("pod", ""))
+        counts = Counter(target["labels"]["job"] for target in targets)
+
+        assert {job: pods[job] for job in PODS_BY_JOB} == PODS_BY_JOB
+        assert counts == COUNT_BY_JOB | {job: len(names) for job, names in PODS_BY_JOB.items()}
+        assert [url for url, times in Counter(target["scrapeUrl"] for target in targets).items() if times > 1] == []
+
+
+@pytest.mark.trap(13)
+def test_targets_carry_the_labels_that_rules_use(servers: list[PrometheusPod]) -> None:
+    """Pods are told by namespace, pod, node and app; nodes by node; kubelet, cAdvisor and API server by their jobs."""
+    server = servers[0]
+
+    (worker,) = (target["labels"] for target in server.targets() if target["labels"]["job"] == "annotated-pods")
+    nodes = {series["metric"]["node"] for series in server.query('up{job="kubelet"}')}
+
+    assert worker.items() >= {"namespace": "insurance-lead-gen", "pod": "worker", "app": "worker"}.items()
+    assert worker["node"] in nodes
+    assert len(nodes) == NODES
+    assert server.query(
+        'container_memory_working_set_bytes{job="cadvisor",namespace="monitoring",container="prometheus"}'
+    )
+    assert server.query('apiserver_request_total{job="apiserver"}')
+    assert server.query('kubelet_running_pods{job="kubelet"}')
+
+
+def test_rules_name_metrics_that_exist(servers: list[PrometheusPod]) -> None:
+    """Every metric that a rule reads is there on the live server."""
+    names = set(servers[0].api("label/__name__/values"))
+    used = {
+        selector.split("{")[0]
+        for group in rule_groups(PROD)
+        for alert in group.alerts
+        for selector in alert.proof.fires
+    }
+
+    assert used <= names
+
+
+def test_nothing_fires_in_peace(servers: list[PrometheusPod]) -> None:
+    """Every rule is evaluated without error, and no alert is pending or firing."""
+    rules = [rule for group in servers[0].api("rules")["groups"] for rule in group["rules"]]
+
+    assert {rule["name"] for rule in rules} == {alert.name for group in rule_groups(PROD) for alert in group.alerts}
+    assert {rule["name"]: rule.get("lastError") for rule in rules if rule.get("lastError")} == {}
+    assert [alert["labels"] for rule in rules for alert in rule["alerts"]] == []
+
+
+@pytest.mark.trap(1)
+@pytest.mark.trap(5)
+@pytest.mark.trap(7)
+def test_program_runs_with_what_was_derived(servers: list[PrometheusPod]) -> None:
+    """Replica label, retention and memory goal are what the running program has made of the manifests."""
+    for server in servers:
+        config = yaml.safe_load(server.api("status/config")["yaml"])
+        limit = 2 * 1024**3
+
+        assert config["global"]["external_labels"] == {
+            "cluster": PROD.cluster,
+            "environment": "prod",
+            "replica": server.name,
+        }
+        assert server.api("status/runtimeinfo")["storageRetention"] == "30d or 80GiB"
+        goal = server.query(f'go_gc_gomemlimit_bytes{{pod="{server.name}"}}')[0]["value"][1]
+        assert float(goal) == pytest.approx(0.9 * limit, rel=0.01)
+
+
+MAY = [
+    *((verb, what) for verb in ("list", "watch") for what in ("nodes", "namespaces", "pods", "services")),
+    *((verb, "endpointslices.discovery.k8s.io") for verb in ("list", "watch")),
+    ("get", "nodes/metrics"),
+    ("get", "/metrics"),
+]
+MAY_NOT = [
+    *(("get", what) for what in ("pods", "pods/log", "nodes", "nodes/proxy", "nodes/stats", "secrets", "configmaps")),
+    *(("list", what) for what in ("secrets", "configmaps", "endpoints", "deployments.apps", "serviceaccounts")),
+    *((verb, "pods") for verb in ("create", "delete", "patch")),
+    ("create", "pods/exec"),
+    ("create", "serviceaccounts/token"),
+    ("impersonate", "users"),
+    ("get", "/logs"),
+    ("get", "/debug/pprof"),
+]
+
+
+@pytest.mark.trap(10)
+def test_service_account_may_do_what_discovery_needs_and_nothing_else(cluster: Kubernetes, applied: str) -> None:
+    """The API server's own answer for each right, both lists written out."""
+
+    def may(verb: str, what: str) -> bool:
+        account = "--as=system:serviceaccount:monitoring:prometheus"
+        resource, _, subresource = ("", "", "") if what.startswith("/") else what.partition("/")
+        scope = ["--all-namespaces"] if resource and resource not in {"nodes", "namespaces", "users"} else []
+        part = [f"--subresource={subresource}"] if subresource else []
+        try:
+            return cluster.kubectl("auth", "can-i", verb, resource or what, account, *scope, *part).strip() == "yes"
+        except ClusterError as error:
+            assert "failed: no" in str(error)
+            return False
+
+    assert [right for right in MAY if not may(*right)] == []
+    assert [right for right in MAY_NOT if may(*right)] == []
+    assert rights(cluster, "prometheus") - rights(cluster, "default") == {
+        (verb, what.removesuffix(".discovery.k8s.io")) for verb, what in MAY
+    }
+
+
+def rights(cluster: Kubernetes, account: str) -> set[tuple[str, str]]:
+    """Everything that the API server says a service account of `monitoring` may do, by verb and resource or path."""
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectRulesReview",
+        "spec": {"namespace": "monitoring"},
+    }
+    answer = cluster.kubectl(
+        "create",
+        *("--as", f"system:serviceaccount:monitoring:{account}", "--output", "yaml", "--filename", "-"),
+        input=to_yaml(review),
+    )
+    status = yaml.safe_load(answer)["status"]
+    kinds = (("resourceRules", "resources"), ("nonResourceRules", "nonResourceURLs"))
+    return {
+        (verb, what)
+        for rules, subjects in kinds
+        for rule in status[rules]
+        for verb in rule["verbs"]
+        for what in rule[subjects]
+    }
+
+
+def test_only_prometheus_container_holds_the_token(servers: list[PrometheusPod]) -> None:
+    """The token is mounted by the one container that declares it, and by nothing that Kubernetes adds."""
+    spec = servers[0].pod()["spec"]
+    tokens = {
+        volume["name"]
+        for volume in spec["volumes"]
+        if any("serviceAccountToken" in source for source in volume.get("projected", {}).get("sources", []))
+    }
+    mounting = [
+        container["name"]
+        for container in [*spec.get("initContainers", []), *spec["containers"]]
+        if tokens & {mount["name"] for mount in container["volumeMounts"]}
+    ]
+
+    assert len(tokens) == 1
+    assert mounting == ["prometheus"]
+
+
+def host_pod(namespace: str) -> str:
+    """A pod that sees its node's processes, which `restricted` forbids."""
+    container = {"name": "probe", "image": "registry.local/probe:1", "args": ["sleep"]}
+    return to_yaml(
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": "host", "namespace": namespace},
+            "spec": {"hostPID": True, "containers": [container]},
+        }
+    )
+
+
+@pytest.mark.trap(77)
+def test_restricted_namespace_refuses_what_needs_the_host(cluster: Kubernetes, applied: str) -> None:
+    """A pod with the node's processes is refused beside Prometheus, and runs in the namespace made for it."""
+    with pytest.raises(ClusterError, match="violates PodSecurity"):
+        cluster.apply(host_pod("monitoring"))
+
+    cluster.apply(host_pod("monitoring-host"))
+    cluster.wait_ready("monitoring-host", "pod/host")
+
+
+def reaches(cluster: Kubernetes, namespace: str, pod: str, address: str) -> bool:
+    """Whether a TCP connection from a pod opens."""
+    try:
+        return "OPEN" in cluster.exec(namespace, pod, "/probe", "tcp", address)
+    except ClusterError as error:
+        assert "DENIED" in str(error), error
+        return False
+
+
+@pytest.mark.trap(79)
+@pytest.mark.trap(80)
+@pytest.mark.trap(81)
+def test_network_is_open_exactly_where_something_is_wired(cluster: Kubernetes, servers: list[PrometheusPod]) -> None:
+    """From Prometheus and to it, what the wiring names connects and all else does not, though an unrestricted pod gets
+    through to the same doors."""
+
+    def address(namespace: str, pod: str, port: int) -> str:
+        return f"{cluster.get('pod', pod, namespace)['status']['podIP']}:{port}"
+
+    node = cluster.find("nodes")[0]["status"]["addresses"][0]["address"]
+    apps, api = "insurance-lead-gen", "kubernetes.default.svc:443"
+    metrics, other = address(apps, "api", 8080), address(apps, "outside", 7000)
+    stranger, web = address("stranger", "stranger", 8080), address("monitoring", "prometheus-0", 9090)
+    outgoing = {
+        api: True,
+        f"{node}:10250": True,
+        metrics: True,
+        address(apps, "neo4j", 2004): True,
+        address("monitoring", "prometheus-1", 9090): True,
+        other: False,
+        stranger: False,
+        address(apps, "qdrant", 6333): True,
+        address("kube-system", cluster.find("pods", "kube-system")[0]["metadata"]["name"], 8080): False,
+    }
+    incoming = {("stranger", "stranger"): False, (apps, "api"): False, ("monitoring", "prometheus-1"): True}
+
+    assert {to: reaches(cluster, "monitoring", "prometheus-0", to) for to in outgoing} == outgoing
+    assert {peer: reaches(cluster, *peer, web) for peer in incoming} == incoming
+    # The doors that were shut to Prometheus are open to a pod that no policy selects.
+    assert all(reaches(cluster, "stranger", "stranger", to) for to in (other, stranger, metrics))
+
+
+def test_new_rule_is_live_without_a_restart(cluster: Kubernetes, servers: list[PrometheusPod]) -> None:
+    """A rule group that is added to the mounted ConfigMap is evaluated within two minutes, by the same process."""
+    new = Alert(
+        name="JustAdded",
+        expr="vector(1) > 2",
+        hold=timedelta(0),
+        severity=Severity.WARNING,
+        team=Team.PLATFORM,
+        summary="Never.",
+        description="Never.",
+        proof=Proof(fires={}, at=timedelta(0), quiet={}),
+    )
+    before = [restarts(server) for server in servers]
+    (rules,) = (
+        document
+        for document in yaml.safe_load_all((DIST / "k8s" / "0001-prometheus.k8s.yaml").read_text())
+        if document["metadata"]["name"] == "prometheus-rules"
+    )
+    rules["data"]["added.yaml"] = to_yaml(RuleGroup(name="added", alerts=(new,)).to_dict(PROD.runbooks_url))
+    cluster.apply(to_yaml(rules))
+
+    for server in servers:
+
+        def live(server: PrometheusPod = server) -> bool:
+            return "added" in {group["name"] for group in server.api("rules")["groups"]}
+
+        cluster.wait(f"the rule is live on {server.name}", live, timedelta(minutes=2))
+
+    assert [restarts(server) for server in servers] == before == [0, 0]
+    assert cluster.get("statefulset", "prometheus", "monitoring")["metadata"]["generation"] == 1
+
+
+@pytest.mark.trap(4)
+@pytest.mark.trap(6)
+def test_killed_server_comes_back_with_its_samples(cluster: Kubernetes, servers: list[PrometheusPod]) -> None:
+    """SIGKILL while it writes: it replays its log within the startup probe's time and still has what it had."""
+    server = servers[0]
+    (sample,) = server.query(f'up{{job="prometheus",pod="{server.name}"}}')
+    was = restarts(server)
+
+    cluster.kill_process("monitoring", server.name)
+
+    cluster.wait("the killed server restarted", lambda: restarts(server) == was + 1, SOON)
+    cluster.wait_ready("monitoring", f"pod/{server.name}", timeout=timedelta(minutes=15))
+    assert server.query(f'up{{job="prometheus",pod="{server.name}"}}', time=sample["value"][0]) == [sample]
+
+
+def restarts(server: PrometheusPod) -> int:
+    """How often its container was started again."""
+    count: int = server.pod()["status"]["containerStatuses"][0]["restartCount"]
+    return count
