@@ -2,7 +2,7 @@
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: synth test prove soak check format lock tools benchmark
+.PHONY: synth test prove check format lock tools benchmark
 
 synth: .venv/ready ## Render every environment into dist/
 	python -m apps.synth dist
@@ -33,7 +33,7 @@ lock: ## Pin again what pyproject.toml asks for; uv is needed for this alone
 		--group dev pyproject.toml -o requirements.txt
 
 .venv/ready: requirements.txt pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: set PYTHON")'
+	@$(PYTHON) -c "import sys; sys.exit(None if sys.version_info >= (3, 11) else 'Python 3.11 or later is needed: make PYTHON=python3.11')"
 	$(PYTHON) -m venv --clear .venv
 	pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .

@@ -187,8 +187,8 @@ class Cluster:
     """The facts of a Kubernetes cluster that constructs need: they read no environment.
 
     Args:
-        name: Becomes the external label `cluster`.
-        environment: Becomes the external label `environment`.
+        name: Becomes the external label `cluster`: letters, digits, dots, dashes and underscores.
+        environment: Becomes the external label `environment`, likewise.
         api_server: Address ranges under which pods reach the API server: the address of the Service `kubernetes` and
             those of the endpoints behind it, since it depends on the policy engine which of them it sees.
         api_server_port: Of the endpoints: 443 on EKS, often 6443 elsewhere.
@@ -198,7 +198,7 @@ class Cluster:
             they sign for themselves, as in kind, the scrape cannot verify them.
         registry: A mirror for all images, in place of their own registries.
     Raises:
-        ConstructError: an address range or a port that is none.
+        ConstructError: an address range, a port or a name that is none.
     Source: https://kubernetes.io/docs/concepts/services-networking/network-policies/
     """
 
@@ -212,6 +212,9 @@ class Cluster:
     registry: str | None = None
 
     def __post_init__(self) -> None:
+        for label in (self.name, self.environment):
+            if not re.fullmatch(r"[-a-zA-Z0-9_.]+", label):  # a dollar would be replaced by an environment variable
+                raise ConstructError(f"{label!r} cannot be a cluster's label: use letters, digits, dots and dashes")
         for of, ranges in (
             ("the API server's", self.api_server),
             ("the nodes'", self.nodes),

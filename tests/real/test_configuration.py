@@ -64,8 +64,8 @@ def configurations(draw: st.DrawFn) -> str:
     """The text of a `prometheus.yml` from inputs that are all accepted."""
     seconds = draw(st.integers(1, 120))
     cluster = Cluster(
-        name=draw(st.text(max_size=30)),
-        environment=draw(st.text(max_size=30)),
+        name=draw(VALUES),
+        environment=draw(VALUES),
         api_server=("10.0.0.0/8",),
         nodes=("10.0.0.0/8",),
         signed_kubelets=draw(st.booleans()),

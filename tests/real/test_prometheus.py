@@ -207,7 +207,8 @@ def test_service_account_may_do_what_discovery_needs_and_nothing_else(cluster: K
         try:
             return cluster.kubectl("auth", "can-i", verb, resource or what, account, *scope, *part).strip() == "yes"
         except ClusterError as error:
-            assert "failed: no" in str(error)
+            if "failed: no" not in str(error):
+                raise
             return False
 
     assert [right for right in MAY if not may(*right)] == []
@@ -286,7 +287,8 @@ def reaches(cluster: Kubernetes, namespace: str, pod: str, address: str) -> bool
     try:
         return "OPEN" in cluster.exec(namespace, pod, "/probe", "tcp", address)
     except ClusterError as error:
-        assert "DENIED" in str(error), error
+        if "DENIED" not in str(error):
+            raise
         return False
 
 

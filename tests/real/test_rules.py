@@ -41,7 +41,7 @@ def test_alert_fires_when_it_must_and_only_then(alert: Alert, interval: timedelt
 
 @pytest.mark.parametrize(("alert", "interval"), ALERTS)
 def test_proof_is_sharp(alert: Alert, interval: timedelta):
-    """A proof fails when a threshold moves by a step, a window is halved or doubled, a matcher is dropped, a hold moves."""
+    """It fails when a threshold moves by a step, a window is halved or doubled, a matcher dropped, a hold moved."""
     changes = dict(mutants(alert, interval))
 
     survivors = [change for change, mutant in changes.items() if proven(mutant, interval).returncode == 0]

@@ -1,0 +1,30 @@
+"""What is shipped is what is proven: the images' versions and the modules that the tests build agree."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from constructs_lib import versions
+from constructs_lib.image import Image
+
+TOOLS = Path(__file__).parent.parent / "tools"
+# Image -> the module of its program, and that module's spelling of a release's version.
+MODULES = {versions.PROMETHEUS: ("prometheus", "github.com/prometheus/prometheus", r"v3\.(\d+)\.(\d+)", r"v0.3\1.\2")}
+
+
+def test_every_image_has_a_module():
+    """No image is shipped whose program is not built for the tests."""
+    shipped = {value for value in vars(versions).values() if isinstance(value, Image)}
+
+    assert shipped == MODULES.keys()
+
+
+@pytest.mark.parametrize("image", MODULES, ids=lambda image: image.repository)
+def test_shipped_version_is_the_built_version(image: Image):
+    """The module that is built is the version whose image is shipped."""
+    directory, module, release, spelling = MODULES[image]
+    required = re.search(rf"{module} (v\S+)$", (TOOLS / directory / "go.mod").read_text(), re.MULTILINE)
+
+    assert required is not None
+    assert required[1] == re.sub(release, spelling, image.tag)
