@@ -24,7 +24,7 @@ def test_every_image_has_a_module():
 def test_shipped_version_is_the_built_version(image: Image):
     """The module that is built is the version whose image is shipped."""
     directory, module, release, spelling = MODULES[image]
-    required = re.search(rf"{module} (v\S+)$", (TOOLS / directory / "go.mod").read_text(), re.MULTILINE)
+    required = re.search(rf"^\t?(?:require )?{module} (v\S+)", (TOOLS / directory / "go.mod").read_text(), re.MULTILINE)
 
     assert required is not None
     assert required[1] == re.sub(release, spelling, image.tag)
