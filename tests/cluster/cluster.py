@@ -42,6 +42,7 @@ class Cluster(Kubernetes):
         images: What pods may run, besides the probe (`registry.local/probe:1`); nothing is pulled.
     """
 
+    directory: Path  # of the run, with the logs
     _control_plane: Machine
     _authority: Authority
 
@@ -119,6 +120,7 @@ class Cluster(Kubernetes):
     def _start(self) -> None:
         run = RunDirectory()
         self._started.callback(run.remove)
+        self.directory = run.path
         self._authority = Authority(run.path / "authority", self.spec)
         self._start_control_plane(run.path / "control-plane")
         for spec in self.spec.nodes:

@@ -1,4 +1,4 @@
-"""The cluster as a pytest fixture: `from tests.cluster.fixture import cluster` in a conftest."""
+"""The cluster for a fixture of pytest."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -31,11 +31,4 @@ def running(spec: ClusterSpec, images: Iterable[Image] = ()) -> Iterator[Kuberne
             if "CI" in os.environ:
                 pytest.fail(str(error))
             pytest.skip(str(error))
-        yield cluster
-
-
-@pytest.fixture(scope="session")
-def cluster() -> Iterator[Kubernetes]:
-    """One cluster for the whole run."""
-    with running(ClusterSpec()) as cluster:
         yield cluster

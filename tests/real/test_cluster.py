@@ -1,11 +1,13 @@
 """The test cluster itself: what the other tests rely on."""
 
+import os
+import re
 import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -16,12 +18,13 @@ import yaml
 
 from tests.cluster.cluster import Cluster
 from tests.cluster.errors import ClusterError
-from tests.cluster.kubernetes import Kubernetes, is_ready
+from tests.cluster.kubernetes import is_ready
 from tests.cluster.rundirectory import PREFIX
 from tests.cluster.spec import ClusterSpec
+from tests.cluster.waiting import wait
 
-SPEC = ClusterSpec()
-SOON = timedelta(seconds=60)
+SPEC = ClusterSpec(lost_after=timedelta(seconds=10))
+SOON = timedelta(minutes=2)
 PORT = 8080
 RESTRICTED = {
     "allowPrivilegeEscalation": False,
@@ -36,17 +39,91 @@ with Cluster():
     print("started", flush=True)
     signal.pause()
 """
+Runs = dict[str, set[str]]  # name of a run directory -> all kernel namespaces of the cluster that runs in it
+
+
+def runs(root: int) -> Runs:
+    """The clusters that a process runs."""
+    processes = [path for path in Path("/proc").iterdir() if path.name.isdecimal()]
+    children: dict[int, list[int]] = {}
+    for process in processes:
+        with suppress(OSError):  # the process has just ended
+            children.setdefault(int((process / "stat").read_text().rsplit(")", 1)[1].split()[1]), []).append(
+                int(process.name)
+            )
+    found: Runs = {}
+    for child in children.get(root, []):
+        with suppress(OSError):
+            name = re.search(rf"(?s)^unshare\0.*/({PREFIX}\w+)/", Path(f"/proc/{child}/cmdline").read_text())
+            if name:
+                found.setdefault(name[1], set()).update(*(namespaces(pid) for pid in descendants(child, children)))
+    return {name: found[name] - namespaces(root) for name in found}
+
+
+def descendants(pid: int, children: dict[int, list[int]]) -> Iterator[int]:
+    """All processes below one."""
+    for child in children.get(pid, []):
+        yield child
+        yield from descendants(child, children)
+
+
+def namespaces(pid: int) -> set[str]:
+    """Network, mount, process and other namespaces of a process."""
+    try:
+        return {str(link.readlink()) for link in Path(f"/proc/{pid}/ns").iterdir()}
+    except OSError:
+        return set()
+
+
+def processes(gone: Runs) -> list[str]:
+    """The namespaces of clusters in which processes live; their numbers are soon used again."""
+    alive: set[str] = set().union(
+        *(namespaces(int(path.name)) for path in Path("/proc").iterdir() if path.name.isdecimal())
+    )
+    return sorted(alive.intersection(*gone.values()))
+
+
+def files(gone: Runs) -> list[str]:
+    """The mounts, directories and control groups of clusters."""
+    mounts = Path("/proc/mounts").read_text().splitlines()
+    places = [Path(tempfile.gettempdir()), Path("/sys/fs/cgroup"), *Path("/sys/fs/cgroup").iterdir()]
+    return [
+        *(mount for mount in mounts if any(name in mount for name in gone)),
+        *(str(place / name) for place in places for name in gone if (place / name).exists()),
+    ]
+
+
+@pytest.fixture(scope="module")
+def killed() -> Runs:
+    """A cluster whose tests were killed, and which the kernel has ended since."""
+    tests = subprocess.Popen([sys.executable, "-c", RUN_UNTIL_KILLED], stdout=subprocess.PIPE)
+    assert tests.stdout
+    assert tests.stdout.readline() == b"started\n"
+    cluster = runs(tests.pid)
+    assert processes(cluster)
+    tests.kill()
+    tests.wait()
+    wait("the killed cluster has no process", lambda: not processes(cluster), SOON)
+    assert files(cluster)
+    return cluster
+
+
+@pytest.fixture(scope="module")
+def cluster(killed: Runs) -> Iterator[Cluster]:
+    """A cluster of this file's own, started after the killed one, for the tests know its facts and stop it."""
+    with Cluster(SPEC) as cluster:
+        yield cluster
 
 
 @pytest.fixture
-def namespace(cluster: Kubernetes, request: pytest.FixtureRequest) -> Iterator[str]:
+def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> str:
     """A namespace that admits restricted pods only."""
     name = request.function.__name__.replace("_", "-")
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
-    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
-    cluster.apply(yaml.safe_dump(namespace))
-    yield name
-    cluster.kubectl("delete", "namespace", name, "--wait=false")
+    cluster.apply(
+        yaml.safe_dump({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
+    )
+    return str(name)
 
 
 def pod(namespace: str, name: str, node: str, **container: Any) -> dict[str, Any]:
@@ -70,7 +147,7 @@ def service(namespace: str, name: str) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": namespace}, "spec": spec}
 
 
-def test_nodes_have_the_declared_addresses_and_zones(cluster: Kubernetes) -> None:
+def test_nodes_have_the_declared_addresses_and_zones(cluster: Cluster) -> None:
     """Every node is ready, at its address, labelled with its zone and region, and as large as declared."""
     nodes = cluster.find("nodes")
     assert all(is_ready(node) for node in nodes)
@@ -87,7 +164,7 @@ def test_nodes_have_the_declared_addresses_and_zones(cluster: Kubernetes) -> Non
     assert found == [(node.name, str(node.address), node.zone, SPEC.region) for node in SPEC.nodes]
 
 
-def test_pods_reach_services_by_name_across_nodes(cluster: Kubernetes, namespace: str) -> None:
+def test_pods_reach_services_by_name_across_nodes(cluster: Cluster, namespace: str) -> None:
     """DNS resolves a Service to its address, and that leads to a pod on another node."""
     objects = pod(namespace, "server", "n1"), pod(namespace, "client", "n2"), service(namespace, "server")
     said = cluster.apply(yaml.safe_dump_all(objects))
@@ -102,7 +179,7 @@ def test_pods_reach_services_by_name_across_nodes(cluster: Kubernetes, namespace
     assert cluster.exec(namespace, "client", "/probe", "get", f"http://{name}/") == "200\nok\n"
 
 
-def test_network_policies_are_enforced(cluster: Kubernetes, namespace: str) -> None:
+def test_network_policies_are_enforced(cluster: Cluster, namespace: str) -> None:
     """A denied pod is out of reach for its peers on either node, its unrestricted twin is not, and tests see both."""
     deny = {
         "apiVersion": "networking.k8s.io/v1",
@@ -135,14 +212,14 @@ def test_network_policies_are_enforced(cluster: Kubernetes, namespace: str) -> N
     assert [cluster.http_get(namespace, name, PORT) for name in ("denied", "open")] == [(200, "ok\n")] * 2
 
 
-def test_pods_that_violate_the_namespace_are_refused(cluster: Kubernetes, namespace: str) -> None:
+def test_pods_that_violate_the_namespace_are_refused(cluster: Cluster, namespace: str) -> None:
     """Pod Security admission refuses a privileged pod in a restricted namespace."""
     privileged = pod(namespace, "privileged", "n1", securityContext={"privileged": True})
     with pytest.raises(ClusterError, match="violates PodSecurity"):
         cluster.apply(yaml.safe_dump(privileged))
 
 
-def test_claims_bind_to_local_volumes(cluster: Kubernetes, namespace: str) -> None:
+def test_claims_bind_to_local_volumes(cluster: Cluster, namespace: str) -> None:
     """A claim waits for its pod, and then gets a volume on the pod's node that a user other than root can write."""
     claim = {
         "apiVersion": "v1",
@@ -166,7 +243,7 @@ def test_claims_bind_to_local_volumes(cluster: Kubernetes, namespace: str) -> No
     assert bound["spec"]["volumeName"].startswith("n3-")
 
 
-def test_kubelets_serve_metrics_to_those_who_may_read_them(cluster: Kubernetes, namespace: str) -> None:
+def test_kubelets_serve_metrics_to_those_who_may_read_them(cluster: Cluster, namespace: str) -> None:
     """A token with the right for nodes/metrics reads a kubelet whose certificate the cluster's authority signed."""
     role = {
         "apiVersion": "rbac.authorization.k8s.io/v1",
@@ -198,7 +275,7 @@ def test_kubelets_serve_metrics_to_those_who_may_read_them(cluster: Kubernetes, 
     assert get("default", "/metrics").startswith("403")
 
 
-def test_a_killed_process_is_started_again(cluster: Kubernetes, namespace: str) -> None:
+def test_a_killed_process_is_started_again(cluster: Cluster, namespace: str) -> None:
     """SIGKILL of a container's main process ends it as a crash, and the kubelet starts it again."""
     cluster.apply(yaml.safe_dump(pod(namespace, "victim", "n2")))
     cluster.wait_ready(namespace, "pod/victim")
@@ -212,7 +289,7 @@ def test_a_killed_process_is_started_again(cluster: Kubernetes, namespace: str) 
     assert status()["lastState"]["terminated"]["exitCode"] == 128 + signal.SIGKILL
 
 
-def test_an_error_says_what_is_wrong_with_a_pod(cluster: Kubernetes, namespace: str) -> None:
+def test_an_error_says_what_is_wrong_with_a_pod(cluster: Cluster, namespace: str) -> None:
     """Waiting in vain ends with the pods, the events and the logs of the namespace."""
     never = {"httpGet": {"path": "/", "port": PORT}}
     broken = pod(namespace, "broken", "n1", args=["get", "http://nowhere.invalid/"], readinessProbe=never)
@@ -221,50 +298,29 @@ def test_an_error_says_what_is_wrong_with_a_pod(cluster: Kubernetes, namespace: 
         cluster.wait_ready(namespace, "pod/broken", timeout=timedelta(seconds=5))
 
 
-def remains() -> set[str]:
-    """Namespaces of processes, mounts, directories and control groups, to compare before and after."""
-    found = set(Path("/proc/mounts").read_text().splitlines())
-    for link in Path("/proc").glob("[0-9]*/ns/*"):
-        try:
-            found.add(str(link.readlink()))
-        except OSError:  # the process has just ended
-            continue
-    places = [*Path(tempfile.gettempdir()).glob(f"{PREFIX}*"), *Path("/sys/fs/cgroup").glob(f"**/{PREFIX}*")]
-    return found | {str(path) for path in places}
-
-
-@pytest.fixture(scope="module")
-def before() -> set[str]:
-    """What there was before the clusters that the following tests start and end."""
-    return remains()
-
-
-@pytest.fixture(scope="module")
-def second(before: set[str]) -> Iterator[Cluster]:
-    """A second cluster, started after a run that was killed, with half of the patience for lost nodes."""
-    killed = subprocess.Popen([sys.executable, "-c", RUN_UNTIL_KILLED], stdout=subprocess.PIPE)
-    assert killed.stdout
-    assert killed.stdout.readline() == b"started\n"
-    killed.kill()
-    killed.wait()
-    with Cluster(replace(SPEC, lost_after=SPEC.lost_after / 2)) as cluster:
-        yield cluster
-
-
-def test_a_lost_node_is_noticed_and_comes_back(second: Cluster) -> None:
+def test_a_lost_node_is_noticed_and_comes_back(cluster: Cluster) -> None:
     """A stopped node is no longer ready, the others are, and started again it is ready."""
 
     def ready() -> list[str]:
-        return [node["metadata"]["name"] for node in second.find("nodes") if is_ready(node)]
+        return [node["metadata"]["name"] for node in cluster.find("nodes") if is_ready(node)]
 
-    second.stop_node("n3")
-    second.wait("n3 alone is lost", lambda: ready() == ["n1", "n2"], SOON)
-    second.start_node("n3")
-    second.wait("n3 is back", lambda: ready() == ["n1", "n2", "n3"], SOON)
+    cluster.stop_node("n3")
+    cluster.wait("n3 alone is lost", lambda: ready() == ["n1", "n2"], SOON)
+    cluster.start_node("n3")
+    cluster.wait("n3 is back", lambda: ready() == ["n1", "n2", "n3"], SOON)
 
 
-def test_nothing_is_left_of_a_stopped_or_killed_cluster(second: Cluster, before: set[str]) -> None:
-    """Processes, mounts, namespaces, directories and control groups are gone."""
-    assert remains() - before
-    second.stop()
-    assert remains() - before == set()
+def test_nothing_is_left_of_a_killed_cluster(cluster: Cluster, killed: Runs) -> None:
+    """The kernel has ended all processes of a killed run, and the next start removes its files and control groups."""
+    assert len(killed) == 1
+    assert files(killed) == []
+
+
+def test_nothing_is_left_of_a_stopped_cluster(cluster: Cluster) -> None:
+    """Processes, mounts, namespaces, the directory and control groups are gone after a stop."""
+    own = {name: found for name, found in runs(os.getpid()).items() if name == cluster.directory.name}
+    assert processes(own)
+    assert files(own)
+    cluster.stop()
+    assert processes(own) == []
+    assert files(own) == []
