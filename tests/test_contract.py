@@ -21,7 +21,7 @@ from constructs_lib.contract import (
 )
 from constructs_lib.contract import cidr as read_cidr
 from constructs_lib.errors import ConstructError
-from tests.examples import CLUSTER
+from tests.minimal import CLUSTER
 
 # https://www.rfc-editor.org/rfc/rfc1035#section-2.3.1, in the lower case that Kubernetes wants.
 RFC_1035 = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?\Z")

@@ -2,12 +2,10 @@
 
 import pytest
 
-from constructs_lib import versions
 from constructs_lib.errors import ConstructError
 from constructs_lib.image import Image
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
-SHIPPED = [value for value in vars(versions).values() if isinstance(value, Image)]
 
 
 def image(repository: str = "prometheus/prometheus", tag: str = "v3.13.3", digest: str | None = None) -> Image:
@@ -65,8 +63,3 @@ def test_images_without_maintenance_are_refused(repository: str, reason: str) ->
 def test_images_of_similar_names_are_accepted(repository: str) -> None:
     """Only the image that ended is refused, and not one whose name begins alike."""
     assert image(repository).reference() == f"quay.io/{repository}:v3.13.3"
-
-
-def test_versions_holds_images_that_are_shipped() -> None:
-    """Every version of the library stands in versions.py, as an image."""
-    assert versions.PROMETHEUS in SHIPPED

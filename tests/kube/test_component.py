@@ -1,0 +1,212 @@
+"""A component: its selectors, its Services, its pods, and what exists only for two of them."""
+
+from dataclasses import replace
+from typing import Any
+
+import cdk8s
+import pytest
+from constructs import Construct
+
+from constructs_lib.contract import Port, Transport
+from constructs_lib.errors import ConstructError
+from constructs_lib.kube import Mount, Placement
+from constructs_lib.kube.pod import API_ACCESS
+from tests.minimal import CLUSTER, NAMESPACE, WEB, component, container
+from tests.rendered import Objects, rendered, text
+
+SELECTOR = {
+    "app.kubernetes.io/name": "program",
+    "app.kubernetes.io/component": "program",
+    "app.kubernetes.io/instance": "pair",
+}
+DNS = Port(name="dns", number=53, transport=Transport.UDP)
+PLACEMENT = Placement(node_labels=(("disk", "fast"),), tolerations=(("t", "NoSchedule"),), priority_class="high")
+
+
+def build(chart: Construct) -> None:
+    pair = component(chart, "pair", sticky=True, placement=PLACEMENT)
+    for port in (WEB, DNS):
+        pair.endpoint(port)
+    pair.add_container(container("helper", ports=(), mounts=(API_ACCESS,)))
+    component(chart, "single", replicas=1).endpoint(WEB)
+
+
+@pytest.fixture(scope="module")
+def objects() -> Objects:
+    """A pair of two containers, and a single one that is its twin."""
+    return rendered(build)
+
+
+def pod(objects: Objects, name: str = "pair") -> dict[str, Any]:
+    spec: dict[str, Any] = objects.named("StatefulSet", name)["spec"]["template"]["spec"]
+    return spec
+
+
+@pytest.mark.trap(87)
+def test_selectors_are_name_component_and_instance_alone(objects: Objects) -> None:
+    """The workload, both Services, the budget, the policy and the spreading select alike, and nothing that changes."""
+    workload = objects.named("StatefulSet", "pair")["spec"]
+    assert workload["selector"]["matchLabels"] == SELECTOR
+    assert objects.named("Service", "pair")["spec"]["selector"] == SELECTOR
+    assert objects.named("Service", "pair-headless")["spec"]["selector"] == SELECTOR
+    assert objects.named("PodDisruptionBudget", "pair")["spec"]["selector"]["matchLabels"] == SELECTOR
+    assert objects.named("NetworkPolicy", "pair")["spec"]["podSelector"]["matchLabels"] == SELECTOR
+    spread = pod(objects)["topologySpreadConstraints"]
+    assert [constraint["labelSelector"]["matchLabels"] for constraint in spread] == [SELECTOR, SELECTOR]
+
+
+@pytest.mark.trap(87)
+def test_pods_carry_what_is_selected_and_the_version(objects: Objects) -> None:
+    """The version is a label of the pods and in no selector; claims, which cannot change either, do not bear it."""
+    workload = objects.named("StatefulSet", "pair")["spec"]
+    labels = workload["template"]["metadata"]["labels"]
+    assert SELECTOR.items() <= labels.items()
+    assert labels["app.kubernetes.io/version"] == "1.2.3"
+    (claim,) = workload["volumeClaimTemplates"]
+    assert claim["metadata"]["labels"] == SELECTOR
+
+
+@pytest.mark.trap(87)
+def test_nothing_of_a_component_depends_on_where_it_stands() -> None:
+    """Below other constructs, the same component is rendered byte for byte."""
+
+    assert text(lambda chart: build(Construct(Construct(chart, "deep"), "down"))) == text(build)
+
+
+@pytest.mark.trap(87)
+def test_another_version_changes_no_selector() -> None:
+    """A release with another version differs in labels alone."""
+    old, new = (text(lambda chart, v=version: component(chart, "pair", version=v)) for version in ("1.2.3", "2.0.0"))
+    assert old != new
+    assert old.replace("version: 1.2.3", "version: 2.0.0") == new
+
+
+def test_the_service_knows_every_door(objects: Objects) -> None:
+    """Ports are named as the containers name them, and keep their protocol."""
+    assert objects.named("Service", "pair")["spec"]["ports"] == [
+        {"name": "web", "port": 8080, "targetPort": "web", "protocol": "TCP"},
+        {"name": "dns", "port": 53, "targetPort": "dns", "protocol": "UDP"},
+    ]
+
+
+def test_members_find_each_other_before_they_are_ready(objects: Objects) -> None:
+    """The headless Service names pods that are still starting; it is the one of the workload."""
+    headless = objects.named("Service", "pair-headless")["spec"]
+    assert (headless["clusterIP"], headless["publishNotReadyAddresses"]) == ("None", True)
+    assert objects.named("StatefulSet", "pair")["spec"]["serviceName"] == "pair-headless"
+
+
+@pytest.mark.trap(18)
+def test_a_caller_stays_with_a_pod_where_that_matters(objects: Objects) -> None:
+    """Sticky is chosen by the construct, and off otherwise."""
+    assert objects.named("Service", "pair")["spec"]["sessionAffinity"] == "ClientIP"
+    assert "sessionAffinity" not in objects.named("Service", "single")["spec"]
+
+
+@pytest.mark.trap(84)
+def test_two_pods_have_a_budget_that_lets_nodes_drain(objects: Objects) -> None:
+    """One at a time may go, and a pod that is ill holds nobody up; a single pod has no budget."""
+    assert objects.only("PodDisruptionBudget")["spec"] == {
+        "maxUnavailable": 1,
+        "selector": {"matchLabels": SELECTOR},
+        "unhealthyPodEvictionPolicy": "AlwaysAllow",
+    }
+
+
+@pytest.mark.trap(85)
+def test_two_pods_never_share_a_node_and_rarely_a_zone(objects: Objects) -> None:
+    """Nodes are a must, zones a wish: a volume may be bound to the only zone that is left."""
+    spread = [
+        (c["topologyKey"], c["whenUnsatisfiable"], c["maxSkew"]) for c in pod(objects)["topologySpreadConstraints"]
+    ]
+    assert spread == [
+        ("kubernetes.io/hostname", "DoNotSchedule", 1),
+        ("topology.kubernetes.io/zone", "ScheduleAnyway", 1),
+    ]
+    assert "topologySpreadConstraints" not in pod(objects, "single")
+
+
+@pytest.mark.trap(17)
+@pytest.mark.trap(86)
+def test_files_belong_to_one_user_and_volumes_are_not_walked_through(objects: Objects) -> None:
+    """User and group are the workload's own, whatever the image says, and a volume changes hands once at most."""
+    assert pod(objects)["securityContext"] == {
+        "runAsNonRoot": True,
+        "runAsUser": 1000,
+        "runAsGroup": 1000,
+        "fsGroup": 1000,
+        "fsGroupChangePolicy": "OnRootMismatch",
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
+def test_only_the_container_that_asks_for_the_token_gets_it(objects: Objects) -> None:
+    """Neither account nor pod mounts it by themselves, and one container's mount is not the other's."""
+    assert objects.named("ServiceAccount", "pair")["automountServiceAccountToken"] is False
+    assert pod(objects)["automountServiceAccountToken"] is False
+    assert pod(objects)["serviceAccountName"] == "pair"
+    mounts = {each["name"]: each.get("volumeMounts", []) for each in pod(objects)["containers"]}
+    assert {name: [mount["name"] for mount in each] for name, each in mounts.items()} == {
+        "program": [],
+        "helper": ["api-access"],
+    }
+    assert not pod(objects, "single").get("volumes")
+
+
+def test_placement_reaches_the_pods(objects: Objects) -> None:
+    """Node labels, tolerations and priority are those that were asked for, and none otherwise."""
+    assert PLACEMENT.to_dict().items() <= pod(objects).items()
+    assert not {"nodeSelector", "tolerations", "priorityClassName"} & set(pod(objects, "single"))
+
+
+def test_containers_keep_their_order(objects: Objects) -> None:
+    """The program itself comes first: its logs are those that are shown."""
+    assert [each["name"] for each in pod(objects)["containers"]] == ["program", "helper"]
+
+
+def test_images_come_from_the_mirror_of_the_cluster() -> None:
+    """A mirror is a fact of the cluster, so that no construct forgets it."""
+    mirrored = replace(NAMESPACE, cluster=replace(CLUSTER, registry="mirror.example.com"))
+    ours = rendered(lambda chart: component(chart, "pair", namespace=mirrored))
+    assert [each["image"] for each in ours.containers] == ["mirror.example.com/team/program:1.2.3"]
+
+
+@pytest.mark.parametrize("name", ["Pair", "", "p" * 53])
+def test_names_that_cannot_be_are_refused(name: str) -> None:
+    """The limit is lower than that of a label, since revisions add to the name."""
+    with pytest.raises(ConstructError, match="cannot be a component's name: use up to 52 lower-case letters"):
+        component(cdk8s.Testing.chart(), name)
+
+
+def test_a_component_without_pods_is_refused() -> None:
+    """What is not wanted is left out."""
+    with pytest.raises(ConstructError, match="pair has 0 replicas: use 1 or more, or leave the construct out"):
+        component(cdk8s.Testing.chart(), "pair", replicas=0)
+
+
+def test_a_component_without_containers_is_refused() -> None:
+    """Verbs may add them until rendering, and not later."""
+    with pytest.raises(ConstructError, match="pair has no container: add one"):
+        text(lambda chart: component(chart, "pair", containers=False))
+
+
+def test_the_same_container_may_be_added_twice() -> None:
+    """Verbs are idempotent."""
+    ours = rendered(lambda chart: component(chart, "pair").add_container(container()))
+    assert len(ours.containers) == 1
+
+
+def test_two_containers_of_a_name_are_refused() -> None:
+    """The second one would be lost."""
+    with pytest.raises(ConstructError, match="pair has two different containers 'program': rename one"):
+        component(cdk8s.Testing.chart(), "pair").add_container(
+            container(mounts=(Mount(source=API_ACCESS.source, path="/x"),))
+        )
+
+
+def test_two_ports_of_a_name_are_refused() -> None:
+    """A Service cannot have them; the same port twice is one."""
+    pair = component(cdk8s.Testing.chart(), "pair")
+    assert pair.endpoint(WEB) == pair.endpoint(WEB)
+    with pytest.raises(ConstructError, match="pair has the port 'web' twice, 8080 and 81: rename one"):
+        pair.endpoint(Port(name="web", number=81))

@@ -1,0 +1,114 @@
+"""Alerts and rule groups as data: how they are written, and what is refused."""
+
+from datetime import timedelta
+
+import pytest
+
+from constructs_lib.errors import ConstructError
+from constructs_lib.promql import matches, metric
+from constructs_lib.rules.model import RuleGroup, samples
+from tests.minimal import alert
+
+
+def test_an_alert_is_written_with_its_labels_and_its_runbook() -> None:
+    """Severity and team route it, and the link leads to the page of its name."""
+    assert alert().to_dict("https://runbooks.example.com/") == {
+        "alert": "TargetDown",
+        "expr": 'up{job="api"} == 0',
+        "for": "5m",
+        "labels": {"severity": "warning", "team": "platform"},
+        "annotations": {
+            "summary": "A target cannot be scraped.",
+            "description": "It does not answer.",
+            "runbook_url": "https://runbooks.example.com/TargetDown",
+        },
+    }
+
+
+def test_an_alert_that_need_not_last_has_no_hold() -> None:
+    """Without a hold, an alert fires at once."""
+    assert "for" not in alert(hold=timedelta(0)).to_dict("https://runbooks.example.com")
+
+
+@pytest.mark.parametrize("name", ["", "targetDown", "Target Down", "Target-Down", "TARGET", "T", "../x"])
+def test_names_that_are_none_are_refused(name: str) -> None:
+    """A name is capitalised words, since it is part of a URL and of a file's name."""
+    with pytest.raises(ConstructError, match="is not an alert's name: use capitalised words, such as 'TargetDown'"):
+        alert(name)
+
+
+def test_an_expression_that_does_not_parse_is_refused() -> None:
+    """Prometheus would refuse the whole file."""
+    with pytest.raises(ConstructError, match="the expression of the alert TargetDown does not parse, "):
+        alert(expr="up ==")
+
+
+@pytest.mark.parametrize("expr", ["max by (replica) (up)", 'up{replica="a"}', "sum without (replica, pod) (up)"])
+def test_the_label_that_alerts_lose_is_refused(expr: str) -> None:
+    """The replica's label is external, and dropped from alerts: a rule that uses it means something else."""
+    with pytest.raises(ConstructError, match=r"the alert TargetDown uses the label 'replica', .*: use 'pod'"):
+        alert(expr=expr)
+
+
+def test_metrics_that_speak_of_replicas_are_allowed() -> None:
+    """Only the label's own name is refused."""
+    assert alert(expr="kube_deployment_status_replicas > replica_count").name == "TargetDown"
+
+
+def test_a_group_is_a_whole_file() -> None:
+    """One group a file, its alerts in order."""
+    group = RuleGroup(name="two-alerts", alerts=(alert("Second"), alert("First")))
+    (written,) = group.to_dict("https://runbooks.example.com")["groups"]
+    assert written["name"] == "two-alerts"
+    assert [rule["alert"] for rule in written["rules"]] == ["Second", "First"]
+
+
+@pytest.mark.parametrize("name", ["", "Group", "a_b", "-a", "a--b", "a/b"])
+def test_names_of_groups_that_are_none_are_refused(name: str) -> None:
+    """A group's name is a file's name and a key of a ConfigMap."""
+    with pytest.raises(ConstructError, match="is not a rule group's name: use lower-case words joined by dashes"):
+        RuleGroup(name=name, alerts=(alert(),))
+
+
+def test_an_empty_group_is_refused() -> None:
+    """A group without alerts says nothing."""
+    with pytest.raises(ConstructError, match="the rule group empty has no alert: give at least one, or leave it out"):
+        RuleGroup(name="empty", alerts=())
+
+
+def test_two_alerts_of_a_name_are_refused() -> None:
+    """A page of one name could not serve both."""
+    with pytest.raises(ConstructError, match="the rule group twice has 2 alerts 'TargetDown': name each apart"):
+        RuleGroup(name="twice", alerts=(alert(), alert("Other"), alert(expr="up == 1")))
+
+
+@pytest.mark.trap(13)
+@pytest.mark.parametrize(
+    "expr",
+    [
+        metric("up", job="typo"),
+        metric("up", pod="a", job="typo"),
+        f"{metric('up', job='api')} and on (pod) {metric('up', job='typo', pod='b')}",
+    ],
+)
+def test_an_alert_on_a_job_that_nothing_scrapes_is_refused(expr: str) -> None:
+    """It could never fire: the refusal names alert, job and group."""
+    group = RuleGroup(name="dead", alerts=(alert(expr=expr),))
+    with pytest.raises(
+        ConstructError, match=r"the alert TargetDown reads .* the job 'typo', which nothing scrapes: .* 'dead' out"
+    ):
+        group.refuse_unknown_jobs({"api"})
+
+
+@pytest.mark.trap(13)
+def test_an_alert_on_jobs_that_are_scraped_is_accepted() -> None:
+    """A job's exact name is known, and an alert on all jobs names none."""
+    exprs = [metric("up", job="api"), metric("up"), metric("up", job=matches("a.*"))]
+    names = ["One", "Two", "Three"]
+    group = RuleGroup(name="live", alerts=tuple(alert(n, expr=e) for n, e in zip(names, exprs, strict=True)))
+    group.refuse_unknown_jobs(["api"])
+
+
+def test_samples_are_written_in_the_notation_of_promtool() -> None:
+    """A value and how often it is repeated after its first time."""
+    assert samples((1, 4), (0, 200), (0.5, 1)) == "1x3 0x199 0.5x0"
