@@ -11,7 +11,7 @@ import promql_parser
 
 from constructs_lib.errors import ConstructError
 
-METRIC_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+METRIC_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_:]*")  # Prometheus does not read a name that begins with a colon
 LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 # Every member of a highly available pair carries it as an external label, and it is dropped from alerts:
 # a series label of that name would be merged away.

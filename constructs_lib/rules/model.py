@@ -14,6 +14,12 @@ from constructs_lib import promql
 from constructs_lib.errors import ConstructError
 from constructs_lib.units import prometheus_duration
 
+# What texts may say of the alert; anything else would be refused by Prometheus, or fail when the alert fires.
+ACTION = re.compile(
+    r"\{\{ ?\$(value|labels\.[a-zA-Z_][a-zA-Z0-9_]*)"
+    r"( \| humanize(1024|Duration|Percentage|Timestamp)?)? ?\}\}"
+)
+
 
 class Severity(StrEnum):
     """How soon somebody must look."""
@@ -72,10 +78,11 @@ class Alert:
         severity: How soon somebody must look.
         team: Who looks.
         summary: One sentence without values.
-        description: One sentence with the values, in Prometheus' template language.
+        description: One sentence with the values, as `{{ $labels.pod }}` and `{{ $value | humanizeDuration }}`.
         proof: The series that make it fire, and those that do not.
     Raises:
-        ConstructError: an expression that does not parse or uses the label `replica`, or a name that is none.
+        ConstructError: an expression that does not parse or uses the label `replica`, a text that Prometheus cannot fill
+            in, or a name that is none.
     """
 
     name: str
@@ -95,6 +102,13 @@ class Alert:
             raise ConstructError(
                 f"the alert {self.name} uses the label {promql.REPLICA_LABEL!r}, dropped from alerts: use 'pod'"
             )
+
+        for text in (self.summary, self.description):
+            if "{{" in (rest := ACTION.sub("", text)) or "}}" in rest:
+                raise ConstructError(
+                    f"the alert {self.name} says {text!r}: use {{{{ $value }}}} or {{{{ $labels.NAME }}}}, "
+                    "followed by '| humanize' or one of its kind where it helps"
+                )
 
     def to_dict(self, runbooks: str) -> dict[str, Any]:
         return {

@@ -1,13 +1,18 @@
 """Every rule of every environment, judged by the real promtool."""
 
+import tempfile
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from apps.environments import load
 from apps.kube import rule_groups
 from constructs_lib.config import to_yaml
-from constructs_lib.rules.model import Alert
+from constructs_lib.promql import REPLICA_LABEL, metric
+from constructs_lib.rules.model import Alert, Proof, RuleGroup, Severity, Team
 from tests.real.promtool import mutants, promtool, proven
 
 ENVIRONMENTS = dict(load(env_file=None))
@@ -27,6 +32,44 @@ def test_rules_are_accepted(name, tmp_path):
         path.write_text(to_yaml(group.to_dict("https://runbooks.example.com")))
 
         checked = promtool("check", "rules", "--lint=all", "--lint-fatal", str(path))
+
+        assert checked.returncode == 0, checked.stderr
+
+
+NAMES = st.from_regex(r"[a-zA-Z_:][a-zA-Z0-9_:]{0,20}", fullmatch=True)
+LABELS = st.from_regex(r"[a-zA-Z_][a-zA-Z0-9_]{0,20}", fullmatch=True).filter(lambda name: name != REPLICA_LABEL)
+TEXTS = st.text(max_size=60).filter(lambda text: "{{" not in text and "}}" not in text)
+ALERT = st.builds(
+    Alert,
+    name=st.from_regex(r"([A-Z][a-z0-9]{1,8}){1,4}", fullmatch=True),
+    expr=st.builds(
+        lambda name, labels, threshold: f"rate({metric(name, **labels)}[5m]) > {threshold}",
+        NAMES,
+        st.dictionaries(LABELS, st.text(max_size=20), max_size=3),
+        st.floats(allow_nan=False, allow_infinity=False),
+    ),
+    hold=st.timedeltas(timedelta(0), timedelta(days=30)).map(
+        lambda value: timedelta(seconds=value // timedelta(seconds=1))
+    ),
+    severity=st.sampled_from(Severity),
+    team=st.sampled_from(Team),
+    summary=TEXTS,
+    description=st.builds(
+        lambda *parts: "".join(parts), TEXTS, st.sampled_from(["{{ $value | humanize }}", "{{ $labels.pod }}"])
+    ),
+    proof=st.just(Proof(fires={}, at=timedelta(0), quiet={})),
+)
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(ALERT, min_size=40, max_size=40, unique_by=lambda alert: alert.name))
+def test_whatever_is_accepted_here_is_accepted_there(alerts: list[Alert]) -> None:
+    """Nothing that the model accepts is refused by Prometheus: some hundreds of random alerts."""
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch, "rules.yaml")
+        path.write_text(to_yaml(RuleGroup(name="random", alerts=tuple(alerts)).to_dict("https://runbooks.example.com")))
+
+        checked = promtool("check", "rules", str(path))
 
         assert checked.returncode == 0, checked.stderr
 
