@@ -4,16 +4,18 @@ A variable names its environment: `CONSTRUCTS_PROD__RETENTION=15d`. `.env.exampl
 `python -m apps.environments`.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Annotated, Any
 
+from dotenv import dotenv_values
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from constructs_lib.contract import Cluster, PortRange, cidr
 from constructs_lib.errors import ConstructError
-from constructs_lib.units import Bytes, parse_duration, prometheus_duration
+from constructs_lib.units import Bytes, Cpu, parse_duration, prometheus_duration
 
 PREFIX, DELIMITER = "CONSTRUCTS_", "__"
 
@@ -45,7 +47,8 @@ def _named_ports(text: str) -> dict[str, int]:
     return {name: int(number) for name, _, number in pairs}
 
 
-Size = Annotated[Bytes, _read(Bytes.parse)]
+Size = Annotated[Bytes, NoDecode, _read(Bytes.parse)]
+Share = Annotated[Cpu, NoDecode, _read(Cpu.parse)]
 Duration = Annotated[timedelta, _read(parse_duration)]
 Words = Annotated[tuple[str, ...], NoDecode, _read(_words)]
 Ranges = Annotated[Words, AfterValidator(_ranges)]
@@ -75,13 +78,22 @@ class Environment(BaseModel):
     prometheus_url: str = Field(description="Under which people reach Prometheus.")
     runbooks_url: str = Field(description="Below which every alert has a page of its name.")
     prometheus_replicas: int = Field(ge=1, description="Two survive the loss of one.")
+    prometheus_cpu: Share = Field(description="Promised to each Prometheus; it may use four times as much.")
+    prometheus_memory: Size = Field(
+        description="Likewise, up to twice as much: 1Gi serves about 150,000 series, 8 KiB each with room to replay."
+    )
     prometheus_volume: Size = Field(description="Size of each Prometheus' volume.")
+    cluster_sample_limit: int = Field(ge=1, description="Samples that one API server or kubelet may send.")
     retention: Duration = Field(description="How long samples stay on Prometheus' own disk.")
     scrape_interval: Duration = Field(description="Between two scrapes, and two evaluations of a rule.")
     application_namespace: str = Field(description="Where the application services and their databases run.")
     application_services: Words = Field(description="Each is a job of its own: pods by app.kubernetes.io/name.")
     infrastructure: NamedPorts = Field(description="Likewise, with the port of the metrics.")
     scrape_ports: Ports = Field(description="Where pods may serve annotated metrics: the network is open for these.")
+
+    def but(self, **differences: Any) -> "Environment":
+        """The same values but for some, checked like the others."""
+        return Environment(**{**dict(self), **differences})
 
     def facts(self, name: str) -> Cluster:
         """The cluster as constructs know it.
@@ -116,7 +128,10 @@ PROD = Environment(
     prometheus_url="https://prometheus.insurance-lead-gen.com",
     runbooks_url="https://runbooks.insurance-lead-gen.com",
     prometheus_replicas=2,
+    prometheus_cpu=Cpu(500),
+    prometheus_memory=Bytes.gib(1),
     prometheus_volume=Bytes.gib(100),
+    cluster_sample_limit=200_000,
     retention=timedelta(days=30),
     scrape_interval=timedelta(seconds=15),
     application_namespace="insurance-lead-gen",
@@ -124,28 +139,24 @@ PROD = Environment(
     infrastructure={"nats": 7777, "neo4j": 2004, "qdrant": 6333},
     scrape_ports=PortRange(8000, 9999),
 )
-STAGING = PROD.model_copy(
-    update={
-        "cluster": "insurance-lead-gen-staging",
-        "prometheus_url": "https://prometheus.staging.insurance-lead-gen.com",
-        "prometheus_replicas": 1,
-    }
+STAGING = PROD.but(
+    cluster="insurance-lead-gen-staging",
+    prometheus_url="https://prometheus.staging.insurance-lead-gen.com",
+    prometheus_replicas=1,
 )
-DEV = STAGING.model_copy(
-    update={
-        "cluster": "insurance-lead-gen-dev",
-        # As kind and kubeadm have them: one network for everything, kubelets that sign for themselves.
-        "api_server": ("10.96.0.1/32", "172.18.0.0/16"),
-        "api_server_port": 6443,
-        "nodes": ("172.18.0.0/16",),
-        "signed_kubelets": False,
-        "storage_class": None,
-        "make_storage_class": False,
-        "prometheus_url": "http://localhost:9090",
-        "prometheus_volume": Bytes.gib(10),
-        "retention": timedelta(days=7),
-        "scrape_interval": timedelta(seconds=30),
-    }
+DEV = STAGING.but(
+    cluster="insurance-lead-gen-dev",
+    # As kind and kubeadm have them: one network for everything, kubelets that sign for themselves.
+    api_server=("10.96.0.1/32", "172.18.0.0/16"),
+    api_server_port=6443,
+    nodes=("172.18.0.0/16",),
+    signed_kubelets=False,
+    storage_class=None,
+    make_storage_class=False,
+    prometheus_url="http://localhost:9090",
+    prometheus_volume=Bytes.gib(10),
+    retention=timedelta(days=7),
+    scrape_interval=timedelta(seconds=30),
 )
 
 
@@ -156,6 +167,7 @@ class Environments(BaseSettings):
         env_prefix=PREFIX,
         env_nested_delimiter=DELIMITER,
         env_file=".env",
+        extra="ignore",  # of a .env that serves others too; `load` refuses what begins with our prefix
         nested_model_default_partial_update=True,
         arbitrary_types_allowed=True,
     )
@@ -174,16 +186,27 @@ def load(env_file: str | None = ".env") -> Environments:
     Raises:
         ConstructError: the variable, its value and what is allowed.
     """
+    for variable in (*os.environ, *(dotenv_values(env_file) if env_file else ())):
+        if variable.upper().startswith(PREFIX):
+            _refuse_unknown(variable.upper())
     try:
         return Environments(_env_file=env_file)
     except ValidationError as error:
         first = error.errors()[0]
         variable = PREFIX + DELIMITER.join(str(part).upper() for part in first["loc"])
-        if first["type"] == "extra_forbidden":
-            known = ", ".join(name.upper() for name in Environment.model_fields)
-            raise ConstructError(f"{variable} is not a setting: use one of {known}") from error
         reason = first["msg"].removeprefix("Value error, ")
         raise ConstructError(f"{variable} is {first['input']!r}: {reason}") from error
+
+
+def _refuse_unknown(variable: str) -> None:
+    environment, _, setting = variable.removeprefix(PREFIX).partition(DELIMITER)
+    environments, settings = ([n.upper() for n in model.model_fields] for model in (Environments, Environment))
+    if environment not in environments or not setting:
+        raise ConstructError(
+            f"{variable} names no environment: begin with {' or '.join(PREFIX + name + DELIMITER for name in environments)}"
+        )
+    if setting not in settings:
+        raise ConstructError(f"{variable} is not a setting: use one of {', '.join(settings)}")
 
 
 def spelled(value: Any) -> str:
@@ -191,6 +214,8 @@ def spelled(value: Any) -> str:
     match value:
         case None:
             text = ""
+        case bool():
+            text = str(value).lower()
         case timedelta():
             text = prometheus_duration(value)
         case PortRange():

@@ -26,6 +26,7 @@ def render(all_environments: environments.Environments, output: Path) -> None:
     Raises:
         ConstructError: what cannot work; the output is as it was.
     """
+    _refuse_foreign(output)
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as scratch:
         fresh = Path(scratch) / "fresh"
@@ -43,9 +44,24 @@ def render(all_environments: environments.Environments, output: Path) -> None:
                 "resources": [f"k8s/{manifest}" for manifest in manifests],
             }
             (fresh / name / "kustomization.yaml").write_text(to_yaml(kustomization))
+        former = Path(scratch) / "former"
         if output.exists():
-            output.rename(Path(scratch) / "former")
-        fresh.rename(output)
+            output.rename(former)
+        try:
+            fresh.rename(output)
+        except OSError:
+            former.rename(output)
+            raise
+
+
+def _refuse_foreign(output: Path) -> None:
+    """Refuse to replace a directory that holds anything that was not rendered."""
+    foreign = [path.name for path in output.glob("*") if not (path / "kustomization.yaml").exists()]
+    if foreign:
+        raise ConstructError(
+            f"{output} holds {', '.join(sorted(foreign)[:3])}, which was not rendered and would be lost: "
+            "give an empty directory, or one of an earlier rendering"
+        )
 
 
 def main() -> None:
@@ -54,7 +70,7 @@ def main() -> None:
         sys.exit("no directory to render into: give one, such as 'python -m apps.synth dist'")
     try:
         render(environments.load(), Path(directory))
-    except ConstructError as error:
+    except (ConstructError, OSError) as error:
         sys.exit(f"error: {error}")
 
 

@@ -7,9 +7,9 @@ import ipaddress
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
 
 from constructs_lib.errors import ConstructError
+from constructs_lib.image import Image
 
 # https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/
 NAME = "app.kubernetes.io/name"
@@ -18,6 +18,9 @@ COMPONENT = "app.kubernetes.io/component"
 PART_OF = "app.kubernetes.io/part-of"
 VERSION = "app.kubernetes.io/version"
 MANAGED_BY = "app.kubernetes.io/managed-by"
+# Kubernetes' own rule: https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set
+LABEL_VALUE = r"[a-zA-Z0-9]([-a-zA-Z0-9_.]{0,61}[a-zA-Z0-9])?"
+LABEL_NAME = rf"([a-z0-9]([-a-z0-9.]{{0,251}}[a-z0-9])?/)?{LABEL_VALUE}"
 # Set by Kubernetes itself on every namespace.
 NAMESPACE_NAME = "kubernetes.io/metadata.name"
 # A namespace opts in to being monitored by carrying this label; its value is the namespace of the monitoring that
@@ -129,6 +132,12 @@ class Pods:
 
     def __post_init__(self) -> None:
         dns_label(self.namespace, of="a namespace")
+        for name, value in self.labels:
+            if not re.fullmatch(LABEL_NAME, name) or not re.fullmatch(LABEL_VALUE, value):
+                raise ConstructError(
+                    f"{name!r} with the value {value!r} cannot be a pod's label: use letters, digits, dots, dashes and "
+                    "underscores, up to 63, and a prefix with a slash for the name if you like"
+                )
         if not self.labels:
             raise ConstructError(
                 f"pods of {self.namespace} are selected by no label, which means all: give at least one"
@@ -139,12 +148,10 @@ class Pods:
         """Pods by the label `app.kubernetes.io/name` alone."""
         return cls(namespace, ((NAME, name),))
 
-
-class Caller(Protocol):
-    """Whoever connects to an endpoint: it has pods."""
-
-    @property
-    def pods(self) -> Pods: ...
+    @classmethod
+    def of_component(cls, namespace: str, *, program: str, role: str, instance: str) -> "Pods":
+        """Pods of a component of this library, by the three labels that tell it from all others and never change."""
+        return cls(namespace, ((NAME, program), (COMPONENT, role), (INSTANCE, instance)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +178,7 @@ class Endpoint:
         """The address as an HTTP URL."""
         return f"http://{self.address}"
 
-    def admit(self, caller: Caller) -> None:
+    def admit(self, caller: Pods) -> None:
         """Let a caller in where the door is ours to open; this one belongs to another release, which opens it."""
 
 
@@ -196,7 +203,8 @@ class Cluster:
         dns: Address ranges of a DNS cache outside the pods of kube-dns, such as 169.254.20.10/32 of NodeLocal DNSCache.
         signed_kubelets: Whether the cluster's own authority signs the kubelets' serving certificates, as on EKS; where
             they sign for themselves, as in kind, the scrape cannot verify them.
-        registry: A mirror for all images, in place of their own registries.
+        registry: A mirror for all images, in place of their own registries: a host, and a path if need be.
+        images: Versions or digests of your own, each in place of the image of the same repository.
     Raises:
         ConstructError: an address range, a port or a name that is none.
     Source: https://kubernetes.io/docs/concepts/services-networking/network-policies/
@@ -210,6 +218,11 @@ class Cluster:
     dns: tuple[str, ...] = ()
     signed_kubelets: bool = True
     registry: str | None = None
+    images: tuple[Image, ...] = ()
+
+    def image(self, image: Image) -> Image:
+        """The image that this cluster runs in place of the one that is shipped."""
+        return next((own for own in self.images if own.repository == image.repository), image)
 
     def __post_init__(self) -> None:
         for label in (self.name, self.environment):
@@ -226,6 +239,10 @@ class Cluster:
             if not ranges:
                 raise ConstructError(f"{of} of the cluster {self.name} is empty: give at least one address range")
         PortRange.only(self.api_server_port)
+        if self.registry is not None and not re.fullmatch(r"[a-z0-9.-]+(:\d+)?(/[a-z0-9._-]+)*", self.registry):
+            raise ConstructError(
+                f"{self.registry!r} cannot be a registry: use a host, such as 'mirror.example.com/quay'"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

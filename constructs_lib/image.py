@@ -36,6 +36,10 @@ class Image:
     def __post_init__(self) -> None:
         if not self.tag or self.tag == "latest":
             raise ConstructError(f"the image {self.repository} has the tag {self.tag!r}, which moves: pin a version")
+        if not re.fullmatch(r"[a-zA-Z0-9]([-a-zA-Z0-9_.]{0,61}[a-zA-Z0-9])?", self.tag):  # it becomes a label too
+            raise ConstructError(
+                f"the image {self.repository} has the tag {self.tag!r}: use up to 63 letters and digits"
+            )
         if self.digest is not None and not re.fullmatch(r"sha256:[0-9a-f]{64}", self.digest):
             raise ConstructError(
                 f"the image {self.repository} has the digest {self.digest!r}: use 'sha256:' and 64 hexadecimal digits"

@@ -82,3 +82,8 @@ def check(expression: str, *, of: str) -> None:
         promql_parser.parse(expression)
     except ValueError as error:
         raise ConstructError(f"the expression of {of} does not parse, {error}: {expression}") from error
+
+
+def without_strings(expression: str) -> str:
+    """The expression with every quoted value emptied, for a look at its names alone."""
+    return re.sub(r'"(?:[^"\\]|\\.)*"', '""', expression)

@@ -90,6 +90,14 @@ class Cpu:
         if self.millis < 1:
             raise ConstructError(f"a CPU share is {self.millis} thousandths of a core: use 1 or more")
 
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read Kubernetes' spelling, such as `500m` or `2`."""
+        match = re.fullmatch(r"([0-9]{1,9})(m?)", text)
+        if match is None:
+            raise ConstructError(f"{text!r} is not a CPU share: use whole cores, or thousandths such as '500m'")
+        return cls(int(match[1]) * (1 if match[2] else 1000))
+
     def kubernetes(self) -> str:
         """Such as `500m`, and `2` for whole cores."""
         return f"{self.millis}m" if self.millis % 1000 else str(self.millis // 1000)

@@ -9,7 +9,7 @@ Source: https://prometheus.io/docs/prometheus/latest/configuration/configuration
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from constructs_lib.config.prometheus import (
     ClusterTls,
@@ -18,17 +18,31 @@ from constructs_lib.config.prometheus import (
     Relabel,
     ScrapeJob,
     drop,
+    drop_equal,
     keep,
     literally,
     replace,
 )
 from constructs_lib.contract import MONITORED_BY, NAME, Cluster, Pods, PortRange
+from constructs_lib.errors import ConstructError
 from constructs_lib.units import Bytes
 
 API_SERVER, KUBELET, CADVISOR = "apiserver", "kubelet", "cadvisor"
 ANNOTATED_PODS, ANNOTATED_SERVICES = "annotated-pods", "annotated-services"
 # A control plane, or a node with a hundred pods, sends more than an application may.
-INFRASTRUCTURE = Limits(samples=100_000, body=Bytes.mib(128))
+INFRASTRUCTURE = Limits(samples=200_000, body=Bytes.mib(256))
+# What kube-prometheus drops too: histograms with thousands of series that no rule or dashboard of the field reads.
+# https://github.com/prometheus-operator/kube-prometheus/tree/main/jsonnet/kube-prometheus/addons
+API_SERVER_NOISE = (
+    "apiserver_(request_sli|request_slo|request_body_size|response_sizes|watch_events_sizes|watch_list).*_bucket",
+    "apiserver_(admission_step|admission_controller|flowcontrol|storage)_.*_bucket",
+    "etcd_request_duration_seconds_bucket",
+    "(workqueue|rest_client|authentication|authorization)_.*_bucket",
+)
+KUBELET_NOISE = ("(storage_operation|csi_operations|rest_client|workqueue|kubelet_http_requests)_.*_bucket",)
+CADVISOR_NOISE = (
+    "container_(network_(tcp|udp|advance_tcp)_.*|tasks_state|memory_failures_total|blkio_.*|spec_.*|last_seen)",
+)
 
 
 def meta(kind: str, name: str) -> str:
@@ -42,8 +56,9 @@ def annotation(kind: str, name: str) -> str:
 
 
 NAMESPACE, POD, POD_IP = "__meta_kubernetes_namespace", meta("pod", "name"), meta("pod", "ip")
-# An endpoint that is no pod has no phase.
-RUNNING = (keep(meta("pod", "phase"), regex="Running|"), drop(meta("pod", "container_init"), regex="true"))
+RUNNING = (keep(meta("pod", "phase"), regex="Running"), drop(meta("pod", "container_init"), regex="true"))
+# No policy that names pods opens the way to one with its node's address.
+OWN_ADDRESS = drop_equal(POD_IP, meta("pod", "host_ip"))
 POD_LABELS = (
     replace("namespace", NAMESPACE),
     replace("pod", POD),
@@ -94,14 +109,20 @@ class PodsJob:
         pods: Which ones.
         ports: The port of the metrics; of several, the one that the pod's annotation `prometheus.io/port` names.
         path: Of the metrics; where there are several ports, the annotation `prometheus.io/path` can say another.
-        limits: What one target may send.
+        limits: What one target may send; the defaults of the scrape when absent.
+    Raises:
+        ConstructError: no name.
     """
 
     job: str
     pods: Pods
     ports: PortRange
     path: str = "/metrics"
-    limits: Limits = field(default_factory=Limits)
+    limits: Limits | None = None
+
+    def __post_init__(self) -> None:
+        if not self.job:
+            raise ConstructError(f"the scrape job of {self.pods} has no name: give it one")
 
     @property
     def selection(self) -> tuple[tuple[str, ...], str]:
@@ -109,7 +130,7 @@ class PodsJob:
         labels = tuple(meta("pod_label", name) for name, _ in self.pods.labels)
         return (NAMESPACE, *labels), literally(self.pods.namespace, *(value for _, value in self.pods.labels))
 
-    def to_scrape_job(self) -> ScrapeJob:
+    def to_scrape_job(self, defaults: Limits) -> ScrapeJob:
         labels, pattern = self.selection
         if self.ports.is_single:
             address = pod_address(str(self.ports.first))
@@ -120,7 +141,7 @@ class PodsJob:
             discovery=KubernetesDiscovery(role="pod", namespaces=(self.pods.namespace,)),
             relabelings=(keep(*labels, regex=pattern), *RUNNING, *address, *POD_LABELS),
             path=self.path,
-            limits=self.limits,
+            limits=self.limits or defaults,
         )
 
 
@@ -133,13 +154,15 @@ class Annotated:
 
     Args:
         ports: Where the network is open; what listens elsewhere is not discovered.
-        limits: What one target may send.
+        limits: What one target may send; the defaults of the scrape when absent.
     """
 
     ports: PortRange
-    limits: Limits = field(default_factory=Limits)
+    limits: Limits | None = None
 
-    def to_scrape_jobs(self, monitoring: str, dedicated: Iterable[PodsJob]) -> tuple[ScrapeJob, ScrapeJob]:
+    def to_scrape_jobs(
+        self, monitoring: str, dedicated: Iterable[PodsJob], defaults: Limits
+    ) -> tuple[ScrapeJob, ScrapeJob]:
         """The job of pods and that of Services, less what has a dedicated job."""
         opted_in = keep(meta("namespace_label", MONITORED_BY), regex=literally(monitoring))
         taken = [drop(*labels, regex=pattern) for labels, pattern in (job.selection for job in dedicated)]
@@ -147,6 +170,7 @@ class Annotated:
             opted_in,
             keep(annotation("pod", "scrape"), regex="true"),
             *RUNNING,
+            OWN_ADDRESS,
             *taken,
             *pod_address(annotation("pod", "port")),
             path_annotation("pod"),
@@ -157,7 +181,8 @@ class Annotated:
             opted_in,
             keep(annotation("service", "scrape"), regex="true"),
             drop(annotation("pod", "scrape"), regex="true"),
-            *RUNNING,
+            *RUNNING,  # and so no endpoint that is no pod
+            OWN_ADDRESS,
             *taken,
             # Discovery adds the pod's other ports to those of the Service: without an annotation only the latter count.
             drop(annotation("service", "port"), meta("endpointslice", "port"), regex=";"),
@@ -171,48 +196,56 @@ class Annotated:
             path_annotation("service"),
             in_range(self.ports),
             *POD_LABELS,
-            replace("service", POD, meta("service", "name"), regex=";(.+)"),
         )
         return (
             ScrapeJob(
                 name=ANNOTATED_PODS,
                 discovery=KubernetesDiscovery(role="pod", attach_namespace=True),
                 relabelings=pods,
-                limits=self.limits,
+                limits=self.limits or defaults,
             ),
             ScrapeJob(
                 name=ANNOTATED_SERVICES,
                 discovery=KubernetesDiscovery(role="endpointslice", attach_namespace=True),
                 relabelings=services,
-                limits=self.limits,
+                limits=self.limits or defaults,
             ),
         )
 
 
-def api_server() -> ScrapeJob:
+def api_server(limits: Limits = INFRASTRUCTURE) -> ScrapeJob:
     """The API server, by every endpoint of its Service; schedulers and controllers are out of reach on EKS."""
     return ScrapeJob(
         name=API_SERVER,
         discovery=KubernetesDiscovery(role="endpointslice", namespaces=("default",)),
         relabelings=(keep(meta("service", "name"), meta("endpointslice", "port_name"), regex="kubernetes;https"),),
         tls=ClusterTls(server_name="kubernetes.default.svc", reads="/metrics"),
-        limits=INFRASTRUCTURE,
+        dropped_metrics=API_SERVER_NOISE,
+        limits=limits,
     )
 
 
-def nodes(cluster: Cluster) -> tuple[ScrapeJob, ScrapeJob]:
+def nodes(cluster: Cluster, limits: Limits = INFRASTRUCTURE) -> tuple[ScrapeJob, ScrapeJob]:
     """Every node's kubelet, and the containers that it counts (cAdvisor)."""
     tls = ClusterTls(verify=cluster.signed_kubelets, reads="nodes/metrics")
     discovery, labels = KubernetesDiscovery(role="node"), (replace("node", meta("node", "name")),)
     return (
-        ScrapeJob(name=KUBELET, discovery=discovery, relabelings=labels, tls=tls, limits=INFRASTRUCTURE),
+        ScrapeJob(
+            name=KUBELET,
+            discovery=discovery,
+            relabelings=labels,
+            tls=tls,
+            dropped_metrics=KUBELET_NOISE,
+            limits=limits,
+        ),
         ScrapeJob(
             name=CADVISOR,
             discovery=discovery,
             relabelings=labels,
             path="/metrics/cadvisor",
             tls=tls,
+            dropped_metrics=CADVISOR_NOISE,
             honor_timestamps=False,  # the times of its cache: a container that is gone would linger
-            limits=INFRASTRUCTURE,
+            limits=limits,
         ),
     )

@@ -65,14 +65,14 @@ class ScrapeDefaults:
 
     Args:
         interval: Between two scrapes of a target, and between two evaluations of a rule.
-        timeout: Of one scrape.
-        limits: Of targets whose job says nothing else.
+        timeout: Of one scrape; when absent, 10 seconds or the interval, whichever is shorter.
+        limits: Of applications' targets whose job says nothing else.
     Raises:
         ConstructError: a timeout longer than the interval, or an interval that makes series stale between two scrapes.
     """
 
     interval: timedelta = timedelta(seconds=15)
-    timeout: timedelta = timedelta(seconds=10)
+    timeout: timedelta | None = None
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
@@ -81,23 +81,23 @@ class ScrapeDefaults:
             raise ConstructError(
                 f"the scrape interval is {spelled}: use 1s to 2m, since a series is stale when it misses samples for 5m"
             )
-        if not timedelta(0) < self.timeout <= self.interval:
+        if not timedelta(0) < self.scrape_timeout <= self.interval:
             raise ConstructError(
-                f"the scrape timeout is {prometheus_duration(self.timeout)}, the interval {spelled}: "
+                f"the scrape timeout is {prometheus_duration(self.scrape_timeout)}, the interval {spelled}: "
                 "use a timeout above 0 and up to the interval"
             )
 
     @property
-    def window(self) -> timedelta:
-        """The shortest range that a rate is safe over: four scrapes, so that one may fail."""
-        return 4 * self.interval
+    def scrape_timeout(self) -> timedelta:
+        """How long a scrape may take."""
+        return min(timedelta(seconds=10), self.interval) if self.timeout is None else self.timeout
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Relabel:
     """One step of relabeling; made by `keep`, `drop` and `replace`."""
 
-    action: Literal["keep", "drop", "replace", "labelmap"]
+    action: Literal["keep", "drop", "dropequal", "replace"]
     source_labels: tuple[str, ...] = ()
     regex: str | None = None
     target_label: str | None = None
@@ -129,6 +129,11 @@ def replace(target: str, *source_labels: str, regex: str | None = None, replacem
     return Relabel(
         action="replace", source_labels=source_labels, regex=regex, target_label=target, replacement=replacement
     )
+
+
+def drop_equal(source_label: str, other_label: str) -> Relabel:
+    """Drop targets that have the same value in two labels, or none in both."""
+    return Relabel(action="dropequal", source_labels=(source_label,), target_label=other_label)
 
 
 def literally(*values: str) -> str:
@@ -200,6 +205,7 @@ class ScrapeJob:
         relabelings: In order; a target must end up in one job only.
         path: Of the metrics.
         tls: For targets that want HTTPS with the service account's token.
+        dropped_metrics: Patterns of names that are not kept: they cost more than they tell.
         honor_timestamps: Off for targets that stamp samples with times of their own, such as cAdvisor.
         limits: What one target may send.
     """
@@ -209,8 +215,13 @@ class ScrapeJob:
     relabelings: tuple[Relabel, ...] = ()
     path: str = "/metrics"
     tls: ClusterTls | None = None
+    dropped_metrics: tuple[str, ...] = ()
     honor_timestamps: bool = True
     limits: Limits
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            raise ConstructError("a scrape job has the name '', which Prometheus refuses: give it one")
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -223,7 +234,11 @@ class ScrapeJob:
             **(self.tls.to_dict() if self.tls else {}),
             "kubernetes_sd_configs": [self.discovery.to_dict()],
             "relabel_configs": [step.to_dict() for step in self.relabelings],
+            **({"metric_relabel_configs": [self._dropping()]} if self.dropped_metrics else {}),
         }
+
+    def _dropping(self) -> dict[str, Any]:
+        return drop("__name__", regex="|".join(self.dropped_metrics)).to_dict()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,12 +273,14 @@ class PrometheusConfig:
         return {
             "global": {
                 "scrape_interval": prometheus_duration(self.scrape.interval),
-                "scrape_timeout": prometheus_duration(self.scrape.timeout),
+                "scrape_timeout": prometheus_duration(self.scrape.scrape_timeout),
                 "evaluation_interval": prometheus_duration(self.scrape.interval),
                 "extra_scrape_metrics": True,  # scrape_sample_limit, which an alert compares with
                 # The pod's name reaches the process as an environment variable; an undefined one would become "".
                 "external_labels": {**self.external_labels, REPLICA_LABEL: "${POD_NAME}"},
             },
+            # Every replica evaluates every rule: without its label, two alerts are the same one.
+            "alerting": {"alert_relabel_configs": [{"action": "labeldrop", "regex": REPLICA_LABEL}]},
             "storage": {
                 "tsdb": {
                     "retention": {

@@ -1,8 +1,8 @@
-"""A component: a workload with its Service, its identity, its disruption budget and its one NetworkPolicy."""
+"""A component: a workload with its Services, its identity, its disruption budget and its one NetworkPolicy."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any
 
 import cdk8s
@@ -10,25 +10,12 @@ import cdk8s_plus_27 as kplus
 from cdk8s_plus_27 import k8s
 from constructs import Construct
 
-from constructs_lib.contract import (
-    COMPONENT,
-    INSTANCE,
-    MANAGED_BY,
-    NAME,
-    PART_OF,
-    VERSION,
-    Caller,
-    Endpoint,
-    Namespace,
-    Pods,
-    Port,
-    dns_label,
-)
+from constructs_lib.contract import MANAGED_BY, PART_OF, VERSION, Endpoint, Namespace, Pods, Port, dns_label
 from constructs_lib.errors import ConstructError
-from constructs_lib.kube.manifest import Manifest
-from constructs_lib.kube.network import Destination, PodPeer, PolicyPort, Rules
+from constructs_lib.kube.manifest import Body, Manifest
+from constructs_lib.kube.network import Connections, Destination, PodPeer, PolicyPort
 from constructs_lib.kube.pod import Container, Placement
-from constructs_lib.kube.storage import Volume
+from constructs_lib.kube.workload import Stateful
 from constructs_lib.units import whole_seconds
 
 # A StatefulSet writes the revision into a label of its pods: its name, a dash and ten characters more.
@@ -39,45 +26,29 @@ NAME_LIMIT = 52
 class ComponentEndpoint(Endpoint):
     """A door of a component of this app, which opens for whoever connects."""
 
-    component: "Component" = field(compare=False, repr=False)
+    connections: Connections = field(compare=False, repr=False)
 
-    def admit(self, caller: Caller) -> None:
-        self.component.rules.admit(PodPeer(caller.pods), PolicyPort.of(self.port))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stateful:
-    """Pods with a name and a volume of their own each, as a StatefulSet.
-
-    Args:
-        replicas: At least 1.
-        volume: What each pod claims.
-        user: The id of user and group that own the files and run every container.
-        stop_within: How long a pod may take to end by itself.
-    """
-
-    replicas: int
-    volume: Volume
-    user: int
-    stop_within: timedelta
+    def admit(self, caller: Pods) -> None:
+        self.connections.admit(PodPeer(caller), PolicyPort.of(self.port))
 
 
 class Component(Construct):
-    """What every construct of a program builds on: one workload and all that belongs to it.
+    """What the construct of a program is: one workload and all that belongs to it.
 
     Containers and connections may be added until the chart is rendered. The selector is name, component and instance,
     and never changes: Kubernetes would refuse the next release.
 
     Args:
-        namespace: Where it lives; its Pod Security level must allow it.
+        namespace: Where it lives.
         name: Of the Service, the workload and the other objects; two of a kind in one namespace differ by it.
         program: The label `app.kubernetes.io/name`.
+        role: The label `app.kubernetes.io/component`, where a program has several; the program when absent.
         version: The label `app.kubernetes.io/version`, which is in no selector.
         workload: How its pods run.
         placement: On which nodes.
         sticky: Whether a caller of the Service stays with the pod that it got first.
     Raises:
-        ConstructError: a name that Kubernetes refuses, or no replica.
+        ConstructError: a name that Kubernetes refuses; when rendered, no container, or names that clash in the pod.
     """
 
     def __init__(
@@ -88,44 +59,49 @@ class Component(Construct):
         namespace: Namespace,
         name: str,
         program: str,
+        role: str | None = None,
         version: str,
         workload: Stateful,
         placement: Placement,
         sticky: bool = False,
     ) -> None:
         dns_label(name, of="a component's name", limit=NAME_LIMIT)
-        if workload.replicas < 1:
-            raise ConstructError(f"{name} has {workload.replicas} replicas: use 1 or more, or leave the construct out")
         super().__init__(scope, id)
         self.namespace = namespace
         self.name = name
-        self.pods = Pods(namespace.name, ((NAME, program), (COMPONENT, program), (INSTANCE, name)))
+        self.headless = f"{name}-headless"
+        self.pods = Pods.of_component(namespace.name, program=program, role=role or program, instance=name)
         self.labels: Mapping[str, str] = {
             **dict(self.pods.labels),
-            PART_OF: namespace.name,
+            PART_OF: "monitoring",
             MANAGED_BY: "constructs-lib",
             VERSION: version,
         }
-        self.rules = Rules()
-        self.rules.allow(Destination.dns(namespace.cluster))
-        self._workload = workload
+        self.workload = workload
+        self._connections = Connections()
+        self._connections.allow(Destination.dns(namespace.cluster))
         self._placement = placement
         self._ports: dict[str, Port] = {}
         self._containers: dict[str, Container] = {}
         self._make_identity()
         self._make_services(sticky)
-        self._make_workload()
+        self._manifest("workload", workload.api_version, workload.kind, self._workload)
         self._make_budget()
-        self._manifest("network-policy", "networking.k8s.io/v1", "NetworkPolicy", lambda: self.rules.to_dict(self.pods))
+        policy = self._connections.to_dict
+        self._manifest("network-policy", "networking.k8s.io/v1", "NetworkPolicy", lambda: policy(self.pods))
 
     def endpoint(self, port: Port) -> ComponentEndpoint:
-        """A door: the Service and the policies know its port from here on."""
+        """A door: the Services and the policies know its port from here on.
+
+        Raises:
+            ConstructError: another port of the same name; when rendered, a port that no container opens.
+        """
         taken = self._ports.setdefault(port.name, port)
         if taken != port:
             raise ConstructError(
                 f"{self.name} has the port {port.name!r} twice, {taken.number} and {port.number}: rename one"
             )
-        return ComponentEndpoint(pods=self.pods, service=self.name, port=port, component=self)
+        return ComponentEndpoint(pods=self.pods, service=self.name, port=port, connections=self._connections)
 
     def add_container(self, container: Container) -> None:
         """Run a container in every pod; the first one is the program itself.
@@ -138,21 +114,21 @@ class Component(Construct):
             raise ConstructError(f"{self.name} has two different containers {container.name!r}: rename one")
 
     def connect_to(self, endpoint: Endpoint) -> None:
-        """Open an endpoint to this component: egress here, ingress there where it is ours."""
-        self.rules.allow(Destination(peers=(PodPeer(endpoint.pods),), ports=(PolicyPort.of(endpoint.port),)))
-        endpoint.admit(self)
+        """Open an endpoint to this component: egress here, ingress there where it is ours. Idempotent."""
+        self._connections.allow(Destination.endpoint(endpoint))
+        endpoint.admit(self.pods)
 
     def allow(self, destination: Destination) -> None:
-        """Open the way to what is no component: egress here alone."""
-        self.rules.allow(destination)
+        """Open the way to what is no component: egress here alone. Idempotent."""
+        self._connections.allow(destination)
 
-    def _manifest(self, id: str, api_version: str, kind: str, body: Any, *, suffix: str = "") -> None:
+    def _manifest(self, id: str, api_version: str, kind: str, body: Body, *, name: str | None = None) -> None:
         Manifest(
             self,
             id,
             api_version=api_version,
             kind=kind,
-            name=f"{self.name}{suffix}",
+            name=name or self.name,
             namespace=self.namespace.name,
             labels=self.labels,
             body=body,
@@ -167,7 +143,9 @@ class Component(Construct):
         )
 
     def _make_services(self, sticky: bool) -> None:
-        def spec(**more: Any) -> dict[str, Any]:
+        def spec(**more: Any) -> Mapping[str, Any]:
+            if not self._ports:
+                raise ConstructError(f"{self.name} has no endpoint, so its Service would have no port: give it one")
             ports = [
                 {"name": p.name, "port": p.number, "targetPort": p.name, "protocol": p.transport.value}
                 for p in self._ports.values()
@@ -175,18 +153,13 @@ class Component(Construct):
             return {"spec": {"selector": dict(self.pods.labels), "ports": ports, **more}}
 
         affinity = {"sessionAffinity": "ClientIP"} if sticky else {}
+        # The pods' own names must resolve before they are ready, or members would not find each other at the start.
+        by_name = {"clusterIP": "None", "publishNotReadyAddresses": True}
         self._manifest("service", "v1", "Service", lambda: spec(**affinity))
-        self._manifest(
-            "headless-service",
-            "v1",
-            "Service",
-            # The pods' own names must resolve before they are ready, or members would not find each other at the start.
-            lambda: spec(clusterIP="None", publishNotReadyAddresses=True),
-            suffix="-headless",
-        )
+        self._manifest("headless-service", "v1", "Service", lambda: spec(**by_name), name=self.headless)
 
     def _make_budget(self) -> None:
-        if self._workload.replicas < 2:
+        if self.workload.replicas < 2:
             return  # a budget of a single pod would block every drain, or allow everything
         k8s.KubePodDisruptionBudget(
             self,
@@ -199,39 +172,20 @@ class Component(Construct):
             ),
         )
 
-    def _make_workload(self) -> None:
-        workload = self._workload
-
-        def body() -> Mapping[str, Any]:
-            return {
-                "spec": {
-                    "replicas": workload.replicas,
-                    "serviceName": f"{self.name}-headless",
-                    "podManagementPolicy": "Parallel",
-                    "selector": {"matchLabels": dict(self.pods.labels)},
-                    "template": {"metadata": {"labels": dict(self.labels)}, "spec": self._pod()},
-                    "volumeClaimTemplates": [
-                        {
-                            "metadata": {"name": "data", "labels": dict(self.pods.labels)},
-                            "spec": workload.volume.to_dict(),
-                        }
-                    ],
-                }
-            }
-
-        self._manifest("workload", "apps/v1", "StatefulSet", body)
+    def _workload(self) -> Mapping[str, Any]:
+        template = {"metadata": {"labels": dict(self.labels)}, "spec": self._pod()}
+        return {"spec": self.workload.spec(pods=self.pods, headless=self.headless, template=template)}
 
     def _pod(self) -> dict[str, Any]:
-        if not self._containers:
-            raise ConstructError(f"{self.name} has no container: add one")
+        self._refuse_clashes()
         containers = self._containers.values()
         sources = {mount.source.name: mount.source for container in containers for mount in container.mounts}
-        user = self._workload.user
+        user = self.workload.user
         return {
             "serviceAccountName": self.name,
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
-            "terminationGracePeriodSeconds": whole_seconds(self._workload.stop_within),
+            "terminationGracePeriodSeconds": whole_seconds(self.workload.stop_within),
             "securityContext": {
                 "runAsNonRoot": True,
                 "runAsUser": user,
@@ -242,25 +196,40 @@ class Component(Construct):
             },
             **self._spread(),
             **self._placement.to_dict(),
-            "containers": [container.to_dict(self.namespace.cluster.registry) for container in containers],
+            "containers": [container.to_dict(self.namespace.cluster) for container in containers],
             "volumes": [volume for source in sources.values() if (volume := source.to_dict()) is not None],
         }
 
-    def _spread(self) -> dict[str, Any]:
-        """Replicas never share a node, and rarely a zone: a volume may be bound to the only zone that is left."""
-        if self._workload.replicas < 2:
-            return {}
-        return {
-            "topologySpreadConstraints": [
-                {
-                    "maxSkew": 1,
-                    "topologyKey": key,
-                    "whenUnsatisfiable": when,
-                    "labelSelector": {"matchLabels": dict(self.pods.labels)},
-                }
-                for key, when in (
-                    ("kubernetes.io/hostname", "DoNotSchedule"),
-                    ("topology.kubernetes.io/zone", "ScheduleAnyway"),
+    def _refuse_clashes(self) -> None:
+        """What two containers may not share, and what a door needs."""
+        if not self._containers:
+            raise ConstructError(f"{self.name} has no container: add one")
+        containers = self._containers.values()
+        opened = [port for container in containers for port in container.ports]
+        for kind, names in (
+            ("the port", Counter(port.name for port in opened)),
+            ("the port", Counter(f"{port.number}/{port.transport.value}" for port in opened)),
+            ("the volume", Counter(source.name for source in {m.source for c in containers for m in c.mounts})),
+        ):
+            for name, count in names.items():
+                if count > 1:
+                    raise ConstructError(f"{self.name} has {kind} {name!r} in two containers, differently: rename one")
+        for port in self._ports.values():
+            if port not in opened:
+                raise ConstructError(
+                    f"{self.name} has the endpoint {port.name!r}, but no container opens it: add the port"
                 )
-            ]
-        }
+
+    def _spread(self) -> dict[str, Any]:
+        """Two replicas never share a node, and rarely a zone: a volume may be bound to the only zone that is left.
+
+        Source: https://kubernetes.io/docs/concepts/scheduling-eviction/topology-spread-constraints/
+        """
+        if self.workload.replicas < 2:
+            return {}
+        labels = {"labelSelector": {"matchLabels": dict(self.pods.labels)}}
+        # A node whose taint keeps the pods away must not count as an empty one.
+        common = {"maxSkew": 1, "nodeTaintsPolicy": "Honor"}
+        nodes = {"topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "DoNotSchedule", "minDomains": 2}
+        zones = {"topologyKey": "topology.kubernetes.io/zone", "whenUnsatisfiable": "ScheduleAnyway"}
+        return {"topologySpreadConstraints": [{**common, **nodes, **labels}, {**common, **zones, **labels}]}

@@ -7,7 +7,6 @@ from typing import Any
 import cdk8s
 from constructs import Construct
 
-from constructs_lib.config import to_yaml
 from constructs_lib.errors import ConstructError
 from constructs_lib.units import Bytes
 
@@ -61,11 +60,11 @@ class Manifest(cdk8s.ApiObject):
 
 
 class ConfigMap(Manifest):
-    """Files for a program, each written from data when the chart is rendered.
+    """Files for a program, each written when the chart is rendered.
 
     Args:
         name: Of the object; pods mount it by this name, so that it never bears a hash.
-        files: By name, the data of each file.
+        files: By name, the text of each file, which `constructs_lib.config` writes from data.
     Raises:
         ConstructError: when rendered, data above 1 MiB, which the API server refuses.
     """
@@ -78,10 +77,10 @@ class ConfigMap(Manifest):
         name: str,
         namespace: str,
         labels: Mapping[str, str],
-        files: Callable[[], Mapping[str, Mapping[str, Any]]],
+        files: Callable[[], Mapping[str, str]],
     ) -> None:
         def body() -> Mapping[str, Any]:
-            data = {file: to_yaml(document) for file, document in files().items()}
+            data = dict(files())
             size = Bytes(len(json.dumps(data, ensure_ascii=False).encode()))
             if size > CONFIG_MAP_LIMIT:
                 raise ConstructError(

@@ -26,7 +26,7 @@ class Namespaces(Construct):
         self.restricted = Namespace(name=name, level=PodSecurity.RESTRICTED, cluster=cluster)
         self.privileged = Namespace(name=f"{name}-host", level=PodSecurity.PRIVILEGED, cluster=cluster)
         for namespace in (self.restricted, self.privileged):
-            labels = {MANAGED_BY: "constructs-lib", PART_OF: name}
+            labels = {MANAGED_BY: "constructs-lib", PART_OF: "monitoring"}
             levels = {
                 f"pod-security.kubernetes.io/{mode}": namespace.level.value for mode in ("enforce", "audit", "warn")
             }

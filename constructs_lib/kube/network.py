@@ -11,6 +11,7 @@ from constructs_lib.contract import (
     MONITORED_BY,
     NAMESPACE_NAME,
     Cluster,
+    Endpoint,
     Namespace,
     Pods,
     Port,
@@ -103,6 +104,11 @@ class Destination:
         return cls(peers=(PodPeer(DNS_PODS), *(AddressPeer(cidr) for cidr in cluster.dns)), ports=ports)
 
     @classmethod
+    def endpoint(cls, endpoint: Endpoint) -> "Destination":
+        """The door of a component, of this release or of another one."""
+        return cls(peers=(PodPeer(endpoint.pods),), ports=(PolicyPort.of(endpoint.port),))
+
+    @classmethod
     def pods(cls, pods: Pods, ports: PortRange) -> "Destination":
         """Pods of somebody else's release."""
         return cls(peers=(PodPeer(pods),), ports=(PolicyPort(ports),))
@@ -114,7 +120,7 @@ class Destination:
 
 
 @dataclass(slots=True)
-class Rules:
+class Connections:
     """The open connections of one component: to and from whom, and on which ports. Adding twice is adding once."""
 
     ingress: dict[Peer, set[PolicyPort]] = field(default_factory=dict)

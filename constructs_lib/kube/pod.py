@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any, Protocol
 
 from constructs_lib.config.prometheus import SERVICE_ACCOUNT
-from constructs_lib.contract import Port
+from constructs_lib.contract import Cluster, Port
 from constructs_lib.errors import ConstructError
 from constructs_lib.image import Image
 from constructs_lib.units import Bytes, Cpu, whole_seconds
@@ -147,6 +147,16 @@ class Mount:
 API_ACCESS = Mount(source=ApiAccess(), path=SERVICE_ACCOUNT)
 
 
+@dataclass(frozen=True, slots=True)
+class FieldOfPod:
+    """A variable's value that the pod itself knows (downward API), such as `metadata.name`."""
+
+    path: str
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": self.path}}}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Container:
     """One container of a component's pod; it writes nowhere but on its mounts and has no capability.
@@ -156,7 +166,7 @@ class Container:
         image: What runs.
         args: Of the image's entry point.
         ports: Where it listens.
-        field_environment: Variables that hold a field of the pod, such as `metadata.name`.
+        environment: Variables, by name.
         mounts: What it sees of volumes.
         resources: What it is promised and may use.
         startup: Until this succeeds, the other probes wait.
@@ -168,23 +178,20 @@ class Container:
     image: Image
     args: tuple[str, ...] = ()
     ports: tuple[Port, ...] = ()
-    field_environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, FieldOfPod] = field(default_factory=dict)
     mounts: tuple[Mount, ...] = ()
     resources: Resources
     startup: Probe | None = None
     readiness: Probe | None = None
     liveness: Probe | None = None
 
-    def to_dict(self, registry: str | None) -> dict[str, Any]:
+    def to_dict(self, cluster: Cluster) -> dict[str, Any]:
         ports = [{"name": p.name, "containerPort": p.number, "protocol": p.transport.value} for p in self.ports]
-        environment = [
-            {"name": name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": path}}}
-            for name, path in self.field_environment.items()
-        ]
+        environment = [{"name": name, **value.to_dict()} for name, value in self.environment.items()]
         probes = {"startupProbe": self.startup, "readinessProbe": self.readiness, "livenessProbe": self.liveness}
         body: dict[str, Any] = {
             "name": self.name,
-            "image": self.image.reference(registry),
+            "image": cluster.image(self.image).reference(cluster.registry),
             "args": list(self.args),
             "env": environment,
             "ports": ports,

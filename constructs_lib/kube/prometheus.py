@@ -1,6 +1,6 @@
 """Prometheus, alone or as a highly available pair."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -10,16 +10,27 @@ from cdk8s_plus_27 import k8s
 from constructs import Construct
 
 from constructs_lib import versions
-from constructs_lib.config import discovery
-from constructs_lib.config.prometheus import PrometheusConfig, ScrapeDefaults, ScrapeJob
+from constructs_lib.config import discovery, to_yaml
+from constructs_lib.config.prometheus import Limits, PrometheusConfig, ScrapeDefaults, ScrapeJob
 from constructs_lib.contract import Endpoint, Namespace, Port, PortRange
 from constructs_lib.errors import ConstructError
-from constructs_lib.kube.component import Component, Stateful
+from constructs_lib.kube.component import Component
 from constructs_lib.kube.manifest import ConfigMap, Manifest
 from constructs_lib.kube.network import Destination
-from constructs_lib.kube.pod import API_ACCESS, Claimed, ConfigMapFiles, Container, Mount, Placement, Probe, Resources
+from constructs_lib.kube.pod import (
+    API_ACCESS,
+    Claimed,
+    ConfigMapFiles,
+    Container,
+    FieldOfPod,
+    Mount,
+    Placement,
+    Probe,
+    Resources,
+)
 from constructs_lib.kube.storage import Volume
-from constructs_lib.rules.model import RuleGroup
+from constructs_lib.kube.workload import Stateful
+from constructs_lib.rules.model import Evaluator, RuleGroup
 from constructs_lib.units import Bytes, Cpu
 
 PROMETHEUS = "prometheus"
@@ -31,6 +42,7 @@ CONFIG, RULES = "/etc/prometheus/config", "/etc/prometheus/rules"
 # Three segments of the write-ahead log, at 128 MiB each, exist in any case.
 SMALLEST_VOLUME = Bytes.gib(2)
 RELOAD = timedelta(seconds=30)
+RBAC = "rbac.authorization.k8s.io"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +97,7 @@ class Links:
             )
 
 
-class PrometheusHA(Construct):
+class PrometheusHA(Component):
     """Equal Prometheus servers that scrape the same targets; two or more survive the loss of one.
 
     The servers differ only in the external label `replica`. What needs two (a disruption budget, spreading) exists when
@@ -93,7 +105,7 @@ class PrometheusHA(Construct):
 
     Args:
         namespace: Where they live; `restricted` suffices.
-        name: Of the Service and the pods.
+        name: Of the Service and the pods, and of the job by which they scrape each other.
         replicas: At least 1.
         retention: What stays on local disk, by time and by size.
         volume: What each of them claims, on block storage: NFS corrupts the database.
@@ -128,61 +140,87 @@ class PrometheusHA(Construct):
                 f"memory_headroom of {name} is {resources.memory_headroom}: use 2 or more, since replaying the "
                 "write-ahead log after a crash takes up to twice the memory, and a kill would start it over"
             )
-        super().__init__(scope, id)
-        self.scrape_defaults = scrape
-        self.component = Component(
-            self,
-            "component",
+        super().__init__(
+            scope,
+            id,
             namespace=namespace,
             name=name,
             program=PROMETHEUS,
-            version=versions.PROMETHEUS.tag,
+            version=namespace.cluster.image(versions.PROMETHEUS).tag,
             workload=Stateful(replicas=replicas, volume=volume, user=USER, stop_within=timedelta(minutes=10)),
             placement=placement,
             sticky=True,  # two servers hold slightly different samples: a graph must stay with one
         )
-        self.web = self.component.endpoint(WEB)
+        self.web = self.endpoint(WEB)
+        self._scrape = scrape
         self._links = links
         self._retention = retention
-        self._volume = volume
         self._cluster_jobs: tuple[ScrapeJob, ...] = ()
         self._pods_jobs: dict[str, discovery.PodsJob] = {}
         self._annotated: discovery.Annotated | None = None
         self._groups: dict[str, RuleGroup] = {}
-        self.component.add_container(self._container(resources))
+        self._has_cluster_role = False
+        self.allow(Destination.api_server(namespace.cluster))
+        self.add_container(self._container(resources))
         self._make_files()
-        self._make_rights()
+        self._make_role()
         self.scrape(self.web, job=name)
 
+    @property
+    def evaluator(self) -> Evaluator:
+        """What rule groups need to know of the Prometheus that evaluates them: its jobs are those declared by now."""
+        must_exist = (*(job.name for job in self._cluster_jobs), *sorted(self._pods_jobs))
+        return Evaluator(
+            interval=self._scrape.interval, job=self.name, replicas=self.workload.replicas, jobs=must_exist
+        )
+
+    @property
+    def groups(self) -> tuple[RuleGroup, ...]:
+        """The rule groups that were added, by name."""
+        return tuple(self._groups[name] for name in sorted(self._groups))
+
     def scrape(self, endpoint: Endpoint, *, job: str | None = None) -> None:
-        """Scrape every pod behind an endpoint, and open the network to it, on both sides.
+        """Scrape every pod behind an endpoint, and open the network to it, on both sides where both are ours.
 
         Args:
             endpoint: Of a component, or of another release.
             job: The label `job` of the series; the Service's name when absent.
         """
-        limits = self.scrape_defaults.limits
         ports = PortRange.only(endpoint.port.number)
-        self._add(discovery.PodsJob(job=job or endpoint.service, pods=endpoint.pods, ports=ports, limits=limits))
-        self.component.connect_to(endpoint)
+        self._add(discovery.PodsJob(job=job or endpoint.service, pods=endpoint.pods, ports=ports))
+        self.connect_to(endpoint)
 
     def scrape_pods(self, job: discovery.PodsJob) -> None:
-        """Scrape declared pods, which are in no other job then, and open the network to them, on this side."""
+        """Scrape declared pods, which are in no other job then, and open the network to them, on this side.
+
+        Raises:
+            ConstructError: another job of the same name.
+        """
         self._add(job)
-        self.component.allow(Destination.pods(job.pods, job.ports))
+        self.allow(Destination.pods(job.pods, job.ports))
 
     def scrape_annotated(self, annotated: discovery.Annotated) -> None:
-        """Scrape what is annotated in the namespaces that opted in, and open the network to exactly those."""
-        if self._annotated not in {None, annotated}:
-            raise ConstructError(f"{self.component.name} scrapes annotated pods twice, differently: declare it once")
-        self._annotated = annotated
-        self.component.allow(Destination.opted_in(self.component.namespace, annotated.ports))
+        """Scrape what is annotated in the namespaces that opted in, and open the network to exactly those.
 
-    def scrape_cluster(self) -> None:
-        """Scrape the API server, and every node's kubelet and containers."""
-        cluster = self.component.namespace.cluster
-        self._cluster_jobs = (discovery.api_server(), *discovery.nodes(cluster))
-        self.component.allow(Destination.kubelets(cluster))
+        Raises:
+            ConstructError: a second declaration that differs.
+        """
+        if self._annotated not in {None, annotated}:
+            raise ConstructError(f"{self.name} scrapes annotated pods twice, differently: declare it once")
+        self._annotated = annotated
+        self._need_cluster_role()
+        self.allow(Destination.opted_in(self.namespace, annotated.ports))
+
+    def scrape_cluster(self, limits: Limits = discovery.INFRASTRUCTURE) -> None:
+        """Scrape the API server, and every node's kubelet and containers.
+
+        Args:
+            limits: What one of them may send; an API server sends the more, the more kinds of objects there are.
+        """
+        cluster = self.namespace.cluster
+        self._cluster_jobs = (discovery.api_server(limits), *discovery.nodes(cluster, limits))
+        self._need_cluster_role()
+        self.allow(Destination.kubelets(cluster))
 
     def add_rules(self, *groups: RuleGroup) -> None:
         """Evaluate rule groups; every job that they name must be scraped.
@@ -198,11 +236,13 @@ class PrometheusHA(Construct):
         taken = self._pods_jobs.setdefault(job.job, job)
         if taken != job:
             raise ConstructError(f"the scrape job {job.job!r} is declared twice, differently: give each its own name")
+        if job.pods.namespace != self.namespace.name:
+            self._need_cluster_role()
 
     def _jobs(self) -> list[ScrapeJob]:
-        dedicated = sorted(self._pods_jobs.values(), key=lambda job: job.job)
-        annotated = self._annotated.to_scrape_jobs(self.component.namespace.name, dedicated) if self._annotated else ()
-        return [*self._cluster_jobs, *(job.to_scrape_job() for job in dedicated), *annotated]
+        dedicated, limits = sorted(self._pods_jobs.values(), key=lambda job: job.job), self._scrape.limits
+        annotated = self._annotated.to_scrape_jobs(self.namespace.name, dedicated, limits) if self._annotated else ()
+        return [*self._cluster_jobs, *(job.to_scrape_job(limits) for job in dedicated), *annotated]
 
     def _container(self, resources: Resources) -> Container:
         healthy, ready = "/-/healthy", "/-/ready"
@@ -218,7 +258,7 @@ class PrometheusHA(Construct):
                 "--enable-feature=exemplar-storage",
             ),
             ports=(WEB,),
-            field_environment={"POD_NAME": "metadata.name"},
+            environment={"POD_NAME": FieldOfPod("metadata.name")},
             mounts=(
                 Mount(source=ConfigMapFiles("config", self._file_name("config")), path=CONFIG),
                 Mount(source=ConfigMapFiles("rules", self._file_name("rules")), path=RULES),
@@ -233,50 +273,78 @@ class PrometheusHA(Construct):
         )
 
     def _file_name(self, suffix: str) -> str:
-        return f"{self.component.name}-{suffix}"
+        return f"{self.name}-{suffix}"
 
     def _make_files(self) -> None:
-        namespace = self.component.namespace
+        cluster = self.namespace.cluster
 
-        def config() -> Mapping[str, Mapping[str, Any]]:
-            cluster = namespace.cluster
+        def config() -> Mapping[str, str]:
             document = PrometheusConfig(
-                scrape=self.scrape_defaults,
+                scrape=self._scrape,
                 external_labels={"cluster": cluster.name, "environment": cluster.environment},
                 retention_time=self._retention.time,
-                retention_size=self._volume.size.scaled(self._retention.share_of_volume),
+                retention_size=self.workload.volume.size.scaled(self._retention.share_of_volume),
                 rule_files=(f"{RULES}/*.yaml",),
                 jobs=self._jobs(),
             )
-            return {"prometheus.yml": document.to_dict()}
+            return {"prometheus.yml": to_yaml(document.to_dict())}
 
-        def rules() -> Mapping[str, Mapping[str, Any]]:
+        def rules() -> Mapping[str, str]:
             scraped = {job.name for job in self._jobs()}
-            for group in self._groups.values():
+            for group in self.groups:
                 group.refuse_unknown_jobs(scraped)
-            return {f"{name}.yaml": self._groups[name].to_dict(self._links.runbooks) for name in sorted(self._groups)}
+            return {f"{group.name}.yaml": to_yaml(group.to_dict(self._links.runbooks)) for group in self.groups}
 
         for suffix, files in (("config", config), ("rules", rules)):
             ConfigMap(
                 self,
                 suffix,
                 name=self._file_name(suffix),
-                namespace=namespace.name,
-                labels=self.component.labels,
+                namespace=self.namespace.name,
+                labels=self.labels,
                 files=files,
             )
 
-    def _make_rights(self) -> None:
-        """Exactly what discovery reads, by list and watch, and what the scrapes of the cluster itself read."""
-        component = self.component
-        # Cluster-scoped, so the namespace is part of the name.
-        name = f"{component.namespace.name}-{component.name}"
+    def _make_role(self) -> None:
+        """What discovery reads in the own namespace."""
+        own = (self.namespace.name,)
+        self._rights("role", "Role", self.name, lambda job: job.discovery.namespaces == own)
+        k8s.KubeRoleBinding(
+            self,
+            "role-binding",
+            metadata=k8s.ObjectMeta(name=self.name, namespace=self.namespace.name, labels=dict(self.labels)),
+            role_ref=k8s.RoleRef(api_group=RBAC, kind="Role", name=self.name),
+            subjects=[self._account()],
+        )
 
-        def rights() -> Mapping[str, Any]:
-            jobs = self._jobs()
+    def _need_cluster_role(self) -> None:
+        """What discovery reads elsewhere, and what the scrapes of the cluster itself read."""
+        if self._has_cluster_role:
+            return
+        self._has_cluster_role = True
+        own = (self.namespace.name,)
+        # Cluster-scoped, so the namespace is part of the name.
+        name = f"{self.namespace.name}-{self.name}"
+        self._rights("cluster-role", "ClusterRole", name, lambda job: job.discovery.namespaces != own)
+        k8s.KubeClusterRoleBinding(
+            self,
+            "cluster-role-binding",
+            metadata=k8s.ObjectMeta(name=name, labels=dict(self.labels)),
+            role_ref=k8s.RoleRef(api_group=RBAC, kind="ClusterRole", name=name),
+            subjects=[self._account()],
+        )
+
+    def _account(self) -> k8s.Subject:
+        return k8s.Subject(kind="ServiceAccount", name=self.name, namespace=self.namespace.name)
+
+    def _rights(self, id: str, kind: str, name: str, concerns: Callable[[ScrapeJob], bool]) -> None:
+        """A role of exactly what some jobs need: discovery lists and watches, scrapes with a token get."""
+
+        def rules() -> Mapping[str, Any]:
+            jobs = [job for job in self._jobs() if concerns(job)]
             watched = {right for job in jobs for right in job.discovery.rights()}
             reads = {job.tls.reads for job in jobs if job.tls}
-            rules: list[dict[str, Any]] = [
+            listed: list[dict[str, Any]] = [
                 {
                     "apiGroups": [group],
                     "resources": sorted(resource for other, resource in watched if other == group),
@@ -285,25 +353,19 @@ class PrometheusHA(Construct):
                 for group in sorted({group for group, _ in watched})
             ]
             if "nodes/metrics" in reads:
-                rules.append({"apiGroups": [""], "resources": ["nodes/metrics"], "verbs": ["get"]})
+                listed.append({"apiGroups": [""], "resources": ["nodes/metrics"], "verbs": ["get"]})
             if "/metrics" in reads:
-                rules.append({"nonResourceURLs": ["/metrics"], "verbs": ["get"]})
-            return {"rules": rules}
+                listed.append({"nonResourceURLs": ["/metrics"], "verbs": ["get"]})
+            return {"rules": listed}
 
-        component.allow(Destination.api_server(component.namespace.cluster))
+        namespace = self.namespace.name if kind == "Role" else None
         Manifest(
             self,
-            "cluster-role",
-            api_version="rbac.authorization.k8s.io/v1",
-            kind="ClusterRole",
+            id,
+            api_version=f"{RBAC}/v1",
+            kind=kind,
             name=name,
-            labels=component.labels,
-            body=rights,
-        )
-        k8s.KubeClusterRoleBinding(
-            self,
-            "cluster-role-binding",
-            metadata=k8s.ObjectMeta(name=name, labels=dict(component.labels)),
-            role_ref=k8s.RoleRef(api_group="rbac.authorization.k8s.io", kind="ClusterRole", name=name),
-            subjects=[k8s.Subject(kind="ServiceAccount", name=component.name, namespace=component.namespace.name)],
+            namespace=namespace,
+            labels=self.labels,
+            body=rules,
         )

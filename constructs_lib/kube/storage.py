@@ -47,8 +47,8 @@ class StorageClass(Construct):
 
     Args:
         name: The class is cluster-scoped: one release makes it.
-        iops: Operations per second, 3000 to 16000.
-        throughput: Mebibytes per second, 125 to 1000, and a quarter of the IOPS at most.
+        iops: Operations per second, 3000 to 80000.
+        throughput: Mebibytes per second, 125 to 2000, and a quarter of the IOPS at most.
     Raises:
         ConstructError: figures that EBS refuses.
     Source: https://github.com/kubernetes-sigs/aws-ebs-csi-driver/blob/master/docs/parameters.md
@@ -57,12 +57,12 @@ class StorageClass(Construct):
     def __init__(
         self, scope: Construct, id: str, *, name: str = "gp3", iops: int = 3000, throughput: int = 125
     ) -> None:
-        if not 3000 <= iops <= 16000:
-            raise ConstructError(f"the storage class {name} asks for {iops} IOPS: gp3 gives 3000 to 16000")
-        if not 125 <= throughput <= min(1000, iops // 4):
+        if not 3000 <= iops <= 80_000:
+            raise ConstructError(f"the storage class {name} asks for {iops} IOPS: gp3 gives 3000 to 80000")
+        if not 125 <= throughput <= min(2000, iops // 4):
             raise ConstructError(
                 f"the storage class {name} asks for {throughput} MiB/s with {iops} IOPS: "
-                f"use 125 to {min(1000, iops // 4)}, a quarter of the IOPS"
+                f"use 125 to {min(2000, iops // 4)}, a quarter of the IOPS"
             )
         super().__init__(scope, id)
         self.name = dns_label(name, of="a storage class")

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from constructs_lib import promql
+from constructs_lib.contract import LABEL_VALUE
 from constructs_lib.errors import ConstructError
 from constructs_lib.units import prometheus_duration
 
@@ -30,13 +31,30 @@ class Severity(StrEnum):
     """On the next working day."""
 
 
-class Team(StrEnum):
-    """Who looks."""
+PLATFORM = "platform"
+"""The team that runs the monitoring itself; other teams name themselves."""
 
-    PLATFORM = "platform"
-    DATABASE = "database"
-    BACKEND = "backend"
-    ML = "ml"
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluator:
+    """What a rule group needs to know of the Prometheus that evaluates it; `PrometheusHA.evaluator` tells.
+
+    Args:
+        interval: Between two scrapes, and two evaluations.
+        job: By which it scrapes itself.
+        replicas: How many servers there are.
+        jobs: That must always have a target.
+    """
+
+    interval: timedelta
+    job: str
+    replicas: int
+    jobs: tuple[str, ...]
+
+    @property
+    def window(self) -> timedelta:
+        """The shortest range that a rate is safe over: four scrapes, so that one may fail."""
+        return 4 * self.interval
 
 
 def samples(*runs: tuple[float, int]) -> str:
@@ -72,11 +90,11 @@ class Alert:
     """A condition that somebody must hear of.
 
     Args:
-        name: In capitalised words, which also name its runbook.
+        name: In capitalised words, which also name its runbook; letters and digits.
         expr: PromQL; selectors by `promql.metric`.
         hold: How long the condition must last before it fires, 0 or more.
         severity: How soon somebody must look.
-        team: Who looks.
+        team: Who looks: a label value, such as 'database'.
         summary: One sentence without values.
         description: One sentence with the values, as `{{ $labels.pod }}` and `{{ $value | humanizeDuration }}`.
         proof: The series that make it fire, and those that do not.
@@ -89,16 +107,18 @@ class Alert:
     expr: str
     hold: timedelta
     severity: Severity
-    team: Team
+    team: str
     summary: str
     description: str
     proof: Proof
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"([A-Z][a-z0-9]+)+", self.name):
+        if not re.fullmatch(r"[A-Z][a-zA-Z0-9]+", self.name):
             raise ConstructError(f"{self.name!r} is not an alert's name: use capitalised words, such as 'TargetDown'")
         promql.check(self.expr, of=f"the alert {self.name}")
-        if re.search(rf"\b{promql.REPLICA_LABEL}\b", self.expr):
+        if not re.fullmatch(LABEL_VALUE, self.team):
+            raise ConstructError(f"the alert {self.name} is for the team {self.team!r}: use letters, digits and dashes")
+        if re.search(rf"\b{promql.REPLICA_LABEL}\b", promql.without_strings(self.expr)):
             raise ConstructError(
                 f"the alert {self.name} uses the label {promql.REPLICA_LABEL!r}, dropped from alerts: use 'pod'"
             )
@@ -115,7 +135,7 @@ class Alert:
             "alert": self.name,
             "expr": self.expr,
             **({"for": prometheus_duration(self.hold)} if self.hold else {}),
-            "labels": {"severity": self.severity.value, "team": self.team.value},
+            "labels": {"severity": self.severity.value, "team": self.team},
             "annotations": {
                 "summary": self.summary,
                 "description": self.description,
