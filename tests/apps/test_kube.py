@@ -82,11 +82,8 @@ def test_servers_and_volumes_are_as_large_and_as_many_as_asked_for(objects: Obje
 def test_every_service_has_a_job_and_a_way(objects: Objects) -> None:
     """Applications on the range of ports, databases on their own, and each is let through to."""
     jobs = {job["job_name"]: job for job in config(objects)["scrape_configs"]}
-    expected = {
-        "till": {"port": 9000, "endPort": 9009},
-        "cart": {"port": 9000, "endPort": 9009},
-        "redis": {"port": 9121},
-    }
+    applications = {"port": 9000, "endPort": 9009}
+    expected = {"till": applications, "cart": applications, "redis": {"port": 9121}}
     for name, ports in expected.items():
         assert jobs[name]["kubernetes_sd_configs"] == [{"role": "pod", "namespaces": {"names": ["shop"]}}]
         (rule,) = (
@@ -130,15 +127,14 @@ def test_links_lead_to_the_site(objects: Objects) -> None:
     assert "--web.external-url=https://p.example.com" in container["args"]
 
 
-@pytest.mark.parametrize(
-    "update", [{"make_storage_class": False}, {"storage_class": None, "make_storage_class": False}]
-)
-def test_a_class_is_made_only_where_the_site_wants_it(update: dict[str, Any], tmp_path: Path) -> None:
+@pytest.mark.parametrize("storage_class", ["fast", None])
+def test_a_class_is_made_only_where_the_site_wants_it(storage_class: str | None, tmp_path: Path) -> None:
     """The class may exist already, or the cluster's default one be good enough."""
+    update = {"make_storage_class": False, "storage_class": storage_class}
     ours = assembled(tmp_path, VALUES.model_copy(update=update))
     assert ours.of("StorageClass") == []
     (claim,) = ours.only("StatefulSet")["spec"]["volumeClaimTemplates"]
-    assert claim["spec"].get("storageClassName") == (update.get("storage_class", "fast"))
+    assert claim["spec"].get("storageClassName") == storage_class
 
 
 @pytest.mark.parametrize(("name", "replicas"), [("dev", 1), ("staging", 1), ("prod", 2)])

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -40,14 +39,14 @@ def all_settings() -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Path]]:
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Two renderings by processes of their own, in different directories."""
     directories = [tmp_path_factory.mktemp("one"), tmp_path_factory.mktemp("other") / "deep" / "er"]
     directories[1].mkdir(parents=True)
     for directory in directories:
         done = synth(directory, "out")
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    yield [directory / "out" for directory in directories]
+    return [directory / "out" for directory in directories]
 
 
 def test_rendering_twice_gives_the_same_bytes(fresh: list[Path]) -> None:
@@ -92,8 +91,8 @@ def test_a_kustomization_lists_every_manifest(name: str) -> None:
         (
             "CONSTRUCTS_PROD__NAMESPACE",
             "Prod",
-            "error: environment prod: 'Prod' cannot be a namespace: use up to 63 lower-case letters, digits and dashes, "
-            "a letter first",
+            "error: environment prod: 'Prod' cannot be a namespace: use up to 63 lower-case letters, digits and "
+            "dashes, a letter first",
         ),
         (
             "CONSTRUCTS_PROD__APPLICATION_SERVICES",
