@@ -1,6 +1,10 @@
 """Control groups of the nodes, which outlive the processes in them and so must be removed."""
 
+import os
+from datetime import timedelta
 from pathlib import Path
+
+from tests.cluster.waiting import wait
 
 ROOT = Path("/sys/fs/cgroup")
 UNIFIED = ROOT / "cgroup.controllers"  # there with version 2, where one tree holds all controllers
@@ -23,13 +27,15 @@ def make(name: str) -> None:
 
 
 def remove(name: str) -> None:
-    """Remove a group and all below it, from every hierarchy; no process is left in them."""
+    """Remove a group and all below it, from every hierarchy, as soon as the last process has left them."""
+    wait(f"the control groups of {name} are removed", lambda: _removed(name), timedelta(seconds=20))
+
+
+def _removed(name: str) -> bool:
     for hierarchy in _hierarchies():
-        group = hierarchy / name
-        for directory in sorted((path for path in group.rglob("*") if path.is_dir()), reverse=True):
-            directory.rmdir()
-        if group.exists():
-            group.rmdir()
+        for directory, _, _ in os.walk(hierarchy / name, topdown=False):
+            Path(directory).rmdir()
+    return True
 
 
 def _hierarchies() -> list[Path]:

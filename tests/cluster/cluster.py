@@ -87,7 +87,7 @@ class Cluster(Kubernetes):
 
     def stop_node(self, name: str) -> None:
         self._control_plane.run("ip", "link", "delete", name)  # first: a lost node says no goodbye
-        self._nodes[name].machine.stop()
+        self._nodes[name].stop()
 
     def start_node(self, name: str) -> None:
         node = self._nodes[name]

@@ -102,6 +102,11 @@ class Node:
             ],
         )
 
+    def stop(self) -> None:
+        """Lose the node."""
+        self.machine.stop()
+        cgroups.remove(self._cgroup)  # as a reboot does: a kubelet would look long for the containers of old ones
+
     def kill_container(self, container: str) -> None:
         """Send SIGKILL to a container's main process."""
         self._ctr("tasks", "kill", "--signal", "SIGKILL", container)

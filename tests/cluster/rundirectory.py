@@ -46,9 +46,10 @@ def _alive(lock: TextIO) -> bool:
 
 
 def _remove(directory: Path) -> None:
-    def removed() -> bool:  # the last processes of a run that was just killed may still be ending
-        cgroups.remove(directory.name)
+    def removed() -> bool:
         shutil.rmtree(directory)
         return True
 
-    wait(f"what is left of {directory} is removed", removed, timedelta(seconds=20))
+    cgroups.remove(directory.name)
+    # The last processes of a run that was just killed may still write.
+    wait(f"{directory} is removed", removed, timedelta(seconds=20))

@@ -97,7 +97,7 @@ def test_a_claimed_volume_comes_from_the_workload() -> None:
     """The pod declares no volume for it, and may write there when it says so."""
     mount = Mount(source=Claimed(), path="/data", read_only=False)
     assert mount.to_dict() == {"name": "data", "mountPath": "/data"}
-    assert Claimed().to_dict() is None
+    assert mount.source.to_dict() is None
 
 
 def test_access_to_the_api_is_a_token_that_is_renewed() -> None:

@@ -28,7 +28,7 @@ EARLIER = RuleGroup(name="earlier", alerts=(alert(),))
 def everything(ours: PrometheusHA, program: Any) -> list[Any]:
     """All verbs, none of which needs another one first."""
     return [
-        lambda: ours.scrape_cluster(),
+        ours.scrape_cluster,
         lambda: ours.scrape_annotated(ANNOTATED),
         lambda: ours.scrape_pods(DECLARED),
         lambda: ours.scrape(FOREIGN),

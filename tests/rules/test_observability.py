@@ -9,6 +9,7 @@ from constructs_lib.config.prometheus import ScrapeDefaults
 from constructs_lib.rules.model import Alert, Severity, Team
 from constructs_lib.rules.observability import observability
 
+USUAL = ScrapeDefaults()
 SLOW = ScrapeDefaults(interval=timedelta(seconds=30))
 COUNTERS = {
     "PrometheusRuleFailures": "prometheus_rule_evaluation_failures_total",
@@ -20,9 +21,7 @@ COUNTERS = {
 NAMES = {"TargetDown", "PrometheusReplicaMissing", "PrometheusReloadFailed", "ScrapeSamplesNearLimit", *COUNTERS}
 
 
-def alerts(
-    scrape: ScrapeDefaults = ScrapeDefaults(), job: str = "prom", replicas: int = 2
-) -> dict[str, Alert]:  # frozen
+def alerts(scrape: ScrapeDefaults = USUAL, job: str = "prom", replicas: int = 2) -> dict[str, Alert]:
     group = observability(scrape, job=job, replicas=replicas)
     assert group.name == "observability"
     return {alert.name: alert for alert in group.alerts}
@@ -33,13 +32,13 @@ def test_the_group_holds_these_alerts() -> None:
     assert set(alerts()) == NAMES
 
 
-@pytest.mark.parametrize(("scrape", "hold"), [(ScrapeDefaults(), 5), (SLOW, 10)])
+@pytest.mark.parametrize(("scrape", "hold"), [(USUAL, 5), (SLOW, 10)])
 def test_every_condition_must_last_for_twenty_evaluations(scrape: ScrapeDefaults, hold: int) -> None:
     """Five minutes at the default interval, ten at twice that."""
     assert {alert.hold for alert in alerts(scrape).values()} == {timedelta(minutes=hold)}
 
 
-@pytest.mark.parametrize(("scrape", "window"), [(ScrapeDefaults(), "1m"), (SLOW, "2m")])
+@pytest.mark.parametrize(("scrape", "window"), [(USUAL, "1m"), (SLOW, "2m")])
 @pytest.mark.parametrize(("name", "counter"), COUNTERS.items())
 def test_counters_are_read_over_four_scrapes_of_our_own_job(
     name: str, counter: str, scrape: ScrapeDefaults, window: str

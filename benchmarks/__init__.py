@@ -1,0 +1,1 @@
+"""What rendering costs: one command per figure, and the last result in README.md."""

@@ -1,0 +1,175 @@
+"""Settings: every one of them can be overridden from outside, and a wrong one is refused by its name."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from apps.environments import DEV, PROD, STAGING, Environment, Environments, example, load, spelled
+from constructs_lib.errors import ConstructError
+from tests.rendered import DIST, ROOT
+
+# A size is read as JSON before anything of ours sees it, and the error is none of ours.
+SIZES = pytest.mark.xfail(strict=True, reason="apps.environments.Size lacks NoDecode")
+ENVIRONMENTS = {"dev": DEV, "staging": STAGING, "prod": PROD}
+# For every setting another value than any environment has, as its variable says it.
+OTHERS = {
+    "cluster": "another",
+    "api_server": "10.1.0.0/24,10.2.0.1/32",
+    "api_server_port": "8443",
+    "nodes": "10.3.0.0/16",
+    "dns_cache": "169.254.20.10/32",
+    "signed_kubelets": "",
+    "registry": "mirror.example.com",
+    "namespace": "watching",
+    "storage_class": "io2",
+    "make_storage_class": "",
+    "prometheus_url": "https://p.example.com",
+    "runbooks_url": "https://r.example.com",
+    "prometheus_replicas": "3",
+    "prometheus_volume": "77Gi",
+    "retention": "1d12h",
+    "scrape_interval": "20s",
+    "application_namespace": "shop",
+    "application_services": "cart,till",
+    "infrastructure": "redis=9121",
+    "scrape_ports": "9000-9009",
+}
+WRONG = [
+    ("api_server", "10.0.0.1/8", "cannot be an address range, .*: use an address range such as '10.0.0.0/16'"),
+    ("nodes", "10.0.0.1", "cannot be an address range without a mask: did you mean '10.0.0.1/32'"),
+    ("dns_cache", "cache", "use an address range such as '10.0.0.0/16'"),
+    ("api_server_port", "0", "greater than or equal to 1"),
+    ("api_server_port", "65536", "less than or equal to 65535"),
+    ("signed_kubelets", "perhaps", "valid boolean"),
+    ("make_storage_class", "2", "valid boolean"),
+    ("prometheus_replicas", "0", "greater than or equal to 1"),
+    ("prometheus_replicas", "two", "valid integer"),
+    pytest.param("prometheus_volume", "100GB", "use a whole number with Ki, Mi, .* such as '100Gi'", marks=SIZES),
+    ("retention", "30", "use days, hours, minutes and seconds, such as '30d' or '1m30s'"),
+    ("scrape_interval", "fast", "use days, hours, minutes and seconds, such as '30d' or '1m30s'"),
+    ("infrastructure", "redis", "use names with a port each, such as 'neo4j=2004,qdrant=6333'"),
+    ("infrastructure", "redis=x", "use names with a port each, such as 'neo4j=2004,qdrant=6333'"),
+    ("scrape_ports", "8000-", "use a port, or two joined by a dash, such as '8000-9999'"),
+    ("scrape_ports", "a-b", "use a port, or two joined by a dash, such as '8000-9999'"),
+    ("scrape_ports", "9-8", "the port range 9 to 8 is empty: give the lower port first"),
+    ("scrape_ports", "0-9", "0 is not a port: use 1 to 65535"),
+]
+
+
+def another(environment: str, setting: str) -> str:
+    """A valid value that differs from the environment's own; the other one of a boolean."""
+    return OTHERS[setting] or str(not getattr(ENVIRONMENTS[environment], setting))
+
+
+def variable(environment: str, setting: str) -> str:
+    return f"CONSTRUCTS_{environment.upper()}__{setting.upper()}"
+
+
+def texts(environments: Environments) -> dict[str, str]:
+    """Every value, by its variable, as the variable would say it."""
+    return {
+        variable(name, setting): spelled(getattr(values, setting))
+        for name, values in environments
+        for setting in Environment.model_fields
+    }
+
+
+Way = Callable[[str, str], Environments]
+
+
+@pytest.fixture(params=["variable", "file"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Way:
+    """Say one setting from outside, each of both ways, and load."""
+
+    def by_variable(name: str, value: str) -> Environments:
+        monkeypatch.setenv(name, value)
+        return load(env_file=None)
+
+    def by_file(name: str, value: str) -> Environments:
+        (tmp_path / ".env").write_text(f"{name}={value}\n")
+        return load(env_file=str(tmp_path / ".env"))
+
+    return by_variable if request.param == "variable" else by_file
+
+
+def test_nothing_outside_means_the_values_in_the_code() -> None:
+    """Without variables and without a file, every environment is what the code says."""
+    assert dict(load(env_file=None)) == ENVIRONMENTS
+
+
+def test_every_setting_has_another_value_to_try() -> None:
+    """A new setting is tried below, too."""
+    assert set(OTHERS) == set(Environment.model_fields)
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+@pytest.mark.parametrize(
+    "setting", [pytest.param(name, marks=SIZES) if name == "prometheus_volume" else name for name in OTHERS]
+)
+def test_every_setting_can_be_overridden(way: Way, environment: str, setting: str) -> None:
+    """Its variable changes it, in its environment, and nothing else anywhere."""
+    name, value = variable(environment, setting), another(environment, setting)
+    assert texts(way(name, value)) == {**texts(load(env_file=None)), name: value}
+
+
+def test_a_variable_wins_over_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What the process is told counts for more than what lies in its directory."""
+    monkeypatch.setenv("CONSTRUCTS_PROD__RETENTION", "2d")
+    (tmp_path / ".env").write_text("CONSTRUCTS_PROD__RETENTION=3d\nCONSTRUCTS_DEV__RETENTION=4d\n")
+    loaded = load(env_file=str(tmp_path / ".env"))
+    assert spelled(loaded.dev.retention) == "4d"
+    assert spelled(loaded.prod.retention) == "2d"
+
+
+@pytest.mark.parametrize(("setting", "value", "allowed"), WRONG)
+def test_a_wrong_value_is_refused_by_name(way: Way, setting: str, value: str, allowed: str) -> None:
+    """The sentence names the variable, the value and what is allowed, on one line."""
+    name = variable("staging", setting)
+    with pytest.raises(ConstructError, match=rf"\A{name} is .*{allowed}") as refusal:
+        way(name, value)
+    assert str(refusal.value).startswith(f"{name} is '{value}': ")
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_setting_that_does_not_exist_is_refused(way: Way) -> None:
+    """A slip in a variable's name would otherwise change nothing, in silence."""
+    with pytest.raises(ConstructError, match=r"CONSTRUCTS_PROD__RETENTON is not a setting: use one of .*RETENTION"):
+        way("CONSTRUCTS_PROD__RETENTON", "2d")
+
+
+@SIZES
+def test_the_example_lists_every_setting_with_its_value(tmp_path: Path) -> None:
+    """Without its comment signs, the example is a file that changes nothing."""
+    lines = [line.removeprefix("# ") for line in example().splitlines() if "=" in line]
+    assert [line.partition("=")[0] for line in lines] == [
+        variable(environment, setting) for setting in Environment.model_fields for environment in ENVIRONMENTS
+    ]
+    file = tmp_path / ".env"
+    file.write_text("\n".join(lines))
+    assert texts(load(env_file=str(file))) == texts(load(env_file=None))
+
+
+def test_the_committed_example_is_the_printed_one() -> None:
+    """`.env.example` is what `python -m apps.environments` prints."""
+    assert (ROOT / ".env.example").read_text() == example()
+
+
+def test_the_environments_are_those_that_are_rendered() -> None:
+    """dist/ has a directory for each, and no other."""
+    assert {path.name for path in DIST.iterdir()} == set(ENVIRONMENTS)
+
+
+@pytest.mark.parametrize("value", [{"registry": None}, {"registry": ""}])
+def test_an_empty_mirror_is_none(value: dict[str, Any]) -> None:
+    """A variable can only say the empty text."""
+    assert PROD.model_copy(update=value).facts("prod").registry is None
+
+
+def test_facts_of_the_cluster_are_handed_on() -> None:
+    """Constructs get every fact, under the name of the environment."""
+    facts = PROD.model_copy(update={"registry": "mirror", "dns_cache": ("169.254.20.10/32",)}).facts("blue")
+    assert (facts.name, facts.environment) == (PROD.cluster, "blue")
+    assert (facts.api_server, facts.api_server_port, facts.nodes) == (PROD.api_server, 443, PROD.nodes)
+    assert (facts.dns, facts.signed_kubelets, facts.registry) == (("169.254.20.10/32",), True, "mirror")

@@ -1,0 +1,145 @@
+"""The assembly: which values reach which construct, seen in what is rendered."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import cdk8s
+import pytest
+
+from apps.environments import PROD, Environment
+from apps.kube import monitoring, rule_groups
+from constructs_lib.contract import PortRange
+from constructs_lib.kube import synth
+from constructs_lib.units import Bytes
+from tests.rendered import DIST, Objects, read
+
+# Every value that the assembly hands on, different from all defaults.
+VALUES = PROD.model_copy(
+    update={
+        "cluster": "blue",
+        "namespace": "watching",
+        "storage_class": "fast",
+        "prometheus_url": "https://p.example.com",
+        "runbooks_url": "https://r.example.com",
+        "prometheus_replicas": 3,
+        "prometheus_volume": Bytes.gib(10),
+        "retention": timedelta(days=3),
+        "scrape_interval": timedelta(seconds=20),
+        "application_namespace": "shop",
+        "application_services": ("till", "cart"),
+        "infrastructure": {"redis": 9121},
+        "scrape_ports": PortRange(9000, 9009),
+    }
+)
+
+
+def assembled(directory: Path, values: Environment) -> Objects:
+    app = cdk8s.App(outdir=str(directory))
+    monitoring(app, "green", values)
+    synth(app)
+    return read(directory)
+
+
+@pytest.fixture(scope="module")
+def objects(tmp_path_factory: pytest.TempPathFactory) -> Objects:
+    """One environment of values that are nobody's default."""
+    return assembled(tmp_path_factory.mktemp("assembled"), VALUES)
+
+
+def config(objects: Objects) -> dict[str, Any]:
+    found: dict[str, Any] = objects.file("prometheus-config", "prometheus.yml")
+    return found
+
+
+def egress(objects: Objects) -> list[dict[str, Any]]:
+    return list(objects.named("NetworkPolicy", "prometheus")["spec"]["egress"])
+
+
+def test_the_cluster_and_the_environment_are_labels_of_all_that_leaves(objects: Objects) -> None:
+    """Alerts of two environments can be told apart."""
+    labels = config(objects)["global"]["external_labels"]
+    assert (labels["cluster"], labels["environment"]) == ("blue", "green")
+
+
+def test_everything_lives_in_the_namespace(objects: Objects) -> None:
+    """Its twin for what needs the host is made, too."""
+    assert {each["metadata"]["name"] for each in objects.of("Namespace")} == {"watching", "watching-host"}
+    placed = {each["metadata"].get("namespace") for each in objects.documents}
+    assert placed == {None, "watching", "watching-host"}
+
+
+def test_servers_and_volumes_are_as_large_and_as_many_as_asked_for(objects: Objects) -> None:
+    """Replicas, size and class, and a size limit that follows from the volume."""
+    workload = objects.only("StatefulSet")["spec"]
+    (claim,) = workload["volumeClaimTemplates"]
+    assert workload["replicas"] == 3
+    assert claim["spec"]["resources"]["requests"]["storage"] == "10Gi"
+    assert claim["spec"]["storageClassName"] == objects.only("StorageClass")["metadata"]["name"] == "fast"
+    assert config(objects)["storage"]["tsdb"]["retention"] == {"time": "3d", "size": "8GB"}
+
+
+def test_every_service_has_a_job_and_a_way(objects: Objects) -> None:
+    """Applications on the range of ports, databases on their own, and each is let through to."""
+    jobs = {job["job_name"]: job for job in config(objects)["scrape_configs"]}
+    applications = {"port": 9000, "endPort": 9009}
+    expected = {"till": applications, "cart": applications, "redis": {"port": 9121}}
+    for name, ports in expected.items():
+        assert jobs[name]["kubernetes_sd_configs"] == [{"role": "pod", "namespaces": {"names": ["shop"]}}]
+        (rule,) = (
+            rule
+            for rule in egress(objects)
+            if rule["to"][0].get("podSelector") == {"matchLabels": {"app.kubernetes.io/name": name}}
+        )
+        assert rule["to"][0]["namespaceSelector"] == {"matchLabels": {"kubernetes.io/metadata.name": "shop"}}
+        assert rule["ports"] == [{"protocol": "TCP", **ports}]
+
+
+def test_jobs_are_those_of_the_services_the_cluster_and_the_annotations(objects: Objects) -> None:
+    """Nothing is scraped besides."""
+    assert {job["job_name"] for job in config(objects)["scrape_configs"]} == {
+        *("till", "cart", "redis", "prometheus"),
+        *("apiserver", "kubelet", "cadvisor", "annotated-pods", "annotated-services"),
+    }
+
+
+def test_namespaces_that_opted_in_are_open_on_the_range_of_ports(objects: Objects) -> None:
+    """The label that they carry names this monitoring."""
+    assert {
+        "to": [{"namespaceSelector": {"matchLabels": {"constructs-lib/monitored-by": "watching"}}}],
+        "ports": [{"protocol": "TCP", "port": 9000, "endPort": 9009}],
+    } in egress(objects)
+
+
+def test_rules_follow_from_interval_and_replicas(objects: Objects) -> None:
+    """The rendered group is that of the same values, with links to the site's runbooks."""
+    (group,) = rule_groups(VALUES)
+    assert objects.file("prometheus-rules", "observability.yaml") == group.to_dict("https://r.example.com")
+    rules = {rule["alert"]: rule for rule in group.to_dict("")["groups"][0]["rules"]}
+    assert rules["PrometheusReplicaMissing"]["expr"].endswith("< 3")
+    assert rules["PrometheusRuleFailures"]["expr"].endswith("[1m20s]) > 0")
+    assert config(objects)["global"]["scrape_interval"] == "20s"
+
+
+def test_links_lead_to_the_site(objects: Objects) -> None:
+    """Prometheus knows under which address people reach it."""
+    (container,) = objects.containers
+    assert "--web.external-url=https://p.example.com" in container["args"]
+
+
+@pytest.mark.parametrize("storage_class", ["fast", None])
+def test_a_class_is_made_only_where_the_site_wants_it(storage_class: str | None, tmp_path: Path) -> None:
+    """The class may exist already, or the cluster's default one be good enough."""
+    update = {"make_storage_class": False, "storage_class": storage_class}
+    ours = assembled(tmp_path, VALUES.model_copy(update=update))
+    assert ours.of("StorageClass") == []
+    (claim,) = ours.only("StatefulSet")["spec"]["volumeClaimTemplates"]
+    assert claim["spec"].get("storageClassName") == storage_class
+
+
+@pytest.mark.parametrize(("name", "replicas"), [("dev", 1), ("staging", 1), ("prod", 2)])
+def test_only_prod_survives_the_loss_of_a_server(name: str, replicas: int) -> None:
+    """Two servers and what needs two in prod, one elsewhere."""
+    ours = read(DIST / name)
+    assert ours.only("StatefulSet")["spec"]["replicas"] == replicas
+    assert len(ours.of("PodDisruptionBudget")) == replicas - 1
