@@ -202,9 +202,8 @@ def _refuse_unknown(variable: str) -> None:
     environment, _, setting = variable.removeprefix(PREFIX).partition(DELIMITER)
     environments, settings = ([n.upper() for n in model.model_fields] for model in (Environments, Environment))
     if environment not in environments or not setting:
-        raise ConstructError(
-            f"{variable} names no environment: begin with {' or '.join(PREFIX + name + DELIMITER for name in environments)}"
-        )
+        known = " or ".join(PREFIX + name + DELIMITER for name in environments)
+        raise ConstructError(f"{variable} names no environment: begin with {known}")
     if setting not in settings:
         raise ConstructError(f"{variable} is not a setting: use one of {', '.join(settings)}")
 

@@ -17,7 +17,7 @@ from constructs_lib.units import prometheus_duration
 
 # What texts may say of the alert; anything else would be refused by Prometheus, or fail when the alert fires.
 ACTION = re.compile(
-    r"\{\{ ?\$(value|labels\.[a-zA-Z_][a-zA-Z0-9_]*)"
+    r"(?<!\{)\{\{ ?\$(value|labels\.[a-zA-Z_][a-zA-Z0-9_]*)"
     r"( \| humanize(1024|Duration|Percentage|Timestamp)?)? ?\}\}"
 )
 
@@ -99,8 +99,8 @@ class Alert:
         description: One sentence with the values, as `{{ $labels.pod }}` and `{{ $value | humanizeDuration }}`.
         proof: The series that make it fire, and those that do not.
     Raises:
-        ConstructError: an expression that does not parse or uses the label `replica`, a text that Prometheus cannot fill
-            in, or a name that is none.
+        ConstructError: an expression that does not parse or uses the label `replica`, a text that Prometheus cannot
+            fill in, or a name that is none.
     """
 
     name: str

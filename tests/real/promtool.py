@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from constructs_lib.config import to_yaml
+from constructs_lib.promql import without_strings
 from constructs_lib.rules.model import Alert, RuleGroup
 from constructs_lib.units import parse_duration, prometheus_duration
 from tests.cluster.programs import built
@@ -26,7 +27,11 @@ def promtool(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedPr
 
 def proven(alert: Alert, interval: timedelta) -> subprocess.CompletedProcess[str]:
     """Run an alert's proof: exit code 0 when it fires when it must, and only then."""
+    texts = alert.summary + alert.description
+    # What a text says of a label must be there to be said.
+    filled = "".join(f',{label}!=""' for label in sorted(set(re.findall(r"\$labels\.(\w+)", texts))))
     firing = f'count(ALERTS{{alertname="{alert.name}",alertstate="firing"}}) or vector(0)'
+    telling = f'count(ALERTS{{alertname="{alert.name}",alertstate="firing"{filled}}}) or vector(0)'
     proof = alert.proof
     horizon = 2 * proof.at
     ever = f"max_over_time(({firing})[{prometheus_duration(horizon)}:{prometheus_duration(interval)}])"
@@ -50,7 +55,7 @@ def proven(alert: Alert, interval: timedelta) -> subprocess.CompletedProcess[str
         "rule_files": ["rules.yaml"],
         "evaluation_interval": prometheus_duration(interval),
         "tests": [
-            test("fires", proof.fires, counts(firing, proof.at - interval, 0), counts(firing, proof.at, proof.count)),
+            test("fires", proof.fires, counts(firing, proof.at - interval, 0), counts(telling, proof.at, proof.count)),
             test("quiet", proof.quiet, counts(ever, horizon, 0)),
         ],
     }
@@ -68,7 +73,13 @@ def mutants(alert: Alert, interval: timedelta) -> Iterator[tuple[str, Alert]]:
         start, end = match.span(group)
         return replace(alert, expr=alert.expr[:start] + text + alert.expr[end:])
 
-    for match in COMPARISON.finditer(alert.expr):
+    bare = without_strings(alert.expr)
+    compared = list(COMPARISON.finditer(alert.expr))
+    # Nothing that a proof must notice may escape for being written in another way.
+    assert len(compared) == len(re.findall(r"[<>]=?|[=!]=", bare)), alert.expr
+    assert len(list(MATCHER.finditer(alert.expr))) == bare.count('""'), alert.expr
+    assert len(list(WINDOW.finditer(alert.expr))) == bare.count("["), alert.expr
+    for match in compared:
         for step in (alert.proof.step, -alert.proof.step):
             threshold = f"{round(float(match['threshold']) + step, 9):g}"
             yield f"{match[0]} becomes {threshold}", changed(match, "threshold", threshold)

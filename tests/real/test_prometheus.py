@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import cdk8s
 import pytest
 import yaml
 
 from apps.environments import PROD
-from apps.kube import rule_groups
+from apps.kube import monitoring
 from constructs_lib.config import to_yaml
-from constructs_lib.rules.model import Alert, Proof, RuleGroup, Severity, Team
+from constructs_lib.rules.model import Alert, Proof, RuleGroup, Severity
 from tests.cluster.errors import ClusterError
 from tests.cluster.kubernetes import Kubernetes
 from tests.real.prometheus import PrometheusPod
@@ -20,6 +21,7 @@ REPOSITORY = Path(__file__).parents[2]
 DIST = REPOSITORY / "dist" / "prod"
 APPLICATIONS = Path(__file__).with_name("applications.yaml")
 NODES = 3
+ALERTS = [alert for group in monitoring(cdk8s.App(), "prod", PROD).groups for alert in group.alerts]
 SOON = timedelta(minutes=2)
 # Each job of prod, and what it must find: pods of applications.yaml, or so many targets of the cluster itself.
 PODS_BY_JOB = {
@@ -139,12 +141,7 @@ def test_targets_carry_the_labels_that_rules_use(servers: list[PrometheusPod]) -
 def test_rules_name_metrics_that_exist(servers: list[PrometheusPod]) -> None:
     """Every metric that a rule reads is there on the live server."""
     names = set(servers[0].api("label/__name__/values"))
-    used = {
-        selector.split("{")[0]
-        for group in rule_groups(PROD)
-        for alert in group.alerts
-        for selector in alert.proof.fires
-    }
+    used = {selector.split("{")[0] for alert in ALERTS for selector in alert.proof.fires}
 
     assert used <= names
 
@@ -153,7 +150,7 @@ def test_nothing_fires_in_peace(servers: list[PrometheusPod]) -> None:
     """Every rule is evaluated without error, and no alert is pending or firing."""
     rules = [rule for group in servers[0].api("rules")["groups"] for rule in group["rules"]]
 
-    assert {rule["name"] for rule in rules} == {alert.name for group in rule_groups(PROD) for alert in group.alerts}
+    assert {rule["name"] for rule in rules} == {alert.name for alert in ALERTS}
     assert {rule["name"]: rule.get("lastError") for rule in rules if rule.get("lastError")} == {}
     assert [alert["labels"] for rule in rules for alert in rule["alerts"]] == []
 
@@ -304,6 +301,7 @@ def test_network_is_open_exactly_where_something_is_wired(cluster: Kubernetes, s
 
     node = cluster.find("nodes")[0]["status"]["addresses"][0]["address"]
     apps, api = "insurance-lead-gen", "kubernetes.default.svc:443"
+    dns = address("kube-system", cluster.find("pods", "kube-system")[0]["metadata"]["name"], 9153)
     metrics, other = address(apps, "api", 8080), address(apps, "outside", 7000)
     stranger, web = address("stranger", "stranger", 8080), address("monitoring", "prometheus-0", 9090)
     outgoing = {
@@ -315,14 +313,14 @@ def test_network_is_open_exactly_where_something_is_wired(cluster: Kubernetes, s
         other: False,
         stranger: False,
         address(apps, "qdrant", 6333): True,
-        address("kube-system", cluster.find("pods", "kube-system")[0]["metadata"]["name"], 8080): False,
+        dns: False,
     }
     incoming = {("stranger", "stranger"): False, (apps, "api"): False, ("monitoring", "prometheus-1"): True}
 
     assert {to: reaches(cluster, "monitoring", "prometheus-0", to) for to in outgoing} == outgoing
     assert {peer: reaches(cluster, *peer, web) for peer in incoming} == incoming
     # The doors that were shut to Prometheus are open to a pod that no policy selects.
-    assert all(reaches(cluster, "stranger", "stranger", to) for to in (other, stranger, metrics))
+    assert all(reaches(cluster, "stranger", "stranger", to) for to in (other, stranger, metrics, dns))
 
 
 def test_new_rule_is_live_without_a_restart(cluster: Kubernetes, servers: list[PrometheusPod]) -> None:
@@ -332,7 +330,7 @@ def test_new_rule_is_live_without_a_restart(cluster: Kubernetes, servers: list[P
         expr="vector(1) > 2",
         hold=timedelta(0),
         severity=Severity.WARNING,
-        team=Team.PLATFORM,
+        team="platform",
         summary="Never.",
         description="Never.",
         proof=Proof(fires={}, at=timedelta(0), quiet={}),
@@ -340,7 +338,7 @@ def test_new_rule_is_live_without_a_restart(cluster: Kubernetes, servers: list[P
     before = [restarts(server) for server in servers]
     (rules,) = (
         document
-        for document in yaml.safe_load_all((DIST / "k8s" / "0001-prometheus.k8s.yaml").read_text())
+        for document in yaml.safe_load_all((DIST / "k8s" / "prometheus.k8s.yaml").read_text())
         if document["metadata"]["name"] == "prometheus-rules"
     )
     rules["data"]["added.yaml"] = to_yaml(RuleGroup(name="added", alerts=(new,)).to_dict(PROD.runbooks_url))
@@ -354,6 +352,7 @@ def test_new_rule_is_live_without_a_restart(cluster: Kubernetes, servers: list[P
         cluster.wait(f"the rule is live on {server.name}", live, timedelta(minutes=2))
 
     assert [restarts(server) for server in servers] == before == [0, 0]
+    cluster.apply(DIST)
     assert cluster.get("statefulset", "prometheus", "monitoring")["metadata"]["generation"] == 1
 
 
