@@ -23,8 +23,6 @@ RESTRICTED_VOLUMES = {
     *("configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret")
 }
 PINNED = re.compile(r"[a-z0-9.-]+\.[a-z]+/[a-z0-9./-]+:(?!latest)[\w.-]*\d[\w.-]*(@sha256:[0-9a-f]{64})?", re.ASCII)
-    r"[a-z0-9.-]+\.[a-z]+/[a-z0-9./-]+:(?!latest)[a-zA-Z0-9_.-]*\d[a-zA-Z0-9_.-]*(@sha256:[0-9a-f]{64})?"
-)
 TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105  # where it is mounted
 
 
