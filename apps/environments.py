@@ -80,7 +80,7 @@ class Environment(BaseModel):
     prometheus_replicas: int = Field(ge=1, description="Two survive the loss of one.")
     prometheus_cpu: Share = Field(description="Promised to each Prometheus; it may use four times as much.")
     prometheus_memory: Size = Field(
-        description="Likewise, up to twice as much: 1Gi serves about 150,000 series, 8 KiB each with room to replay."
+        description="Likewise, up to twice as much, which replaying the log after a crash may need."
     )
     prometheus_volume: Size = Field(description="Size of each Prometheus' volume.")
     cluster_sample_limit: int = Field(ge=1, description="Samples that one API server or kubelet may send.")
