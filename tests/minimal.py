@@ -8,9 +8,8 @@ from constructs import Construct
 
 from constructs_lib.contract import Cluster, Namespace, Port
 from constructs_lib.image import Image
-from constructs_lib.kube import Component, Container, Links, Placement, PrometheusHA, Resources, Volume
-from constructs_lib.kube.component import Stateful
-from constructs_lib.rules.model import Alert, Proof, Severity, Team
+from constructs_lib.kube import Component, Container, Links, Placement, PrometheusHA, Resources, Stateful, Volume
+from constructs_lib.rules.model import PLATFORM, Alert, Proof, Severity
 from constructs_lib.units import Bytes, Cpu
 
 CLUSTER = Cluster(name="blue", environment="test", api_server=("10.0.0.1/32", "10.9.0.0/24"), nodes=("10.8.0.0/16",))
@@ -25,14 +24,16 @@ def container(name: str = "program", **more: Any) -> Container:
     return Container(**{"name": name, "image": IMAGE, "resources": SMALL, "ports": (WEB,), **more})
 
 
-def component(scope: Construct, name: str, *, containers: bool = True, **more: Any) -> Component:
-    """A component of one container, two replicas unless told otherwise."""
+def component(scope: Construct, name: str, *ports: Port, containers: bool = True, **more: Any) -> Component:
+    """A component of one container with one door; it has two replicas, and opens these ports too."""
     replicas = more.pop("replicas", 2)
     workload = Stateful(replicas=replicas, volume=Volume(Bytes.gib(1)), user=1000, stop_within=timedelta(minutes=1))
     settings = {"namespace": NAMESPACE, "program": "program", "version": "1.2.3", "placement": Placement()}
     made = Component(scope, name, name=name, workload=workload, **{**settings, **more})
+    made.endpoint(WEB)
     if containers:
-        made.add_container(container())
+        made.add_container(container(ports=(WEB, *ports)))
+    made.endpoint(WEB)
     return made
 
 
@@ -45,7 +46,7 @@ def alert(name: str = "TargetDown", **more: Any) -> Alert:
         "expr": 'up{job="api"} == 0',
         "hold": timedelta(minutes=5),
         "severity": Severity.WARNING,
-        "team": Team.PLATFORM,
+        "team": PLATFORM,
         "summary": "A target cannot be scraped.",
         "description": "It does not answer.",
         "proof": Proof(fires={"up": "0x9"}, at=timedelta(minutes=5), quiet={"up": "1x9"}),

@@ -21,6 +21,7 @@ from constructs_lib.contract import (
 )
 from constructs_lib.contract import cidr as read_cidr
 from constructs_lib.errors import ConstructError
+from constructs_lib.image import Image
 from tests.minimal import CLUSTER
 
 # https://www.rfc-editor.org/rfc/rfc1035#section-2.3.1, in the lower case that Kubernetes wants.
@@ -119,6 +120,43 @@ def test_pods_are_named_by_the_common_label() -> None:
     assert Pods.named("shop", "api") == Pods("shop", (("app.kubernetes.io/name", "api"),))
 
 
+@pytest.mark.parametrize(
+    ("label", "value"),
+    [
+        ("app", ""),
+        ("app", "two words"),
+        ("app", "a" * 64),
+        ("app", "-a"),
+        ("app", "a\n"),
+        ("", "a"),
+        ("a/b/c", "a"),
+        ("UP/a", "a"),
+    ],
+)
+def test_labels_that_no_pod_can_have_are_refused(label: str, value: str) -> None:
+    """A policy with such a selector would be refused when it is applied."""
+    with pytest.raises(ConstructError, match="cannot be a pod's label: use letters, digits, dots, dashes and"):
+        Pods("shop", ((label, value),))
+
+
+@pytest.mark.parametrize(("label", "value"), [("app", "A.b_c-9"), ("k8s-app", "9"), ("example.com/Tier", "a" * 63)])
+def test_labels_that_pods_can_have_are_accepted(label: str, value: str) -> None:
+    """With a prefix or without, in either case."""
+    assert Pods("shop", ((label, value),)).labels == ((label, value),)
+
+
+def test_pods_of_a_component_are_known_by_three_labels() -> None:
+    """Another release can name a component's pods without its constructs."""
+    assert Pods.of_component("monitoring", program="loki", role="write", instance="logs") == Pods(
+        "monitoring",
+        (
+            ("app.kubernetes.io/name", "loki"),
+            ("app.kubernetes.io/component", "write"),
+            ("app.kubernetes.io/instance", "logs"),
+        ),
+    )
+
+
 def test_an_endpoint_is_reached_by_the_full_name_of_its_service() -> None:
     """Address and URL come from the one port."""
     assert DOOR.address == "api.shop.svc.cluster.local:8080"
@@ -133,6 +171,10 @@ def test_an_endpoint_is_reached_by_the_full_name_of_its_service() -> None:
         ({"nodes": ("x",)}, "'x' cannot be the nodes' address range, "),
         ({"dns": ("10.0.0.1/8",)}, "'10.0.0.1/8' cannot be a DNS cache's address range, "),
         ({"api_server_port": 0}, "0 is not a port"),
+        ({"name": ""}, "'' cannot be a cluster's label: use letters, digits, dots and dashes"),
+        ({"environment": "$HOME"}, r"'\$HOME' cannot be a cluster's label: use letters, digits, dots and dashes"),
+        ({"registry": "https://mirror"}, "'https://mirror' cannot be a registry: use a host, such as"),
+        ({"registry": "mirror/"}, "'mirror/' cannot be a registry: use a host, such as"),
     ],
 )
 def test_facts_of_a_cluster_that_cannot_be_are_refused(facts: dict[str, Any], sentence: str) -> None:
@@ -161,6 +203,23 @@ def test_defaults_of_a_cluster_are_those_of_eks() -> None:
     assert (bare.api_server_port, bare.signed_kubelets, bare.dns, bare.registry) == (443, True, (), None)
 
 
+@pytest.mark.parametrize("registry", ["mirror.example.com", "mirror.example.com:5000/quay", "localhost"])
+def test_mirrors_of_all_kinds_are_accepted(registry: str) -> None:
+    """A host, perhaps a port, perhaps a path."""
+    assert replace(CLUSTER, registry=registry).registry == registry
+
+
+def test_a_cluster_may_run_images_of_its_own() -> None:
+    """One of the same repository replaces the shipped one, and no other."""
+    shipped, own, other = (
+        Image(registry="a", repository=name, tag=tag) for name, tag in (("p", "1"), ("p", "2"), ("q", "1"))
+    )
+    cluster = replace(CLUSTER, images=(own,))
+    assert cluster.image(shipped) == own
+    assert cluster.image(other) == other
+    assert CLUSTER.image(shipped) == shipped
+
+
 def test_a_namespace_enforces_the_strict_level_unless_it_says_otherwise() -> None:
     """`restricted` is the default."""
     assert Namespace(name="a", cluster=CLUSTER).level is PodSecurity.RESTRICTED
@@ -170,3 +229,10 @@ def test_a_namespace_of_a_name_that_cannot_be_is_refused() -> None:
     """Kubernetes would refuse it later."""
     with pytest.raises(ConstructError, match="'Monitoring' cannot be a namespace"):
         Namespace(name="Monitoring", cluster=CLUSTER)
+
+
+@pytest.mark.xfail(strict=True, reason="dns_label allows two dashes in a row, which names of ports must not have")
+def test_a_port_with_two_dashes_in_a_row_is_refused() -> None:
+    """The API server refuses such a name for a container's port, though it is a label."""
+    with pytest.raises(ConstructError, match="'a--b' cannot be a port's name"):
+        Port(name="a--b", number=80)

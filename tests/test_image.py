@@ -36,6 +36,13 @@ def test_tags_that_move_are_refused(tag: str) -> None:
         image(tag=tag)
 
 
+@pytest.mark.parametrize("tag", ["v1 2", "-v1", "v1-", "v1\n", "v1+build", "v" * 64])
+def test_tags_that_cannot_be_labels_are_refused(tag: str) -> None:
+    """The tag is a label of the pods, too."""
+    with pytest.raises(ConstructError, match="use up to 63 letters and digits"):
+        image(tag=tag)
+
+
 @pytest.mark.parametrize("digest", ["", "sha256:", DIGEST[:-1], DIGEST + "0", DIGEST.upper(), "md5:" + "0" * 64])
 def test_digests_that_are_none_are_refused(digest: str) -> None:
     """A digest is the name of the algorithm and 64 hexadecimal digits."""

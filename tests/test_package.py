@@ -19,18 +19,9 @@ MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 WITHOUT_ENGINE = [module for module in MODULES if module.parts[0] not in ALLOWED]
 PUBLIC = {"Namespaces", "PrometheusHA", "StorageClass"}
 PUBLIC_OF_KUBE = PUBLIC | {
-    "Component",
-    "ConfigMap",
-    "Container",
-    "Links",
-    "Manifest",
-    "Mount",
-    "Placement",
-    "Probe",
-    "Resources",
-    "Retention",
-    "Volume",
-    "synth",
+    *("Component", "ComponentEndpoint", "ConfigMap", "Manifest", "synth"),
+    *("API_ACCESS", "Claimed", "ConfigMapFiles", "Container", "FieldOfPod", "Mount", "Placement", "Probe", "Resources"),
+    *("Annotated", "Destination", "Limits", "Links", "PodsJob", "Retention", "ScrapeDefaults", "Stateful", "Volume"),
 }
 
 

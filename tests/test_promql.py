@@ -8,7 +8,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from constructs_lib.errors import ConstructError
-from constructs_lib.promql import REPLICA_LABEL, Matcher, check, matches, matches_not, metric, not_equal
+from constructs_lib.promql import (
+    REPLICA_LABEL,
+    Matcher,
+    check,
+    matches,
+    matches_not,
+    metric,
+    not_equal,
+    without_strings,
+)
 
 LETTERS = string.ascii_letters + "_"
 # Words of the language are no names of metrics: see test_words_of_the_language_are_no_metrics.
@@ -87,3 +96,10 @@ def test_expressions_that_do_not_parse_are_refused(expression: str) -> None:
 def test_expressions_that_parse_are_accepted() -> None:
     """A sound expression passes in silence."""
     check(f"sum by (job) (rate({metric('http_requests_total', code=matches('5..'))}[5m])) > 0.1", of="a test")
+
+
+@given(METRICS, st.dictionaries(LABELS, VALUES, max_size=4))
+@example("m_up", {"l_odd": ODD})
+def test_strings_can_be_left_out_of_sight(name: str, labels: dict[str, str]) -> None:
+    """Whatever the values are, only names are left, and the expression still parses."""
+    assert without_strings(metric(name, **labels)) == metric(name, **dict.fromkeys(labels, ""))

@@ -75,6 +75,19 @@ def test_processor_shares_are_spelled_in_cores_where_they_are_whole(cpu: Cpu, sp
     assert (cpu.kubernetes(), str(cpu)) == (spelled, spelled)
 
 
+@given(st.integers(1, 10**6))
+def test_a_share_of_a_processor_reads_back_as_the_same_share(millis: int) -> None:
+    """Thousandths or whole cores, as they were spelled."""
+    assert Cpu.parse(Cpu(millis).kubernetes()) == Cpu(millis)
+
+
+@pytest.mark.parametrize("text", ["", "m", "0.5", "-1", "500 m", "1k", "1\n", "1" * 10])
+def test_other_spellings_of_a_share_are_refused(text: str) -> None:
+    """What is no share is refused, with an example of what is allowed."""
+    with pytest.raises(ConstructError, match=r"is not a CPU share: use whole cores, or thousandths such as '500m'"):
+        Cpu.parse(text)
+
+
 def test_no_share_of_a_processor_is_refused() -> None:
     """Kubernetes takes 0 for "whatever is left", which nobody means."""
     with pytest.raises(ConstructError, match="a CPU share is 0 thousandths of a core: use 1 or more"):
@@ -133,3 +146,10 @@ def test_durations_that_kubernetes_cannot_say_are_refused(duration: timedelta) -
     """Nothing below a second, and no fraction of one."""
     with pytest.raises(ConstructError, match=r"a duration is .*: use whole seconds, 1 or more"):
         whole_seconds(duration)
+
+
+@pytest.mark.xfail(strict=True, reason="prometheus_duration has no upper limit")
+def test_durations_beyond_what_prometheus_counts_are_refused() -> None:
+    """It counts nanoseconds in 63 bits, and refuses more than 106751 days as out of range."""
+    with pytest.raises(ConstructError, match=r"a duration is .*200000 days"):
+        prometheus_duration(timedelta(days=200_000))

@@ -8,15 +8,15 @@ import cdk8s
 import pytest
 
 from apps.environments import PROD, Environment
-from apps.kube import monitoring, rule_groups
+from apps.kube import monitoring
 from constructs_lib.contract import PortRange
 from constructs_lib.kube import synth
 from constructs_lib.units import Bytes
 from tests.rendered import DIST, Objects, read
 
 # Every value that the assembly hands on, different from all defaults.
-VALUES = PROD.model_copy(
-    update={
+VALUES = PROD.but(
+    **{
         "cluster": "blue",
         "namespace": "watching",
         "storage_class": "fast",
@@ -113,7 +113,7 @@ def test_namespaces_that_opted_in_are_open_on_the_range_of_ports(objects: Object
 
 def test_rules_follow_from_interval_and_replicas(objects: Objects) -> None:
     """The rendered group is that of the same values, with links to the site's runbooks."""
-    (group,) = rule_groups(VALUES)
+    (group,) = monitoring(cdk8s.App(), "green", VALUES).groups
     assert objects.file("prometheus-rules", "observability.yaml") == group.to_dict("https://r.example.com")
     rules = {rule["alert"]: rule for rule in group.to_dict("")["groups"][0]["rules"]}
     assert rules["PrometheusReplicaMissing"]["expr"].endswith("< 3")

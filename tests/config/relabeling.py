@@ -19,6 +19,8 @@ def relabeled(labels: Mapping[str, str], steps: Iterable[Relabel]) -> Labels | N
     for step in steps:
         # Every regular expression is one that Python reads as RE2 does.
         value = ";".join(current.get(label, "") for label in step.source_labels)
+        if step.action == "dropequal" and value == current.get(step.target_label or "", ""):
+            return None
         match = re.fullmatch(step.regex or "(.*)", value, re.ASCII)
         if (step.action == "keep" and not match) or (step.action == "drop" and match):
             return None
@@ -48,6 +50,7 @@ def discovered_pod(
     monitored_by: str = "monitoring",
     annotations: Mapping[str, str] | None = None,
     app: str = "worker",
+    host_ip: str = "10.8.0.1",
 ) -> Labels:
     """What discovery of the role `pod` says of one port of one container."""
     host = f"[{ip}]" if ":" in ip else ip
@@ -57,6 +60,7 @@ def discovered_pod(
         POD: name,
         POD_IP: ip,
         meta("pod", "node_name"): "node-1",
+        meta("pod", "host_ip"): host_ip,
         meta("pod", "phase"): phase,
         meta("pod", "container_init"): str(init).lower(),
         meta("pod_label", NAME): app,

@@ -8,18 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from constructs_lib.config import discovery
 from constructs_lib.config.discovery import Annotated, PodsJob, annotation, number_range
 from constructs_lib.config.prometheus import Limits
 from constructs_lib.contract import Pods, PortRange
-from constructs_lib.units import Bytes
+from constructs_lib.errors import ConstructError
 from tests.config.relabeling import Labels, discovered_endpoint, discovered_pod, target
-from tests.minimal import CLUSTER
 
 PORTS = st.integers(1, 65535)
 API = PodsJob(job="api", pods=Pods.named("shop", "api"), ports=PortRange(8000, 8999))
 DATABASE = PodsJob(job="db", pods=Pods.named("shop", "db"), ports=PortRange.only(2004), path="/stats")
-PODS, SERVICES = Annotated(ports=PortRange(8000, 8999)).to_scrape_jobs("monitoring", [API])
+PODS, SERVICES = Annotated(ports=PortRange(8000, 8999)).to_scrape_jobs("monitoring", [API], Limits())
 YES = {"scrape": "true"}
 
 
@@ -47,7 +45,7 @@ def test_meta_labels_are_spelled_as_prometheus_spells_them() -> None:
 
 def test_a_declared_pod_has_the_address_of_its_single_port() -> None:
     """The port is the declared one, whichever port of the pod was discovered; the path is the job's."""
-    found = target(discovered_pod(app="db", container_port=7473), DATABASE.to_scrape_job())
+    found = target(discovered_pod(app="db", container_port=7473), DATABASE.to_scrape_job(Limits()))
     assert found == {
         "__address__": "10.1.2.3:2004",
         "__metrics_path__": "/stats",
@@ -60,7 +58,9 @@ def test_a_declared_pod_has_the_address_of_its_single_port() -> None:
 
 def test_all_ports_of_a_declared_pod_are_one_target() -> None:
     """Discovery finds a pod once a port; with equal addresses and labels, Prometheus takes them for one target."""
-    found = [target(discovered_pod(app="db", container_port=port), DATABASE.to_scrape_job()) for port in (1, 2, None)]
+    found = [
+        target(discovered_pod(app="db", container_port=port), DATABASE.to_scrape_job(Limits())) for port in (1, 2, None)
+    ]
     assert found[0] is not None
     assert found[0] == found[1] == found[2]
 
@@ -68,12 +68,12 @@ def test_all_ports_of_a_declared_pod_are_one_target() -> None:
 @pytest.mark.parametrize("other", [{"app": "api-2"}, {"app": "xapi"}, {"namespace": "shop2"}, {"app": "a.i"}])
 def test_other_pods_are_not_in_a_declared_job(other: dict[str, Any]) -> None:
     """Namespace and labels are compared as they stand, not as patterns."""
-    assert target(discovered_pod(**{"app": "api", **other}), API.to_scrape_job()) is None
+    assert target(discovered_pod(**{"app": "api", **other}), API.to_scrape_job(Limits())) is None
 
 
 def test_a_declared_pod_may_name_its_port_and_path_within_the_open_range() -> None:
     """Of several open ports the annotation chooses one, and what it chooses beyond them is dropped."""
-    job = API.to_scrape_job()
+    job = API.to_scrape_job(Limits())
     chosen = target(discovered_pod(app="api", annotations={"port": "8888", "path": "/m"}), job)
     assert chosen is not None
     assert (chosen["__address__"], chosen["__metrics_path__"]) == ("10.1.2.3:8888", "/m")
@@ -82,7 +82,7 @@ def test_a_declared_pod_may_name_its_port_and_path_within_the_open_range() -> No
 
 
 @pytest.mark.trap(11)
-@pytest.mark.parametrize("job", [API.to_scrape_job(), PODS], ids=["declared", "annotated"])
+@pytest.mark.parametrize("job", [API.to_scrape_job(Limits()), PODS], ids=["declared", "annotated"])
 def test_the_port_annotation_works_for_both_address_families(job: Any) -> None:
     """An IPv6 address is put into brackets, an IPv4 address is not."""
     app = "api" if job.name == "api" else "worker"
@@ -103,7 +103,7 @@ def test_the_port_annotation_of_a_service_works_for_both_address_families(addres
 
 @pytest.mark.trap(11)
 @pytest.mark.parametrize(
-    "job", [API.to_scrape_job(), DATABASE.to_scrape_job(), PODS, SERVICES], ids=lambda job: job.name
+    "job", [API.to_scrape_job(Limits()), DATABASE.to_scrape_job(Limits()), PODS, SERVICES], ids=lambda job: job.name
 )
 @pytest.mark.parametrize("gone", [{"init": True}, {"phase": "Pending"}, {"phase": "Succeeded"}, {"phase": "Failed"}])
 def test_init_containers_and_pods_that_do_not_run_are_no_targets(job: Any, gone: dict[str, Any]) -> None:
@@ -132,7 +132,7 @@ def test_a_pod_is_scraped_once_whoever_is_annotated(pod_says: dict[str, str], se
 def test_a_pod_of_a_dedicated_job_is_in_no_annotated_one() -> None:
     """A dedicated job wins over all annotations, for its own pods alone."""
     pod = discovered_pod(app="api", annotations=YES)
-    assert target(pod, API.to_scrape_job()) is not None
+    assert target(pod, API.to_scrape_job(Limits())) is not None
     assert target(pod, PODS) is None
     assert target(discovered_endpoint(discovered_pod(app="api"), annotations=YES), SERVICES) is None
     assert target(discovered_pod(app="api", namespace="other", annotations=YES), PODS) is not None
@@ -170,65 +170,39 @@ def test_only_ports_of_an_annotated_service_count() -> None:
     assert (found["__address__"], found["__metrics_path__"]) == ("10.1.2.3:8002", "/m")
 
 
-def test_an_endpoint_that_is_no_pod_is_known_by_its_service() -> None:
-    """Where there is no pod, the label `service` tells targets apart; where there is one, it would double them."""
+def test_an_endpoint_that_is_no_pod_is_no_target() -> None:
+    """What a Service names by address has no policy that would let us through, and no phase."""
     pod = discovered_endpoint(discovered_pod(), annotations=YES)
-    external = {name: value for name, value in pod.items() if "_pod_" not in name}
-    assert (target(external, SERVICES) or {}).get("service") == "worker"
-    assert "service" not in (target(pod, SERVICES) or {"service": ""})
+    assert target(pod, SERVICES) is not None
+    assert target({name: value for name, value in pod.items() if "_pod_" not in name}, SERVICES) is None
 
 
-def test_the_api_server_is_scraped_by_its_endpoints() -> None:
-    """Only the HTTPS port of the Service `kubernetes`, under the name that its certificate bears."""
-    job = discovery.api_server()
-    name, port = job.relabelings[0].source_labels
-    address = {"__address__": "10.9.0.7:443"}
-    assert target({**address, name: "kubernetes", port: "https"}, job) is not None
-    assert target({**address, name: "kubernetes", port: "http"}, job) is None
-    assert target({**address, name: "other", port: "https"}, job) is None
-    assert job.discovery.namespaces == ("default",)
-    assert job.to_dict()["tls_config"]["server_name"] == "kubernetes.default.svc"
+@pytest.mark.trap(79)
+def test_an_annotated_pod_with_the_address_of_its_node_is_no_target() -> None:
+    """No policy that names pods opens the way to it: it would only be down for ever."""
+    pod = discovered_pod(annotations=YES, host_ip="10.1.2.3")
+    plain = discovered_pod(host_ip="10.1.2.3")
+    assert target(pod, PODS) is None
+    assert target(discovered_endpoint(plain, annotations=YES), SERVICES) is None
 
 
-@pytest.mark.trap(14)
-def test_times_of_container_metrics_are_those_of_the_scrape() -> None:
-    """cAdvisor's own timestamps come from a cache: a container that is gone would linger."""
-    kubelet, cadvisor = discovery.nodes(CLUSTER)
-    assert cadvisor.to_dict()["honor_timestamps"] is False
-    assert "honor_timestamps" not in kubelet.to_dict()
+def test_limits_are_those_of_the_job_or_the_usual_ones() -> None:
+    """A declared job says what it may send, and has the defaults when it does not."""
+    usual, own = Limits(samples=5), Limits(samples=7)
+    assert API.to_scrape_job(usual).limits == usual
+    assert replace(API, limits=own).to_scrape_job(usual).limits == own
+    assert {job.limits for job in Annotated(ports=API.ports).to_scrape_jobs("m", [], usual)} == {usual}
+    assert {job.limits for job in Annotated(ports=API.ports, limits=own).to_scrape_jobs("m", [], usual)} == {own}
 
 
-@pytest.mark.trap(13)
-def test_jobs_of_the_cluster_have_names_and_paths_of_their_own() -> None:
-    """Rules select kubelets and containers by job, so that neither shows up under the other's name."""
-    jobs = (discovery.api_server(), *discovery.nodes(CLUSTER))
-    assert [(job.name, job.path) for job in jobs] == [
-        ("apiserver", "/metrics"),
-        ("kubelet", "/metrics"),
-        ("cadvisor", "/metrics/cadvisor"),
-    ]
-
-
-@pytest.mark.parametrize("signed", [True, False])
-def test_certificates_of_kubelets_are_verified_where_the_cluster_signs_them(signed: bool) -> None:
-    """Verification is off only where kubelets sign for themselves."""
-    for job in discovery.nodes(replace(CLUSTER, signed_kubelets=signed)):
-        assert job.to_dict()["tls_config"].get("insecure_skip_verify", False) is not signed
-        assert job.to_dict()["scheme"] == "https"
-
-
-def test_limits_are_those_of_the_job() -> None:
-    """Infrastructure may send more than applications, and a declared job says what it may send."""
-    ours = Limits(samples=5)
-    assert {job.limits for job in (discovery.api_server(), *discovery.nodes(CLUSTER))} == {
-        Limits(samples=100_000, body=Bytes.mib(128))
-    }
-    assert replace(API, limits=ours).to_scrape_job().limits == ours
-    assert {job.limits for job in Annotated(ports=API.ports, limits=ours).to_scrape_jobs("m", [])} == {ours}
+def test_a_job_without_a_name_is_refused() -> None:
+    """Prometheus refuses it, too."""
+    with pytest.raises(ConstructError, match=r"the scrape job of .*shop.* has no name: give it one"):
+        replace(API, job="")
 
 
 def test_declared_pods_are_looked_for_in_their_namespace_alone() -> None:
     """A dedicated job watches one namespace, annotated ones watch all and need the labels of namespaces."""
-    assert API.to_scrape_job().discovery.to_dict() == {"role": "pod", "namespaces": {"names": ["shop"]}}
+    assert API.to_scrape_job(Limits()).discovery.to_dict() == {"role": "pod", "namespaces": {"names": ["shop"]}}
     assert PODS.discovery.to_dict() == {"role": "pod", "attach_metadata": {"namespace": True}}
     assert SERVICES.discovery.to_dict() == {"role": "endpointslice", "attach_metadata": {"namespace": True}}

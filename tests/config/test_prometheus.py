@@ -18,6 +18,7 @@ from constructs_lib.config.prometheus import (
     ScrapeDefaults,
     ScrapeJob,
     drop,
+    drop_equal,
     keep,
     literally,
     replace,
@@ -124,6 +125,7 @@ def test_a_job_with_tls_shows_the_token_and_verifies() -> None:
     ("step", "written"),
     [
         (drop("a", regex="x"), {"action": "drop", "source_labels": ["a"], "regex": "x"}),
+        (drop_equal("a", "b"), {"action": "dropequal", "source_labels": ["a"], "target_label": "b"}),
         (replace("t", "a"), {"action": "replace", "source_labels": ["a"], "target_label": "t"}),
         (
             replace("t", "a", regex="(.)", replacement="$1"),
@@ -191,7 +193,28 @@ def test_timeouts_beyond_the_interval_are_refused(timeout: timedelta) -> None:
 
 
 @given(st.integers(1, 120))
-def test_a_window_holds_four_scrapes(seconds: int) -> None:
-    """Whatever the interval, the window follows from it; the timeout may be as long as the interval."""
-    interval = timedelta(seconds=seconds)
-    assert ScrapeDefaults(interval=interval, timeout=interval).window == 4 * interval
+def test_every_interval_has_a_timeout_that_fits(seconds: int) -> None:
+    """Without a word, a scrape may take ten seconds, and never longer than the interval."""
+    scrape = ScrapeDefaults(interval=timedelta(seconds=seconds))
+    assert scrape.scrape_timeout == timedelta(seconds=min(10, seconds))
+    assert ScrapeDefaults(interval=scrape.interval, timeout=scrape.interval).scrape_timeout == scrape.interval
+
+
+@pytest.mark.trap(2)
+def test_alerts_lose_the_label_that_tells_replicas_apart() -> None:
+    """Both servers of a pair send each alert: only without their label are the two the same."""
+    assert config().to_dict()["alerting"] == {"alert_relabel_configs": [{"action": "labeldrop", "regex": "replica"}]}
+
+
+def test_a_job_without_a_name_is_refused() -> None:
+    """Prometheus would refuse the whole file."""
+    with pytest.raises(ConstructError, match="a scrape job has the name '', which Prometheus refuses: give it one"):
+        job("")
+
+
+def test_a_job_may_drop_series_by_name() -> None:
+    """Each pattern matches whole names; without any, nothing is written."""
+    assert job(dropped_metrics=("a.*", "b")).to_dict()["metric_relabel_configs"] == [
+        {"action": "drop", "source_labels": ["__name__"], "regex": "a.*|b"}
+    ]
+    assert "metric_relabel_configs" not in job().to_dict()

@@ -3,15 +3,15 @@
 from dataclasses import replace
 from typing import Any
 
-import cdk8s
 import pytest
 from constructs import Construct
 
 from constructs_lib.contract import Port, Transport
-from constructs_lib.errors import ConstructError
-from constructs_lib.kube import Placement
-from constructs_lib.kube.pod import API_ACCESS
-from tests.minimal import CLUSTER, NAMESPACE, WEB, component, container
+from constructs_lib.kube import (
+    API_ACCESS,
+    Placement,
+)
+from tests.minimal import CLUSTER, NAMESPACE, component, container
 from tests.rendered import Objects, rendered, text
 
 SELECTOR = {
@@ -24,11 +24,10 @@ PLACEMENT = Placement(node_labels=(("disk", "fast"),), tolerations=(("t", "NoSch
 
 
 def build(chart: Construct) -> None:
-    pair = component(chart, "pair", sticky=True, placement=PLACEMENT)
-    for port in (WEB, DNS):
-        pair.endpoint(port)
+    pair = component(chart, "pair", DNS, sticky=True, placement=PLACEMENT)
+    pair.endpoint(DNS)
     pair.add_container(container("helper", ports=(), mounts=(API_ACCESS,)))
-    component(chart, "single", replicas=1).endpoint(WEB)
+    component(chart, "single", replicas=1, role="worker")
 
 
 @pytest.fixture(scope="module")
@@ -171,40 +170,15 @@ def test_images_come_from_the_mirror_of_the_cluster() -> None:
     assert [each["image"] for each in ours.containers] == ["mirror.example.com/team/program:1.2.3"]
 
 
-@pytest.mark.parametrize("name", ["Pair", "", "p" * 53])
-def test_names_that_cannot_be_are_refused(name: str) -> None:
-    """The limit is lower than that of a label, since revisions add to the name."""
-    with pytest.raises(ConstructError, match="cannot be a component's name: use up to 52 lower-case letters"):
-        component(cdk8s.Testing.chart(), name)
+def test_the_role_tells_several_workloads_of_a_program_apart(objects: Objects) -> None:
+    """Without one, it is the program; both are selected by it."""
+    selector = objects.named("StatefulSet", "single")["spec"]["selector"]["matchLabels"]
+    assert selector["app.kubernetes.io/component"] == "worker"
+    assert selector["app.kubernetes.io/name"] == SELECTOR["app.kubernetes.io/name"]
 
 
-def test_a_component_without_pods_is_refused() -> None:
-    """What is not wanted is left out."""
-    with pytest.raises(ConstructError, match="pair has 0 replicas: use 1 or more, or leave the construct out"):
-        component(cdk8s.Testing.chart(), "pair", replicas=0)
-
-
-def test_a_component_without_containers_is_refused() -> None:
-    """Verbs may add them until rendering, and not later."""
-    with pytest.raises(ConstructError, match="pair has no container: add one"):
-        text(lambda chart: component(chart, "pair", containers=False))
-
-
-def test_the_same_container_may_be_added_twice() -> None:
-    """Verbs are idempotent."""
-    ours = rendered(lambda chart: component(chart, "pair").add_container(container()))
-    assert len(ours.containers) == 1
-
-
-def test_two_containers_of_a_name_are_refused() -> None:
-    """The second one would be lost."""
-    with pytest.raises(ConstructError, match="pair has two different containers 'program': rename one"):
-        component(cdk8s.Testing.chart(), "pair").add_container(container(mounts=(API_ACCESS,)))
-
-
-def test_two_ports_of_a_name_are_refused() -> None:
-    """A Service cannot have them; the same port twice is one."""
-    pair = component(cdk8s.Testing.chart(), "pair")
-    assert pair.endpoint(WEB) == pair.endpoint(WEB)
-    with pytest.raises(ConstructError, match="pair has the port 'web' twice, 8080 and 81: rename one"):
-        pair.endpoint(Port(name="web", number=81))
+def test_a_tainted_node_does_not_count_as_an_empty_one(objects: Objects) -> None:
+    """Else a pod would wait for a node that it may not use; and two nodes are wanted even where there is one yet."""
+    nodes, zones = pod(objects)["topologySpreadConstraints"]
+    assert (nodes["nodeTaintsPolicy"], zones["nodeTaintsPolicy"], nodes["minDomains"]) == ("Honor", "Honor", 2)
+    assert "minDomains" not in zones  # which is only allowed for what is a must

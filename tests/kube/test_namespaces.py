@@ -23,7 +23,7 @@ def test_each_namespace_enforces_its_level(objects: Objects, name: str, level: s
     """What needs the host has a namespace of its own, so that everything else can be restricted."""
     labels = objects.named("Namespace", name)["metadata"]["labels"]
     assert {labels[f"pod-security.kubernetes.io/{mode}"] for mode in ("enforce", "audit", "warn")} == {level}
-    assert labels["app.kubernetes.io/part-of"] == "watch"
+    assert labels["app.kubernetes.io/part-of"] == "monitoring"
 
 
 @pytest.mark.parametrize("name", LEVELS)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from constructs_lib.contract import Endpoint, Namespace, Pods, Port, PortRange, Transport
 from constructs_lib.kube import Component
-from constructs_lib.kube.network import Destination, Rules
+from constructs_lib.kube.network import Connections, Destination
 from tests.minimal import CLUSTER, NAMESPACE, WEB, component
 from tests.policies import Connection, one_sided
 from tests.rendered import Objects, rendered, text
@@ -23,7 +23,7 @@ ELSEWHERE = Namespace(name="elsewhere", cluster=CLUSTER)
 
 def trio(chart: cdk8s.Chart) -> dict[str, Component]:
     namespaces = {"client": NAMESPACE, "server": ELSEWHERE, "member": NAMESPACE}
-    return {name: component(chart, name, namespace=namespace) for name, namespace in namespaces.items()}
+    return {name: component(chart, name, GOSSIP, namespace=namespace) for name, namespace in namespaces.items()}
 
 
 # What is connected in these tests; each of them may come first, and more than once.
@@ -178,7 +178,7 @@ def test_namespaces_that_opted_in_are_reached_on_a_range_of_ports(objects: Objec
 
 def test_ports_of_one_peer_share_a_rule() -> None:
     """One rule a peer, its ports in order, each once."""
-    ours = Rules()
+    ours = Connections()
     for number in (3, 1, 2, 1):
         ours.allow(Destination.pods(Pods.named("shop", "api"), PortRange.only(number)))
     (rule,) = ours.to_dict(Pods.named("a", "b"))["spec"]["egress"]

@@ -1,5 +1,6 @@
 """What a pod is made of, field by field."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -7,10 +8,18 @@ import pytest
 
 from constructs_lib.contract import Port, Transport
 from constructs_lib.errors import ConstructError
-from constructs_lib.kube import Mount, Placement, Probe, Resources
-from constructs_lib.kube.pod import API_ACCESS, Claimed, ConfigMapFiles
+from constructs_lib.kube import (
+    API_ACCESS,
+    Claimed,
+    ConfigMapFiles,
+    FieldOfPod,
+    Mount,
+    Placement,
+    Probe,
+    Resources,
+)
 from constructs_lib.units import Bytes, Cpu
-from tests.minimal import IMAGE, SMALL, WEB, container
+from tests.minimal import CLUSTER, IMAGE, SMALL, WEB, container
 
 DNS = Port(name="dns", number=53, transport=Transport.UDP)
 PROBE = Probe(path="/ready", port=WEB, period=timedelta(seconds=5), failures=3)
@@ -44,7 +53,7 @@ def test_a_probe_asks_a_named_port() -> None:
 
 def test_a_container_can_do_nothing_but_its_work() -> None:
     """No escalation, no capability, no writing outside of mounts."""
-    assert container().to_dict(None)["securityContext"] == {
+    assert container().to_dict(CLUSTER)["securityContext"] == {
         "allowPrivilegeEscalation": False,
         "readOnlyRootFilesystem": True,
         "capabilities": {"drop": ["ALL"]},
@@ -53,7 +62,7 @@ def test_a_container_can_do_nothing_but_its_work() -> None:
 
 def test_a_bare_container_says_no_more_than_it_must() -> None:
     """Nothing empty is written."""
-    assert set(container(ports=()).to_dict(None)) == {"name", "image", "resources", "securityContext"}
+    assert set(container(ports=()).to_dict(CLUSTER)) == {"name", "image", "resources", "securityContext"}
 
 
 def test_a_container_is_written_with_all_that_it_has() -> None:
@@ -61,11 +70,11 @@ def test_a_container_is_written_with_all_that_it_has() -> None:
     written = container(
         args=("--a", "--b"),
         ports=(WEB, DNS),
-        field_environment={"POD_NAME": "metadata.name"},
+        environment={"POD_NAME": FieldOfPod("metadata.name")},
         startup=PROBE,
         readiness=PROBE,
         liveness=PROBE,
-    ).to_dict(None)
+    ).to_dict(CLUSTER)
     assert written["name"] == "program"
     assert written["args"] == ["--a", "--b"]
     assert written["ports"] == [
@@ -81,8 +90,11 @@ def test_a_container_is_written_with_all_that_it_has() -> None:
 
 def test_images_come_from_the_mirror_where_there_is_one() -> None:
     """The cluster's registry replaces the image's own."""
-    assert container().to_dict(None)["image"] == IMAGE.reference()
-    assert container().to_dict("mirror.example.com")["image"] == "mirror.example.com/team/program:1.2.3"
+    assert container().to_dict(CLUSTER)["image"] == IMAGE.reference()
+    assert (
+        container().to_dict(replace(CLUSTER, registry="mirror.example.com"))["image"]
+        == "mirror.example.com/team/program:1.2.3"
+    )
 
 
 @pytest.mark.trap(16)

@@ -11,7 +11,7 @@ from constructs_lib.errors import ConstructError
 from constructs_lib.kube import Links, Resources, Retention, Volume
 from constructs_lib.rules.model import RuleGroup
 from constructs_lib.units import Bytes, Cpu
-from tests.kube.test_prometheus import ANNOTATED, DECLARED, FOREIGN, GROUP
+from tests.kube.pair import ANNOTATED, DECLARED, FOREIGN, GROUP
 from tests.minimal import alert, prometheus
 from tests.rendered import text
 
@@ -103,3 +103,20 @@ def test_a_path_under_which_the_probes_would_not_find_the_server_is_refused() ->
         ConstructError, match=r"external_url is 'https://a.example.com/b', with a path: give Prometheus"
     ):
         Links(external_url="https://a.example.com/b", runbooks="https://b.example.com")
+
+
+@pytest.mark.xfail(strict=True, reason="jobs are compared by name alone")
+@pytest.mark.trap(12)
+def test_two_jobs_of_the_same_target_are_refused() -> None:
+    """It would be scraped twice, whatever the jobs are called."""
+    ours = prometheus(cdk8s.Testing.chart())
+    ours.scrape(FOREIGN, job="one")
+    with pytest.raises(ConstructError, match=r"'one'.*'two'|'two'.*'one'"):
+        ours.scrape(FOREIGN, job="two")
+
+
+@pytest.mark.xfail(strict=True, reason="urlsplit raises an error of its own")
+def test_a_link_that_cannot_be_read_is_refused() -> None:
+    """Whatever is wrong with it, the sentence is ours."""
+    with pytest.raises(ConstructError, match=r"runbooks is 'http://\[::1': use a URL such as"):
+        Links(external_url="https://a.example.com", runbooks="http://[::1")

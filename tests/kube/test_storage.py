@@ -45,16 +45,16 @@ def test_the_class_asks_for_what_it_is_told(objects: Objects) -> None:
     assert (parameters["iops"], parameters["throughput"]) == ("4000", "1000")
 
 
-@pytest.mark.parametrize("iops", [2999, 16001])
+@pytest.mark.parametrize("iops", [2999, 80001])
 def test_iops_that_no_volume_has_are_refused(iops: int) -> None:
     """EBS refuses them when the first volume is made, long after the release."""
-    with pytest.raises(ConstructError, match=f"the storage class gp3 asks for {iops} IOPS: gp3 gives 3000 to 16000"):
+    with pytest.raises(ConstructError, match=f"the storage class gp3 asks for {iops} IOPS: gp3 gives 3000 to 80000"):
         rendered(lambda chart: StorageClass(chart, "class", iops=iops))
 
 
-@pytest.mark.parametrize(("iops", "throughput", "most"), [(3000, 124, 750), (3000, 751, 750), (16000, 1001, 1000)])
+@pytest.mark.parametrize(("iops", "throughput", "most"), [(3000, 124, 750), (3000, 751, 750), (80000, 2001, 2000)])
 def test_throughput_that_no_volume_has_is_refused(iops: int, throughput: int, most: int) -> None:
-    """The most is a quarter of the IOPS, and 1000."""
+    """The most is a quarter of the IOPS, and 2000."""
     sentence = f"asks for {throughput} MiB/s with {iops} IOPS: use 125 to {most}, a quarter of the IOPS"
     with pytest.raises(ConstructError, match=sentence):
         rendered(lambda chart: StorageClass(chart, "class", iops=iops, throughput=throughput))

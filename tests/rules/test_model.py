@@ -6,7 +6,7 @@ import pytest
 
 from constructs_lib.errors import ConstructError
 from constructs_lib.promql import matches, metric
-from constructs_lib.rules.model import RuleGroup, samples
+from constructs_lib.rules.model import Evaluator, RuleGroup, samples
 from tests.minimal import alert
 
 
@@ -30,7 +30,7 @@ def test_an_alert_that_need_not_last_has_no_hold() -> None:
     assert "for" not in alert(hold=timedelta(0)).to_dict("https://runbooks.example.com")
 
 
-@pytest.mark.parametrize("name", ["", "targetDown", "Target Down", "Target-Down", "TARGET", "T", "../x"])
+@pytest.mark.parametrize("name", ["", "targetDown", "Target Down", "Target-Down", "Target_Down", "T", "../x"])
 def test_names_that_are_none_are_refused(name: str) -> None:
     """A name is capitalised words, since it is part of a URL and of a file's name."""
     with pytest.raises(ConstructError, match="is not an alert's name: use capitalised words, such as 'TargetDown'"):
@@ -43,6 +43,7 @@ def test_an_expression_that_does_not_parse_is_refused() -> None:
         alert(expr="up ==")
 
 
+@pytest.mark.trap(2)
 @pytest.mark.parametrize("expr", ["max by (replica) (up)", 'up{replica="a"}', "sum without (replica, pod) (up)"])
 def test_the_label_that_alerts_lose_is_refused(expr: str) -> None:
     """The replica's label is external, and dropped from alerts: a rule that uses it means something else."""
@@ -50,9 +51,33 @@ def test_the_label_that_alerts_lose_is_refused(expr: str) -> None:
         alert(expr=expr)
 
 
-def test_metrics_that_speak_of_replicas_are_allowed() -> None:
+@pytest.mark.parametrize("expr", ["kube_deployment_status_replicas > replica_count", 'up{job="a replica of"}'])
+def test_metrics_and_values_that_speak_of_replicas_are_allowed(expr: str) -> None:
     """Only the label's own name is refused."""
-    assert alert(expr="kube_deployment_status_replicas > replica_count").name == "TargetDown"
+    assert alert(expr=expr).name == "TargetDown"
+
+
+@pytest.mark.parametrize("team", ["", "two teams", "-"])
+def test_a_team_that_cannot_be_a_label_is_refused(team: str) -> None:
+    """Alerts are routed by it."""
+    with pytest.raises(ConstructError, match=f"the alert TargetDown is for the team '{team}': use letters, digits and"):
+        alert(team=team)
+
+
+@pytest.mark.parametrize("text", ["{{ $value }} of {{$labels.pod}}", "{{ $value | humanizeDuration }}", "without"])
+def test_texts_may_hold_values_and_labels(text: str) -> None:
+    """Values and labels, as they are or for people."""
+    assert alert(description=text).to_dict("")["annotations"]["description"] == text
+
+
+@pytest.mark.parametrize(
+    "text", ["{{ $lables.pod }}", "{{ value }}", "{{ $value", "$value }}", "{{ $value | upper }}", "{{{ $value }}"]
+)
+@pytest.mark.parametrize("field", ["summary", "description"])
+def test_texts_that_prometheus_cannot_fill_in_are_refused(field: str, text: str) -> None:
+    """A slip there would only be seen when the alert fires."""
+    with pytest.raises(ConstructError, match=r"the alert TargetDown says .*: use {{ \$value }} or {{ \$labels.NAME }}"):
+        alert(**{field: text})
 
 
 def test_a_group_is_a_whole_file() -> None:
@@ -112,3 +137,9 @@ def test_an_alert_on_jobs_that_are_scraped_is_accepted() -> None:
 def test_samples_are_written_in_the_notation_of_promtool() -> None:
     """A value and how often it is repeated after its first time."""
     assert samples((1, 4), (0, 200), (0.5, 1)) == "1x3 0x199 0.5x0"
+
+
+def test_a_window_holds_four_scrapes() -> None:
+    """One of them may fail, and a rate still has three."""
+    by = Evaluator(interval=timedelta(seconds=20), job="p", replicas=1, jobs=())
+    assert by.window == timedelta(seconds=80)

@@ -1,0 +1,131 @@
+"""A component: what is refused, and with which sentence."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import cdk8s
+import pytest
+from constructs import Construct
+
+from constructs_lib.contract import Port, Transport
+from constructs_lib.errors import ConstructError
+from constructs_lib.kube import API_ACCESS, Component, ConfigMapFiles, Container, Mount, Placement, Stateful, Volume
+from constructs_lib.units import Bytes
+from tests.kube.test_component import DNS
+from tests.minimal import NAMESPACE, WEB, component, container
+from tests.rendered import rendered, text
+
+
+@pytest.mark.parametrize("name", ["Pair", "", "p" * 53])
+def test_names_that_cannot_be_are_refused(name: str) -> None:
+    """The limit is lower than that of a label, since revisions add to the name."""
+    with pytest.raises(ConstructError, match="cannot be a component's name: use up to 52 lower-case letters"):
+        component(cdk8s.Testing.chart(), name)
+
+
+def test_a_component_without_pods_is_refused() -> None:
+    """What is not wanted is left out."""
+    with pytest.raises(ConstructError, match="there are 0 replicas: use 1 or more, or leave the construct out"):
+        component(cdk8s.Testing.chart(), "pair", replicas=0)
+
+
+def test_a_component_without_containers_is_refused() -> None:
+    """Verbs may add them until rendering, and not later."""
+    with pytest.raises(ConstructError, match="pair has no container: add one"):
+        text(lambda chart: component(chart, "pair", containers=False))
+
+
+def test_the_same_container_may_be_added_twice() -> None:
+    """Verbs are idempotent."""
+    ours = rendered(lambda chart: component(chart, "pair").add_container(container()))
+    assert len(ours.containers) == 1
+
+
+def test_two_containers_of_a_name_are_refused() -> None:
+    """The second one would be lost."""
+    with pytest.raises(ConstructError, match="pair has two different containers 'program': rename one"):
+        component(cdk8s.Testing.chart(), "pair").add_container(container(mounts=(API_ACCESS,)))
+
+
+def test_two_ports_of_a_name_are_refused() -> None:
+    """A Service cannot have them; the same port twice is one."""
+    pair = component(cdk8s.Testing.chart(), "pair")
+    assert pair.endpoint(WEB) == pair.endpoint(WEB)
+    with pytest.raises(ConstructError, match="pair has the port 'web' twice, 8080 and 81: rename one"):
+        pair.endpoint(Port(name="web", number=81))
+
+
+def test_two_different_volumes_of_a_name_are_refused() -> None:
+    """One container would see the other's files; the same volume may be shared."""
+
+    def mounting(name: str, config_map: str) -> Container:
+        mount = Mount(source=ConfigMapFiles("config", config_map), path="/etc/x")
+        return container(name, ports=(), mounts=(mount,))
+
+    def build_with(config_map: str) -> Callable[[cdk8s.Chart], None]:
+        def build(chart: cdk8s.Chart) -> None:
+            pair = component(chart, "pair")
+            pair.add_container(mounting("one", "files"))
+            pair.add_container(mounting("two", config_map))
+
+        return build
+
+    assert len(rendered(build_with("files")).containers) == 3
+    with pytest.raises(ConstructError, match="pair has the volume 'config' in two containers, differently: rename one"):
+        text(build_with("others"))
+
+
+@pytest.mark.parametrize(
+    ("port", "clash"),
+    [(replace(WEB, number=81), "'web'"), (replace(WEB, name="other"), "'8080/TCP'")],
+)
+def test_two_containers_cannot_open_the_same_port(port: Port, clash: str) -> None:
+    """They share the pod's address; and a name must mean one port."""
+    with pytest.raises(ConstructError, match=f"pair has the port {clash} in two containers, differently: rename one"):
+        text(lambda chart: component(chart, "pair").add_container(container("two", ports=(port,))))
+
+
+def test_the_same_number_by_udp_is_another_port() -> None:
+    """A name server listens on both."""
+    both = replace(WEB, name="web-udp", transport=Transport.UDP)
+    ours = rendered(lambda chart: component(chart, "pair").add_container(container("two", ports=(both,))))
+    assert len(ours.containers) == 2
+
+
+def test_a_door_that_no_container_opens_is_refused() -> None:
+    """The Service would lead nowhere, without any error."""
+    with pytest.raises(ConstructError, match="pair has the endpoint 'dns', but no container opens it: add the port"):
+        text(lambda chart: component(chart, "pair").endpoint(DNS))
+
+
+def test_a_component_without_a_door_is_refused() -> None:
+    """The API server refuses a Service without a port."""
+
+    def build(chart: cdk8s.Chart) -> None:
+        workload = Stateful(replicas=1, volume=Volume(Bytes.gib(1)), user=1000, stop_within=timedelta(minutes=1))
+        Component(
+            chart,
+            "shut",
+            namespace=NAMESPACE,
+            name="shut",
+            program="program",
+            version="1",
+            workload=workload,
+            placement=Placement(),
+        ).add_container(container())
+
+    with pytest.raises(ConstructError, match="shut has no endpoint, so its Service would have no port: give it one"):
+        text(build)
+
+
+@pytest.mark.xfail(strict=True, reason="nobody looks for two objects of the same name")
+def test_two_components_of_a_name_in_a_namespace_are_refused() -> None:
+    """One would overwrite the other when they are applied."""
+
+    def clash(chart: cdk8s.Chart) -> None:
+        for path in ("here", "there"):
+            component(Construct(chart, path), "pair")
+
+    with pytest.raises(ConstructError, match="pair"):
+        text(clash)
