@@ -13,7 +13,7 @@ from dotenv import dotenv_values
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from constructs_lib.contract import Cluster, PortRange, cidr
+from constructs_lib.contract import Cluster, PortRange, cidr, object_name
 from constructs_lib.errors import ConstructError
 from constructs_lib.units import Bytes, Cpu, parse_duration, prometheus_duration
 
@@ -44,7 +44,14 @@ def _named_ports(text: str) -> dict[str, int]:
     pairs = [word.partition("=") for word in _words(text)]
     if any(not number.isdecimal() for _, _, number in pairs):
         raise ConstructError("use names with a port each, such as 'neo4j=2004,qdrant=6333'")
-    return {name: int(number) for name, _, number in pairs}
+    named = {name: int(number) for name, _, number in pairs}
+    if len(named) < len(pairs):
+        raise ConstructError(f"{text!r} names something twice: use each name once")
+    return named
+
+
+def _class_name(value: str | None) -> str | None:
+    return object_name(value, of="a storage class") if value else None
 
 
 Size = Annotated[Bytes, NoDecode, _read(Bytes.parse)]
@@ -73,7 +80,9 @@ class Environment(BaseModel):
     signed_kubelets: bool = Field(description="Whether the cluster's authority signs the kubelets' certificates.")
     registry: str | None = Field(description="A mirror of all images; empty for their own registries.")
     namespace: str = Field(description="Namespace of the monitoring; what needs the host lives in <namespace>-host.")
-    storage_class: str | None = Field(description="Of all volumes; empty for the cluster's default one.")
+    storage_class: Annotated[str | None, AfterValidator(_class_name)] = Field(
+        description="Of all volumes; empty for the cluster's default one."
+    )
     make_storage_class: bool = Field(description="Whether to make that class: encrypted gp3 volumes of EBS.")
     prometheus_url: str = Field(description="Under which people reach Prometheus.")
     runbooks_url: str = Field(description="Below which every alert has a page of its name.")

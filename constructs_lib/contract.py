@@ -41,6 +41,17 @@ def dns_label(value: str, *, of: str, limit: int = 63) -> str:
     return value
 
 
+def object_name(value: str, *, of: str) -> str:
+    """Give back a name that Kubernetes accepts for most of its objects: a DNS subdomain.
+
+    Raises:
+        ConstructError: anything but lower-case letters, digits, and inner dashes and dots, or too long.
+    """
+    if not re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*", value) or len(value) > 253:
+        raise ConstructError(f"{value!r} cannot be {of}: use lower-case letters, digits, dashes and dots")
+    return value
+
+
 def cidr(value: str, *, of: str) -> str:
     """Give back an address range that a NetworkPolicy accepts.
 
@@ -82,6 +93,8 @@ class Port:
 
     def __post_init__(self) -> None:
         dns_label(self.name, of="a port's name", limit=15)
+        if "--" in self.name:
+            raise ConstructError(f"{self.name!r} cannot be a port's name: use single dashes only")
         PortRange(self.number, self.number)
 
 
@@ -114,6 +127,10 @@ class PortRange:
     @property
     def is_single(self) -> bool:
         return self.first == self.last
+
+    def overlaps(self, other: "PortRange") -> bool:
+        """Whether a port is in both."""
+        return self.first <= other.last and other.first <= self.last
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -15,6 +15,7 @@ BINARY_SUFFIXES = ("", "Ki", "Mi", "Gi", "Ti", "Pi")
 PROMETHEUS_SUFFIXES = ("B", "KB", "MB", "GB", "TB", "PB")
 DURATION_UNITS = {"d": timedelta(days=1), "h": timedelta(hours=1), "m": timedelta(minutes=1), "s": timedelta(seconds=1)}
 MILLISECOND = timedelta(milliseconds=1)
+CENTURY = timedelta(days=36_525)  # Prometheus counts nanoseconds in 63 bits: not three centuries
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -107,9 +108,9 @@ class Cpu:
 
 
 def prometheus_duration(value: timedelta) -> str:
-    """Such as `1h30m`; Prometheus knows no fraction of a millisecond and nothing negative."""
-    if value < timedelta(0) or value % MILLISECOND:
-        raise ConstructError(f"a duration is {value}: use whole milliseconds, 0 or more")
+    """Such as `1h30m`; Prometheus knows no fraction of a millisecond, nothing negative, and no three centuries."""
+    if not timedelta(0) <= value <= CENTURY or value % MILLISECOND:
+        raise ConstructError(f"a duration is {value}: use whole milliseconds, from 0 to a century")
     spelled = ""
     for unit, length in DURATION_UNITS.items():
         count, value = divmod(value, length)

@@ -231,7 +231,6 @@ def test_a_namespace_of_a_name_that_cannot_be_is_refused() -> None:
         Namespace(name="Monitoring", cluster=CLUSTER)
 
 
-@pytest.mark.xfail(strict=True, reason="dns_label allows two dashes in a row, which names of ports must not have")
 def test_a_port_with_two_dashes_in_a_row_is_refused() -> None:
     """The API server refuses such a name for a container's port, though it is a label."""
     with pytest.raises(ConstructError, match="'a--b' cannot be a port's name"):

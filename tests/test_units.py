@@ -119,7 +119,7 @@ def test_durations_are_spelled_as_prometheus_reads_them(duration: timedelta, spe
 @pytest.mark.parametrize("duration", [timedelta(seconds=-1), timedelta(microseconds=1)])
 def test_durations_that_prometheus_cannot_say_are_refused(duration: timedelta) -> None:
     """Nothing negative, and no fraction of a millisecond."""
-    with pytest.raises(ConstructError, match=r"a duration is .*: use whole milliseconds, 0 or more"):
+    with pytest.raises(ConstructError, match=r"a duration is .*: use whole milliseconds, from 0 to a century"):
         prometheus_duration(duration)
 
 
@@ -148,7 +148,6 @@ def test_durations_that_kubernetes_cannot_say_are_refused(duration: timedelta) -
         whole_seconds(duration)
 
 
-@pytest.mark.xfail(strict=True, reason="prometheus_duration has no upper limit")
 def test_durations_beyond_what_prometheus_counts_are_refused() -> None:
     """It counts nanoseconds in 63 bits, and refuses more than 106751 days as out of range."""
     with pytest.raises(ConstructError, match=r"a duration is .*200000 days"):

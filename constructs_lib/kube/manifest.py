@@ -1,6 +1,7 @@
 """Kubernetes objects whose body is known only when the chart is rendered, and the entry that renders them."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -42,6 +43,7 @@ class Manifest(cdk8s.ApiObject):
         body: Body,
     ) -> None:
         self._body = body
+        self.identity = (kind, namespace, name)
         self._checked: Mapping[str, Any] | None = None
         self._patches: list[cdk8s.JsonPatch] = []
         metadata = cdk8s.ApiObjectMetadata(name=name, namespace=namespace, labels=dict(labels))
@@ -102,7 +104,11 @@ def synth(app: cdk8s.App) -> None:
     Raises:
         ConstructError: the sentence of the construct that refuses.
     """
-    for construct in app.node.find_all():
-        if isinstance(construct, Manifest):
-            construct.check()
+    manifests = [construct for construct in app.node.find_all() if isinstance(construct, Manifest)]
+    for (kind, namespace, name), count in Counter(manifest.identity for manifest in manifests).items():
+        if count > 1:
+            place = f" in the namespace {namespace}" if namespace else ""
+            raise ConstructError(f"there are {count} objects {kind} {name!r}{place}: name each component apart")
+    for manifest in manifests:
+        manifest.check()
     app.synth()

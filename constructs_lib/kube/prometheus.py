@@ -86,11 +86,13 @@ class Links:
 
     def __post_init__(self) -> None:
         for name in ("external_url", "runbooks"):
-            value = urlsplit(getattr(self, name))
-            if value.scheme not in {"http", "https"} or not value.hostname:
-                raise ConstructError(
-                    f"{name} is {getattr(self, name)!r}: use a URL such as 'https://prometheus.example.com'"
-                )
+            url = getattr(self, name)
+            try:
+                parts = urlsplit(url)
+            except ValueError:
+                parts = urlsplit("")
+            if parts.scheme not in {"http", "https"} or not parts.hostname:
+                raise ConstructError(f"{name} is {url!r}: use a URL such as 'https://prometheus.example.com'")
         if urlsplit(self.external_url).path.strip("/"):
             raise ConstructError(
                 f"external_url is {self.external_url!r}, with a path: give Prometheus a host of its own"
@@ -233,9 +235,16 @@ class PrometheusHA(Component):
                 raise ConstructError(f"there are two different rule groups {group.name!r}: rename one")
 
     def _add(self, job: discovery.PodsJob) -> None:
-        taken = self._pods_jobs.setdefault(job.job, job)
-        if taken != job:
-            raise ConstructError(f"the scrape job {job.job!r} is declared twice, differently: give each its own name")
+        for other in self._pods_jobs.values():
+            if other == job:
+                return
+            if other.job == job.job:
+                raise ConstructError(
+                    f"the scrape job {job.job!r} is declared twice, differently: give each its own name"
+                )
+            if other.pods == job.pods and other.ports.overlaps(job.ports):
+                raise ConstructError(f"the jobs {other.job!r} and {job.job!r} scrape the same pods and ports: keep one")
+        self._pods_jobs[job.job] = job
         if job.pods.namespace != self.namespace.name:
             self._need_cluster_role()
 

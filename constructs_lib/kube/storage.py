@@ -6,7 +6,7 @@ from typing import Any
 from cdk8s_plus_27 import k8s
 from constructs import Construct
 
-from constructs_lib.contract import dns_label
+from constructs_lib.contract import object_name
 from constructs_lib.errors import ConstructError
 from constructs_lib.units import Bytes
 
@@ -32,6 +32,8 @@ class Volume:
     def __post_init__(self) -> None:
         if self.size == Bytes(0):
             raise ConstructError("a volume's size is 0: use 1Gi or more")
+        if self.storage_class is not None:
+            object_name(self.storage_class, of="a storage class")
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -65,7 +67,7 @@ class StorageClass(Construct):
                 f"use 125 to {min(2000, iops // 4)}, a quarter of the IOPS"
             )
         super().__init__(scope, id)
-        self.name = dns_label(name, of="a storage class")
+        self.name = object_name(name, of="a storage class")
         k8s.KubeStorageClass(
             self,
             "storage-class",

@@ -13,8 +13,6 @@ from apps.synth import render
 from constructs_lib.errors import ConstructError
 from tests.rendered import DIST, ROOT
 
-LOST = pytest.mark.xfail(strict=True, reason="the last of two equal names wins")
-UNCHECKED = pytest.mark.xfail(strict=True, reason="Volume does not look at the name of a class")
 ENVIRONMENTS = {"dev": DEV, "staging": STAGING, "prod": PROD}
 # For every setting another value than any environment has, as its variable says it.
 OTHERS = {
@@ -211,8 +209,8 @@ def test_values_in_code_are_checked_like_the_others() -> None:
         ("infrastructure", "=7777", "''"),
         ("registry", "https://mirror.example.com", "'https://mirror.example.com'"),
         ("cluster", "", "''"),
-        pytest.param("infrastructure", "nats=1,nats=2", "nats", marks=LOST),
-        pytest.param("storage_class", "No Class", "'No Class'", marks=UNCHECKED),
+        ("infrastructure", "nats=1,nats=2", "nats"),
+        ("storage_class", "No Class", "'No Class'"),
     ],
 )
 def test_a_value_that_would_be_refused_later_is_refused_now(

@@ -119,7 +119,6 @@ def test_a_component_without_a_door_is_refused() -> None:
         text(build)
 
 
-@pytest.mark.xfail(strict=True, reason="nobody looks for two objects of the same name")
 def test_two_components_of_a_name_in_a_namespace_are_refused() -> None:
     """One would overwrite the other when they are applied."""
 

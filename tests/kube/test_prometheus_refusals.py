@@ -105,7 +105,6 @@ def test_a_path_under_which_the_probes_would_not_find_the_server_is_refused() ->
         Links(external_url="https://a.example.com/b", runbooks="https://b.example.com")
 
 
-@pytest.mark.xfail(strict=True, reason="jobs are compared by name alone")
 @pytest.mark.trap(12)
 def test_two_jobs_of_the_same_target_are_refused() -> None:
     """It would be scraped twice, whatever the jobs are called."""
@@ -115,7 +114,6 @@ def test_two_jobs_of_the_same_target_are_refused() -> None:
         ours.scrape(FOREIGN, job="two")
 
 
-@pytest.mark.xfail(strict=True, reason="urlsplit raises an error of its own")
 def test_a_link_that_cannot_be_read_is_refused() -> None:
     """Whatever is wrong with it, the sentence is ours."""
     with pytest.raises(ConstructError, match=r"runbooks is 'http://\[::1': use a URL such as"):
