@@ -50,7 +50,8 @@ def render(all_environments: environments.Environments, output: Path) -> None:
         try:
             fresh.rename(output)
         except OSError:
-            former.rename(output)
+            if former.exists():
+                former.rename(output)
             raise
 
 

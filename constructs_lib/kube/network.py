@@ -77,7 +77,7 @@ Peer = PodPeer | OptedInPeer | AddressPeer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Destination:
-    """Peers, and the ports that are open there; none of them is a component, so only the caller's side is opened."""
+    """Peers, and the ports that are open there: the caller's side of a connection."""
 
     peers: tuple[Peer, ...]
     ports: tuple[PolicyPort, ...]
