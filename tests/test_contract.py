@@ -18,6 +18,7 @@ from constructs_lib.contract import (
     PortRange,
     Transport,
     dns_label,
+    object_name,
 )
 from constructs_lib.contract import cidr as read_cidr
 from constructs_lib.errors import ConstructError
@@ -26,6 +27,7 @@ from tests.minimal import CLUSTER
 
 # https://www.rfc-editor.org/rfc/rfc1035#section-2.3.1, in the lower case that Kubernetes wants.
 RFC_1035 = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?\Z")
+SUBDOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*\Z")
 DOOR = Endpoint(pods=Pods.named("shop", "api"), service="api", port=Port(name="http", number=8080))
 
 
@@ -44,6 +46,16 @@ def test_names_have_the_limit_of_what_they_name() -> None:
     assert dns_label("abc", of="a port's name", limit=3) == "abc"
     with pytest.raises(ConstructError, match="'abcd' cannot be a port's name: use up to 3 lower-case letters"):
         dns_label("abcd", of="a port's name", limit=3)
+
+
+@given(st.one_of(st.text(max_size=9), st.text("ab9-.", max_size=260), st.from_regex(SUBDOMAIN)))
+def test_names_of_objects_are_accepted_exactly_when_they_are_subdomains(name: str) -> None:
+    """Labels of RFC 1123 joined by dots, 253 characters at most."""
+    if SUBDOMAIN.match(name) and len(name) <= 253:
+        assert object_name(name, of="a name") == name
+    else:
+        with pytest.raises(ConstructError, match="cannot be a name: use lower-case letters, digits, dashes and dots"):
+            object_name(name, of="a name")
 
 
 @pytest.mark.parametrize("value", ["10.0.0.0/8", "10.0.0.1/32", "fd00::/8", "0.0.0.0/0"])
@@ -83,6 +95,14 @@ def test_a_single_port_is_a_range_of_one() -> None:
     assert PortRange.only(65535) == PortRange(65535, 65535)
     assert PortRange.only(1).is_single
     assert not PortRange(1, 2).is_single
+
+
+@given(*[st.integers(1, 30)] * 4)
+def test_ranges_overlap_when_they_share_a_port(a: int, b: int, c: int, d: int) -> None:
+    """Compared with the sets of their ports, either way round."""
+    (one, other) = (PortRange(min(pair), max(pair)) for pair in ((a, b), (c, d)))
+    shared = set(range(one.first, one.last + 1)) & set(range(other.first, other.last + 1))
+    assert one.overlaps(other) == other.overlaps(one) == bool(shared)
 
 
 @pytest.mark.parametrize("name", ["", "Web", "9web", "a-name-of-16-chr"])

@@ -148,6 +148,14 @@ def test_durations_that_kubernetes_cannot_say_are_refused(duration: timedelta) -
         whole_seconds(duration)
 
 
+def test_a_century_is_a_duration() -> None:
+    """The longest one that is accepted; a millisecond more is not."""
+    century = timedelta(days=36_525)
+    assert prometheus_duration(century) == "36525d"
+    with pytest.raises(ConstructError, match="from 0 to a century"):
+        prometheus_duration(century + timedelta(milliseconds=1))
+
+
 def test_durations_beyond_what_prometheus_counts_are_refused() -> None:
     """It counts nanoseconds in 63 bits, and refuses more than 106751 days as out of range."""
     with pytest.raises(ConstructError, match=r"a duration is .*200000 days"):

@@ -1,5 +1,7 @@
 """Settings: every one of them can be overridden from outside, and a wrong one is refused by its name."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -158,7 +160,9 @@ def test_the_example_lists_every_setting_with_its_value(tmp_path: Path) -> None:
 
 def test_the_committed_example_is_the_printed_one() -> None:
     """`.env.example` is what `python -m apps.environments` prints."""
-    assert (ROOT / ".env.example").read_text() == example()
+    command = [sys.executable, "-m", "apps.environments"]
+    printed = subprocess.run(command, check=True, cwd=ROOT, capture_output=True, text=True).stdout
+    assert (ROOT / ".env.example").read_text() == printed == example()
 
 
 def test_the_environments_are_those_that_are_rendered() -> None:

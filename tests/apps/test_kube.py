@@ -10,6 +10,7 @@ import pytest
 from apps.environments import PROD, Environment
 from apps.kube import monitoring
 from constructs_lib.contract import PortRange
+from constructs_lib.errors import ConstructError
 from constructs_lib.kube import synth
 from constructs_lib.units import Bytes
 from tests.rendered import DIST, Objects, read
@@ -135,6 +136,16 @@ def test_a_class_is_made_only_where_the_site_wants_it(storage_class: str | None,
     assert ours.of("StorageClass") == []
     (claim,) = ours.only("StatefulSet")["spec"]["volumeClaimTemplates"]
     assert claim["spec"].get("storageClassName") == storage_class
+
+
+@pytest.mark.parametrize("storage_class", [None, ""])
+def test_a_class_without_a_name_is_refused(storage_class: str | None) -> None:
+    """Two settings that contradict each other."""
+    values = VALUES.but(make_storage_class=True, storage_class=storage_class)
+    with pytest.raises(
+        ConstructError, match="make_storage_class is on, but storage_class is empty: name the class"
+    ):
+        monitoring(cdk8s.App(), "green", values)
 
 
 @pytest.mark.parametrize(("name", "replicas"), [("dev", 1), ("staging", 1), ("prod", 2)])

@@ -178,6 +178,17 @@ def test_a_limit_of_the_answer_that_no_target_meets_is_refused() -> None:
         Limits(body=Bytes(0))
 
 
+def test_the_least_limits_are_accepted() -> None:
+    """One of each, and a mebibyte."""
+    least = Limits(samples=1, labels=1, label_value_length=1, body=Bytes.mib(1))
+    assert least.to_dict() == {
+        "sample_limit": 1,
+        "label_limit": 1,
+        "label_value_length_limit": 1,
+        "body_size_limit": "1MB",
+    }
+
+
 @pytest.mark.parametrize("interval", [timedelta(milliseconds=999), timedelta(seconds=121)])
 def test_intervals_that_make_series_stale_are_refused(interval: timedelta) -> None:
     """From more than two minutes on, one lost scrape makes a series stale."""

@@ -84,9 +84,11 @@ def test_files_keep_their_names_and_their_texts(objects: Objects) -> None:
 
 
 def test_a_config_map_up_to_the_limit_is_accepted() -> None:
-    """A little below 1 MiB is written."""
-    ours = rendered(lambda chart: config_map(chart, "large", "x" * (LIMIT - 100)))
-    assert len(ours.only("ConfigMap")["data"]["f"]) == LIMIT - 100
+    """Exactly 1 MiB is written, names and quotes included; a byte more is not."""
+    text = "x" * (LIMIT - len('{"f": ""}'))
+    config_map(cdk8s.Testing.chart(), "large", text).check()
+    with pytest.raises(ConstructError, match="the ConfigMap large would be 1024 KiB"):
+        config_map(cdk8s.Testing.chart(), "large", text + "x").check()
 
 
 def test_a_config_map_above_the_limit_is_refused(tmp_path: Path) -> None:
@@ -114,6 +116,20 @@ def test_a_refusal_arrives_as_it_is_and_nothing_is_written(tmp_path: Path) -> No
         synth(app)
     assert type(refusal.value) is ConstructError
     assert not (tmp_path / "out").exists()
+
+
+def test_two_objects_of_a_name_are_refused(tmp_path: Path) -> None:
+    """One would overwrite the other when they are applied; in two namespaces they are two."""
+
+    def twins(*namespaces: str) -> None:
+        chart = cdk8s.Chart(app := cdk8s.App(outdir=str(tmp_path)), "chart")
+        for path, namespace in enumerate(namespaces):
+            ConfigMap(chart, str(path), name="twin", namespace=namespace, labels={}, files=dict)
+        synth(app)
+
+    twins("here", "there")
+    with pytest.raises(ConstructError, match="there are 2 objects ConfigMap 'twin' in the namespace here: name each"):
+        twins("here", "there", "here")
 
 
 def test_a_refused_body_can_be_asked_for_without_the_engine() -> None:

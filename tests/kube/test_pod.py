@@ -41,6 +41,12 @@ def test_limits_below_what_is_promised_are_refused(field: str) -> None:
         Resources(cpu=Cpu(1), memory=Bytes.mib(1), **settings)
 
 
+def test_limits_may_be_what_is_promised() -> None:
+    """Nothing beyond, and nothing below."""
+    exact = Resources(cpu=Cpu(250), memory=Bytes.gib(1), cpu_burst=1, memory_headroom=1).to_dict()
+    assert exact["limits"] == exact["requests"]
+
+
 def test_a_probe_asks_a_named_port() -> None:
     """Seconds are whole numbers, the timeout has a default."""
     assert PROBE.to_dict() == {

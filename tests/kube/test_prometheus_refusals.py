@@ -1,5 +1,6 @@
 """PrometheusHA: what is refused, and with which sentence."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import cdk8s
@@ -49,6 +50,17 @@ def test_rules_on_a_job_that_nothing_scrapes_are_refused() -> None:
     """The refusal comes at rendering, since a later verb may still scrape it."""
     with pytest.raises(ConstructError, match="the alert TargetDown reads series of the job 'declared', which nothing"):
         text(lambda chart: prometheus(chart).add_rules(GROUP))
+
+
+def test_the_least_of_everything_is_accepted() -> None:
+    """Two hours, a tenth of the volume or 85 % of it, two gibibytes."""
+    ours = prometheus(
+        cdk8s.Testing.chart(),
+        retention=Retention(time=timedelta(hours=2), share_of_volume=0.1),
+        volume=Volume(Bytes.gib(2)),
+    )
+    assert ours.workload.volume.size == Bytes.gib(2)
+    assert Retention(share_of_volume=0.85).share_of_volume == 0.85
 
 
 def test_two_different_groups_of_a_name_are_refused() -> None:
@@ -112,6 +124,16 @@ def test_two_jobs_of_the_same_target_are_refused() -> None:
     ours.scrape(FOREIGN, job="one")
     with pytest.raises(ConstructError, match=r"'one'.*'two'|'two'.*'one'"):
         ours.scrape(FOREIGN, job="two")
+
+
+def test_two_jobs_of_the_same_pods_on_other_ports_are_accepted() -> None:
+    """A pod may serve the metrics of two programs."""
+    ours = prometheus(cdk8s.Testing.chart())
+    ours.scrape_pods(DECLARED)
+    ours.scrape_pods(replace(DECLARED, job="other", ports=PortRange(9000, 9001)))
+    assert ours.evaluator.jobs == ("declared", "other", "prometheus")
+    with pytest.raises(ConstructError, match="the jobs 'other' and 'third' scrape the same pods and ports: keep one"):
+        ours.scrape_pods(replace(DECLARED, job="third", ports=PortRange.only(9001)))
 
 
 def test_a_link_that_cannot_be_read_is_refused() -> None:

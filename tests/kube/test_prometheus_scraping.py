@@ -72,7 +72,9 @@ def test_a_server_may_read_exactly_what_it_discovers(objects: Objects) -> None:
         {"apiGroups": [""], "resources": ["nodes/metrics"], "verbs": ["get"]},
         {"nonResourceURLs": ["/metrics"], "verbs": ["get"]},
     ]
+    assert "namespace" not in objects.named("ClusterRole", "monitoring-pair")["metadata"]
     for name in ("pair", "single"):
+        assert objects.named("Role", name)["metadata"]["namespace"] == "monitoring"
         assert objects.named("Role", name)["rules"] == [
             {"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch"]}
         ]

@@ -60,6 +60,13 @@ def test_throughput_that_no_volume_has_is_refused(iops: int, throughput: int, mo
         rendered(lambda chart: StorageClass(chart, "class", iops=iops, throughput=throughput))
 
 
+@pytest.mark.parametrize("storage_class", ["", "No Class", "a..b", "-a"])
+def test_a_claim_of_a_class_that_cannot_be_is_refused(storage_class: str) -> None:
+    """The API server would refuse the StatefulSet; a class is looked for by its exact name."""
+    with pytest.raises(ConstructError, match=f"'{storage_class}' cannot be a storage class: use lower-case letters"):
+        Volume(Bytes.gib(1), storage_class)
+
+
 def test_a_class_of_a_name_that_cannot_be_is_refused() -> None:
     """Kubernetes would refuse it later."""
     with pytest.raises(ConstructError, match="'GP3' cannot be a storage class"):
