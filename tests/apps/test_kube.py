@@ -142,9 +142,7 @@ def test_a_class_is_made_only_where_the_site_wants_it(storage_class: str | None,
 def test_a_class_without_a_name_is_refused(storage_class: str | None) -> None:
     """Two settings that contradict each other."""
     values = VALUES.but(make_storage_class=True, storage_class=storage_class)
-    with pytest.raises(
-        ConstructError, match="make_storage_class is on, but storage_class is empty: name the class"
-    ):
+    with pytest.raises(ConstructError, match="make_storage_class is on, but storage_class is empty: name the class"):
         monitoring(cdk8s.App(), "green", values)
 
 
