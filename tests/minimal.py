@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+import cdk8s
 from constructs import Construct
 
 from constructs_lib.contract import Cluster, Namespace, Port
@@ -18,6 +19,11 @@ LINKS = Links(external_url="https://prometheus.example.com", runbooks="https://r
 IMAGE = Image(registry="registry.example.com", repository="team/program", tag="1.2.3")
 SMALL = Resources(cpu=Cpu(100), memory=Bytes.mib(64))
 WEB = Port(name="web", number=8080)
+
+
+def unrendered() -> cdk8s.Chart:
+    """A chart that nobody renders; the one of cdk8s' own Testing leaves a directory behind."""
+    return cdk8s.Chart(cdk8s.App(), "chart")
 
 
 def container(name: str = "program", **more: Any) -> Container:

@@ -13,7 +13,7 @@ from constructs_lib.errors import ConstructError
 from constructs_lib.kube import API_ACCESS, Component, ConfigMapFiles, Container, Mount, Placement, Stateful, Volume
 from constructs_lib.units import Bytes
 from tests.kube.test_component import DNS
-from tests.minimal import NAMESPACE, WEB, component, container
+from tests.minimal import NAMESPACE, WEB, component, container, unrendered
 from tests.rendered import rendered, text
 
 
@@ -21,13 +21,13 @@ from tests.rendered import rendered, text
 def test_names_that_cannot_be_are_refused(name: str) -> None:
     """The limit is lower than that of a label, since revisions add to the name."""
     with pytest.raises(ConstructError, match="cannot be a component's name: use up to 52 lower-case letters"):
-        component(cdk8s.Testing.chart(), name)
+        component(unrendered(), name)
 
 
 def test_a_component_without_pods_is_refused() -> None:
     """What is not wanted is left out."""
     with pytest.raises(ConstructError, match="there are 0 replicas: use 1 or more, or leave the construct out"):
-        component(cdk8s.Testing.chart(), "pair", replicas=0)
+        component(unrendered(), "pair", replicas=0)
 
 
 def test_a_component_without_containers_is_refused() -> None:
@@ -45,12 +45,12 @@ def test_the_same_container_may_be_added_twice() -> None:
 def test_two_containers_of_a_name_are_refused() -> None:
     """The second one would be lost."""
     with pytest.raises(ConstructError, match="pair has two different containers 'program': rename one"):
-        component(cdk8s.Testing.chart(), "pair").add_container(container(mounts=(API_ACCESS,)))
+        component(unrendered(), "pair").add_container(container(mounts=(API_ACCESS,)))
 
 
 def test_two_ports_of_a_name_are_refused() -> None:
     """A Service cannot have them; the same port twice is one."""
-    pair = component(cdk8s.Testing.chart(), "pair")
+    pair = component(unrendered(), "pair")
     assert pair.endpoint(WEB) == pair.endpoint(WEB)
     with pytest.raises(ConstructError, match="pair has the port 'web' twice, 8080 and 81: rename one"):
         pair.endpoint(Port(name="web", number=81))

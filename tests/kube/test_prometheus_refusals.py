@@ -13,7 +13,7 @@ from constructs_lib.kube import Links, Resources, Retention, Volume
 from constructs_lib.rules.model import RuleGroup
 from constructs_lib.units import Bytes, Cpu
 from tests.kube.pair import ANNOTATED, DECLARED, FOREIGN, GROUP
-from tests.minimal import alert, prometheus
+from tests.minimal import alert, prometheus, unrendered
 from tests.rendered import text
 
 
@@ -22,7 +22,7 @@ def test_memory_without_room_for_the_replay_is_refused() -> None:
     """Replaying takes up to twice the memory: a kill there would start it over."""
     tight = Resources(cpu=Cpu(500), memory=Bytes.gib(1), memory_headroom=1.9)
     with pytest.raises(ConstructError, match=r"memory_headroom of prometheus is 1.9: use 2 or more, since replaying"):
-        prometheus(cdk8s.Testing.chart(), resources=tight)
+        prometheus(unrendered(), resources=tight)
 
 
 @pytest.mark.trap(7)
@@ -42,7 +42,7 @@ def test_a_retention_below_one_block_is_refused() -> None:
 def test_a_volume_without_room_for_the_log_is_refused() -> None:
     """Segments of the log exist in any case."""
     with pytest.raises(ConstructError, match="the volume of prometheus is 2047Mi: use 2Gi or more"):
-        prometheus(cdk8s.Testing.chart(), volume=Volume(Bytes.mib(2047)))
+        prometheus(unrendered(), volume=Volume(Bytes.mib(2047)))
 
 
 @pytest.mark.trap(13)
@@ -55,7 +55,7 @@ def test_rules_on_a_job_that_nothing_scrapes_are_refused() -> None:
 def test_the_least_of_everything_is_accepted() -> None:
     """Two hours, a tenth of the volume or 85 % of it, two gibibytes."""
     ours = prometheus(
-        cdk8s.Testing.chart(),
+        unrendered(),
         retention=Retention(time=timedelta(hours=2), share_of_volume=0.1),
         volume=Volume(Bytes.gib(2)),
     )
@@ -65,7 +65,7 @@ def test_the_least_of_everything_is_accepted() -> None:
 
 def test_two_different_groups_of_a_name_are_refused() -> None:
     """One would overwrite the other's file."""
-    ours = prometheus(cdk8s.Testing.chart())
+    ours = prometheus(unrendered())
     ours.add_rules(GROUP)
     with pytest.raises(ConstructError, match="there are two different rule groups 'group': rename one"):
         ours.add_rules(RuleGroup(name="group", alerts=(alert("Other"),)))
@@ -73,7 +73,7 @@ def test_two_different_groups_of_a_name_are_refused() -> None:
 
 def test_two_different_jobs_of_a_name_are_refused() -> None:
     """Prometheus knows a job by its name."""
-    ours = prometheus(cdk8s.Testing.chart())
+    ours = prometheus(unrendered())
     ours.scrape_pods(DECLARED)
     with pytest.raises(ConstructError, match="the scrape job 'declared' is declared twice, differently"):
         ours.scrape(FOREIGN, job="declared")
@@ -93,7 +93,7 @@ def test_a_job_of_the_name_of_a_cluster_job_is_refused() -> None:
 
 def test_two_different_declarations_of_annotated_pods_are_refused() -> None:
     """There is one pair of jobs for them."""
-    ours = prometheus(cdk8s.Testing.chart())
+    ours = prometheus(unrendered())
     ours.scrape_annotated(ANNOTATED)
     with pytest.raises(ConstructError, match="prometheus scrapes annotated pods twice, differently: declare it once"):
         ours.scrape_annotated(Annotated(ports=PortRange.only(80)))
@@ -120,7 +120,7 @@ def test_a_path_under_which_the_probes_would_not_find_the_server_is_refused() ->
 @pytest.mark.trap(12)
 def test_two_jobs_of_the_same_target_are_refused() -> None:
     """It would be scraped twice, whatever the jobs are called."""
-    ours = prometheus(cdk8s.Testing.chart())
+    ours = prometheus(unrendered())
     ours.scrape(FOREIGN, job="one")
     with pytest.raises(ConstructError, match=r"'one'.*'two'|'two'.*'one'"):
         ours.scrape(FOREIGN, job="two")
@@ -128,7 +128,7 @@ def test_two_jobs_of_the_same_target_are_refused() -> None:
 
 def test_two_jobs_of_the_same_pods_on_other_ports_are_accepted() -> None:
     """A pod may serve the metrics of two programs."""
-    ours = prometheus(cdk8s.Testing.chart())
+    ours = prometheus(unrendered())
     ours.scrape_pods(DECLARED)
     ours.scrape_pods(replace(DECLARED, job="other", ports=PortRange(9000, 9001)))
     assert ours.evaluator.jobs == ("declared", "other", "prometheus")
