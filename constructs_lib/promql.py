@@ -53,6 +53,8 @@ def metric(name: str, **labels: str | Matcher) -> str:
     """
     if not METRIC_NAME.fullmatch(name):
         raise ConstructError(f"{name!r} is not a metric name: use letters, digits, underscores and colons")
+    if not _reads_as_metric(name):
+        raise ConstructError(f"{name!r} is a word of PromQL, not a metric name: choose another one")
     conditions = []
     for label, condition in labels.items():
         if not LABEL_NAME.fullmatch(label):
@@ -67,6 +69,14 @@ def metric(name: str, **labels: str | Matcher) -> str:
         escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
         conditions.append(f'{label}{matcher.operator if matcher else "="}"{escaped}"')
     return f"{name}{{{','.join(conditions)}}}" if conditions else name
+
+
+def _reads_as_metric(name: str) -> bool:
+    """False for `bool`, `inf` and the like."""
+    try:
+        return isinstance(promql_parser.parse(name), promql_parser.VectorSelector)
+    except ValueError:
+        return False
 
 
 def check(expression: str, *, of: str) -> None:

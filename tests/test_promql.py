@@ -103,3 +103,10 @@ def test_expressions_that_parse_are_accepted() -> None:
 def test_strings_can_be_left_out_of_sight(name: str, labels: dict[str, str]) -> None:
     """Whatever the values are, only names are left, and the expression still parses."""
     assert without_strings(metric(name, **labels)) == metric(name, **dict.fromkeys(labels, ""))
+
+
+@pytest.mark.parametrize("name", ["bool", "on", "group_left", "inf", "nan"])
+def test_words_of_the_language_are_no_metrics(name: str) -> None:
+    """Prometheus reads them as numbers or operators, whatever stands behind them."""
+    with pytest.raises(ConstructError, match=f"'{name}' is a word of PromQL, not a metric name"):
+        metric(name)

@@ -148,7 +148,7 @@ class Component(Construct):
                 raise ConstructError(f"{self.name} has no endpoint, so its Service would have no port: give it one")
             ports = [
                 {"name": p.name, "port": p.number, "targetPort": p.name, "protocol": p.transport.value}
-                for p in self._ports.values()
+                for p in sorted(self._ports.values(), key=lambda port: (port.number, port.transport))
             ]
             return {"spec": {"selector": dict(self.pods.labels), "ports": ports, **more}}
 

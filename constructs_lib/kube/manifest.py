@@ -104,11 +104,17 @@ def synth(app: cdk8s.App) -> None:
     Raises:
         ConstructError: the sentence of the construct that refuses.
     """
-    manifests = [construct for construct in app.node.find_all() if isinstance(construct, Manifest)]
-    for (kind, namespace, name), count in Counter(manifest.identity for manifest in manifests).items():
+    objects = [construct for construct in app.node.find_all() if isinstance(construct, cdk8s.ApiObject)]
+    for (kind, namespace, name), count in Counter(_identity(each) for each in objects).items():
         if count > 1:
             place = f" in the namespace {namespace}" if namespace else ""
             raise ConstructError(f"there are {count} objects {kind} {name!r}{place}: name each component apart")
-    for manifest in manifests:
-        manifest.check()
+    for each in objects:
+        if isinstance(each, Manifest):
+            each.check()
     app.synth()
+
+
+def _identity(each: cdk8s.ApiObject) -> tuple[str, str | None, str]:
+    """Kind, namespace and name: each question to an object of the engine costs, ours knows."""
+    return each.identity if isinstance(each, Manifest) else (each.kind, each.metadata.namespace, each.name)

@@ -93,6 +93,8 @@ class Links:
                 parts = urlsplit("")
             if parts.scheme not in {"http", "https"} or not parts.hostname:
                 raise ConstructError(f"{name} is {url!r}: use a URL such as 'https://prometheus.example.com'")
+            if parts.username or parts.password:
+                raise ConstructError(f"{name} of the host {parts.hostname} holds credentials: take them out of the URL")
         if urlsplit(self.external_url).path.strip("/"):
             raise ConstructError(
                 f"external_url is {self.external_url!r}, with a path: give Prometheus a host of its own"

@@ -83,8 +83,8 @@ def test_another_version_changes_no_selector() -> None:
 def test_the_service_knows_every_door(objects: Objects) -> None:
     """Ports are named as the containers name them, and keep their protocol."""
     assert objects.named("Service", "pair")["spec"]["ports"] == [
-        {"name": "web", "port": 8080, "targetPort": "web", "protocol": "TCP"},
         {"name": "dns", "port": 53, "targetPort": "dns", "protocol": "UDP"},
+        {"name": "web", "port": 8080, "targetPort": "web", "protocol": "TCP"},
     ]
 
 

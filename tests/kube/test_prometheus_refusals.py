@@ -140,3 +140,11 @@ def test_a_link_that_cannot_be_read_is_refused() -> None:
     """Whatever is wrong with it, the sentence is ours."""
     with pytest.raises(ConstructError, match=r"runbooks is 'http://\[::1': use a URL such as"):
         Links(external_url="https://a.example.com", runbooks="http://[::1")
+
+
+def test_a_link_with_credentials_is_refused() -> None:
+    """They would stand in the manifest; the sentence does not repeat them."""
+    with pytest.raises(ConstructError, match=r"external_url of the host a\.example\.com holds credentials") as refused:
+        Links(external_url="https://somebody:secret@a.example.com", runbooks="https://r.example.com")
+
+    assert "secret" not in str(refused.value)

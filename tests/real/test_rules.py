@@ -1,9 +1,11 @@
 """Every rule of every environment, judged by the real promtool."""
 
 import tempfile
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import cdk8s
 import pytest
@@ -19,12 +21,19 @@ from tests.real.promtool import mutants, promtool, proven
 
 ENVIRONMENTS = dict(load(env_file=None))
 GROUPS = {name: monitoring(cdk8s.App(), name, values).groups for name, values in ENVIRONMENTS.items()}
-ALERTS = [
-    pytest.param(alert, values.scrape_interval, id=f"{name}-{alert.name}")
-    for name, values in ENVIRONMENTS.items()
-    for group in GROUPS[name]
-    for alert in group.alerts
-]
+
+
+def distinct() -> Iterator[Any]:
+    """Every alert with its interval, once for the environments that share it."""
+    seen: list[tuple[Alert, timedelta]] = []
+    for name, values in ENVIRONMENTS.items():
+        for alert in (alert for group in GROUPS[name] for alert in group.alerts):
+            if (alert, values.scrape_interval) not in seen:
+                seen.append((alert, values.scrape_interval))
+                yield pytest.param(alert, values.scrape_interval, id=f"{name}-{alert.name}")
+
+
+ALERTS = list(distinct())
 
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)
