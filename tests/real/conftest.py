@@ -1,17 +1,26 @@
-"""What all tests on real programs share: one cluster, built to the values of prod."""
+"""What all tests on real programs share: one cluster, built to the values of prod, and dist/prod on it."""
 
+import time
 from collections.abc import Iterator
+from datetime import timedelta
 from ipaddress import IPv4Network
+from pathlib import Path
 
 import pytest
+import yaml
 
 from apps.environments import PROD
 from constructs_lib import versions
+from constructs_lib.config import to_yaml
+from constructs_lib.rules.model import Alert, Proof, RuleGroup, Severity
 from tests.cluster.fixture import running
 from tests.cluster.image import Image
 from tests.cluster.kubernetes import Kubernetes
 from tests.cluster.spec import ClusterSpec
+from tests.real.prometheus import COUNT_BY_JOB, DIST, PODS_BY_JOB, PrometheusPod
 
+APPLICATIONS = Path(__file__).with_name("applications.yaml")
+SOON = timedelta(minutes=2)
 # The official images' programs, at their paths, and a client for tests of what the pod may reach.
 PROMETHEUS = Image(
     name=versions.PROMETHEUS.reference(),
@@ -35,3 +44,57 @@ def cluster() -> Iterator[Kubernetes]:
     """One cluster for the whole run."""
     with running(prod_cluster(), images=[PROMETHEUS]) as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="session")
+def applied(cluster: Kubernetes) -> Iterator[str]:
+    """What kubectl said when dist/prod was applied beside the applications."""
+    cluster.apply(APPLICATIONS)
+    said = cluster.apply(DIST)
+    cluster.wait_ready("monitoring", "statefulset/prometheus")
+    yield said
+    cluster.kubectl("delete", "--wait=false", "-k", str(DIST))
+    cluster.kubectl("delete", "--wait=false", "-f", str(APPLICATIONS))
+
+
+@pytest.fixture(scope="session")
+def servers(cluster: Kubernetes, applied: str) -> list[PrometheusPod]:
+    """Both servers, once they have scraped everything."""
+    pods = [PrometheusPod(cluster, f"prometheus-{ordinal}") for ordinal in range(2)]
+    expected = sum(COUNT_BY_JOB.values()) + sum(len(names) for names in PODS_BY_JOB.values())
+
+    def all_up() -> bool:
+        for pod in pods:
+            down = [target["scrapeUrl"] for target in pod.targets() if target["health"] != "up"]
+            assert len(pod.targets()) >= expected and not down, down  # noqa: PT018 - one condition of readiness
+        return True
+
+    cluster.wait("every target is up", all_up, SOON)
+    return pods
+
+
+@pytest.fixture(scope="session")
+def rule_added(cluster: Kubernetes, servers: list[PrometheusPod]) -> float:
+    """When a rule group was added to the mounted ConfigMap, in seconds since 1970.
+
+    The kubelet takes a minute to bring it into the pods: tests that do not mind run meanwhile.
+    """
+    new = Alert(
+        name="JustAdded",
+        expr="vector(1) > 2",
+        hold=timedelta(0),
+        severity=Severity.WARNING,
+        team="platform",
+        summary="Never.",
+        description="Never.",
+        proof=Proof(fires={}, at=timedelta(0), quiet={}),
+    )
+    (rules,) = (
+        document
+        for document in yaml.safe_load_all((DIST / "k8s" / "prometheus.k8s.yaml").read_text())
+        if document["metadata"]["name"] == "prometheus-rules"
+    )
+    rules["data"]["added.yaml"] = to_yaml(RuleGroup(name="added", alerts=(new,)).to_dict(PROD.runbooks_url))
+    added = time.time()
+    cluster.apply(to_yaml(rules))
+    return added

@@ -2,10 +2,28 @@
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 from tests.cluster.kubernetes import Kubernetes
+
+DIST = Path(__file__).parents[2] / "dist" / "prod"
+NODES = 3
+# Each job of prod, and what it must find: pods of applications.yaml, or so many targets of the cluster itself.
+PODS_BY_JOB = {
+    "prometheus": {"prometheus-0", "prometheus-1"},
+    "api": {"api"},
+    "backend": {"backend"},
+    "data-service": {"data-service"},
+    "orchestrator": {"orchestrator"},
+    "nats": {"nats"},
+    "neo4j": {"neo4j"},
+    "qdrant": {"qdrant"},
+    "annotated-pods": {"worker"},
+    "annotated-services": {"legacy"},
+}
+COUNT_BY_JOB = {"apiserver": 1, "kubelet": NODES, "cadvisor": NODES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +54,8 @@ class PrometheusPod:
     def pod(self) -> dict[str, Any]:
         """The pod as the API server has it."""
         return self.cluster.get("pod", self.name, "monitoring")
+
+    def restarts(self) -> int:
+        """How often its container was started again."""
+        count: int = self.pod()["status"]["containerStatuses"][0]["restartCount"]
+        return count

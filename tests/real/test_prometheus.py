@@ -1,9 +1,7 @@
-"""`dist/prod` on a real cluster, unchanged: discovery, rights, policies, crashes and changes of the real Prometheus."""
+"""`dist/prod` on a real cluster, unchanged: discovery, rights and policies of the real Prometheus."""
 
 from collections import Counter
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import cdk8s
@@ -13,31 +11,12 @@ import yaml
 from apps.environments import PROD
 from apps.kube import monitoring
 from constructs_lib.config import to_yaml
-from constructs_lib.rules.model import Alert, Proof, RuleGroup, Severity
 from tests.cluster.errors import ClusterError
 from tests.cluster.kubernetes import Kubernetes
-from tests.real.prometheus import PrometheusPod
+from tests.real.prometheus import COUNT_BY_JOB, DIST, NODES, PODS_BY_JOB, PrometheusPod
 
-REPOSITORY = Path(__file__).parents[2]
-DIST = REPOSITORY / "dist" / "prod"
-APPLICATIONS = Path(__file__).with_name("applications.yaml")
-NODES = 3
 ALERTS = [alert for group in monitoring(cdk8s.App(), "prod", PROD).groups for alert in group.alerts]
 SOON = timedelta(minutes=2)
-# Each job of prod, and what it must find: pods of applications.yaml, or so many targets of the cluster itself.
-PODS_BY_JOB = {
-    "prometheus": {"prometheus-0", "prometheus-1"},
-    "api": {"api"},
-    "backend": {"backend"},
-    "data-service": {"data-service"},
-    "orchestrator": {"orchestrator"},
-    "nats": {"nats"},
-    "neo4j": {"neo4j"},
-    "qdrant": {"qdrant"},
-    "annotated-pods": {"worker"},
-    "annotated-services": {"legacy"},
-}
-COUNT_BY_JOB = {"apiserver": 1, "kubelet": NODES, "cadvisor": NODES}
 
 
 def objects(cluster: Kubernetes) -> dict[tuple[str, str], str]:
@@ -49,33 +28,6 @@ def objects(cluster: Kubernetes) -> dict[tuple[str, str], str]:
             found = cluster.get(kind, metadata["name"], metadata.get("namespace"))
             versions[kind, metadata["name"]] = found["metadata"]["resourceVersion"]
     return versions
-
-
-@pytest.fixture(scope="module")
-def applied(cluster: Kubernetes) -> Iterator[str]:
-    """What kubectl said when dist/prod was applied beside the applications."""
-    cluster.apply(APPLICATIONS)
-    said = cluster.apply(DIST)
-    cluster.wait_ready("monitoring", "statefulset/prometheus")
-    yield said
-    cluster.kubectl("delete", "--wait=false", "-k", str(DIST))
-    cluster.kubectl("delete", "--wait=false", "-f", str(APPLICATIONS))
-
-
-@pytest.fixture(scope="module")
-def servers(cluster: Kubernetes, applied: str) -> list[PrometheusPod]:
-    """Both servers, once they have scraped everything."""
-    pods = [PrometheusPod(cluster, f"prometheus-{ordinal}") for ordinal in range(2)]
-    expected = sum(COUNT_BY_JOB.values()) + sum(len(names) for names in PODS_BY_JOB.values())
-
-    def all_up() -> bool:
-        for pod in pods:
-            down = [target["scrapeUrl"] for target in pod.targets() if target["health"] != "up"]
-            assert len(pod.targets()) >= expected and not down, down  # noqa: PT018 - one condition of readiness
-        return True
-
-    cluster.wait("every target is up", all_up, SOON)
-    return pods
 
 
 def test_dist_is_applied_without_a_warning(applied: str) -> None:
@@ -200,6 +152,7 @@ MAY_NOT = [
 ]
 
 
+@pytest.mark.usefixtures("rule_added")
 @pytest.mark.trap(10)
 def test_service_account_may_do_what_discovery_needs_and_nothing_else(cluster: Kubernetes, applied: str) -> None:
     """The API server's own answer for each right, both lists written out."""
@@ -337,57 +290,3 @@ def test_network_is_open_exactly_where_something_is_wired(cluster: Kubernetes, s
     assert {peer: reaches(cluster, *peer, web) for peer in incoming} == incoming
     # The doors that were shut to Prometheus are open to a pod that no policy selects.
     assert all(reaches(cluster, "stranger", "stranger", to) for to in (other, stranger, metrics, dns))
-
-
-def test_new_rule_is_live_without_a_restart(cluster: Kubernetes, servers: list[PrometheusPod]) -> None:
-    """A rule group that is added to the mounted ConfigMap is evaluated within two minutes, by the same process."""
-    new = Alert(
-        name="JustAdded",
-        expr="vector(1) > 2",
-        hold=timedelta(0),
-        severity=Severity.WARNING,
-        team="platform",
-        summary="Never.",
-        description="Never.",
-        proof=Proof(fires={}, at=timedelta(0), quiet={}),
-    )
-    before = [restarts(server) for server in servers]
-    (rules,) = (
-        document
-        for document in yaml.safe_load_all((DIST / "k8s" / "prometheus.k8s.yaml").read_text())
-        if document["metadata"]["name"] == "prometheus-rules"
-    )
-    rules["data"]["added.yaml"] = to_yaml(RuleGroup(name="added", alerts=(new,)).to_dict(PROD.runbooks_url))
-    cluster.apply(to_yaml(rules))
-
-    for server in servers:
-
-        def live(server: PrometheusPod = server) -> bool:
-            return "added" in {group["name"] for group in server.api("rules")["groups"]}
-
-        cluster.wait(f"the rule is live on {server.name}", live, timedelta(minutes=2))
-
-    assert [restarts(server) for server in servers] == before == [0, 0]
-    cluster.apply(DIST)
-    assert cluster.get("statefulset", "prometheus", "monitoring")["metadata"]["generation"] == 1
-
-
-@pytest.mark.trap(4)
-@pytest.mark.trap(6)
-def test_killed_server_comes_back_with_its_samples(cluster: Kubernetes, servers: list[PrometheusPod]) -> None:
-    """SIGKILL while it writes: it replays its log within the startup probe's time and still has what it had."""
-    server = servers[0]
-    (sample,) = server.query(f'up{{job="prometheus",pod="{server.name}"}}')
-    was = restarts(server)
-
-    cluster.kill_process("monitoring", server.name)
-
-    cluster.wait("the killed server restarted", lambda: restarts(server) == was + 1, SOON)
-    cluster.wait_ready("monitoring", f"pod/{server.name}", timeout=timedelta(minutes=15))
-    assert server.query(f'up{{job="prometheus",pod="{server.name}"}}', time=sample["value"][0]) == [sample]
-
-
-def restarts(server: PrometheusPod) -> int:
-    """How often its container was started again."""
-    count: int = server.pod()["status"]["containerStatuses"][0]["restartCount"]
-    return count
