@@ -19,7 +19,7 @@ tools: .venv/ready
 check: .venv/ready ## Lint, format and types
 	ruff check .
 	ruff format --check .
-	mypy --strict constructs_lib apps
+	mypy --strict constructs_lib apps benchmarks examples/prometheus/app.py
 
 format: .venv/ready
 	ruff check --fix .

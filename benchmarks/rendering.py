@@ -18,11 +18,13 @@ from time import perf_counter
 
 import cdk8s
 
+from constructs_lib.config import to_yaml
 from constructs_lib.config.discovery import PodsJob
+from constructs_lib.config.prometheus import Limits
 from constructs_lib.contract import Pods, PortRange
 from constructs_lib.kube import ConfigMap, synth
 from constructs_lib.promql import metric
-from constructs_lib.rules.model import Alert, Proof, RuleGroup, Severity, Team
+from constructs_lib.rules.model import Alert, Proof, RuleGroup, Severity
 
 PROCESS_ROUNDS, TEAM_ROUNDS, TEAMS_A_ROUND, APP_ROUNDS = 11, 11, 5, 7
 ROOT = Path(__file__).parent.parent
@@ -43,7 +45,7 @@ def add_service(chart: cdk8s.Chart, team: str, service: str) -> None:
         expr=f"{metric('up', job=service)} == 0",
         hold=timedelta(minutes=5),
         severity=Severity.WARNING,
-        team=Team.BACKEND,
+        team="platform",
         summary="A target of the service cannot be scraped.",
         description="{{ $labels.instance }} of the job {{ $labels.job }} does not answer.",
         proof=Proof(
@@ -52,11 +54,15 @@ def add_service(chart: cdk8s.Chart, team: str, service: str) -> None:
             quiet={metric("up", job=service): "1x3 0x19 1x20"},
         ),
     )
-    files = {
-        "job.yaml": job.to_scrape_job().to_dict(),
+    documents = {
+        "job.yaml": job.to_scrape_job(Limits()).to_dict(),
         "rules.yaml": RuleGroup(name=service, alerts=(down,)).to_dict("https://runbooks.example.com"),
     }
-    ConfigMap(chart, service, name=service, namespace=team, labels={"team": team}, files=lambda: files)
+
+    def files() -> dict[str, str]:
+        return {name: to_yaml(document) for name, document in documents.items()}
+
+    ConfigMap(chart, service, name=service, namespace=team, labels={"team": team}, files=files)
 
 
 def render_team(output: Path, team: str, services: int = 1) -> float:
