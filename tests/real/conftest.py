@@ -1,5 +1,6 @@
 """What all tests on real programs share: one cluster, built to the values of prod, and dist/prod on it."""
 
+import os
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -13,11 +14,12 @@ from apps.environments import PROD
 from constructs_lib import versions
 from constructs_lib.config import to_yaml
 from constructs_lib.rules.model import Alert, Proof, RuleGroup, Severity
-from tests.cluster.fixture import running
+from tests.cluster.fixture import FOREIGN, running
 from tests.cluster.image import Image
 from tests.cluster.kubernetes import Kubernetes
 from tests.cluster.spec import ClusterSpec
 from tests.real.prometheus import COUNT_BY_JOB, DIST, PODS_BY_JOB, PrometheusPod
+from tests.real.traces import files, processes, runs
 
 APPLICATIONS = Path(__file__).with_name("applications.yaml")
 SOON = timedelta(minutes=2)
@@ -32,7 +34,12 @@ PROMETHEUS = Image(
 
 def prod_cluster() -> ClusterSpec:
     """A cluster in which the addresses of prod's values are true."""
-    spec = ClusterSpec(node_range=IPv4Network(PROD.nodes[0]), storage_class="gp3", create_storage_class=False)
+    spec = ClusterSpec(
+        node_range=IPv4Network(PROD.nodes[0]),
+        storage_class="gp3",
+        create_storage_class=False,  # dist/prod makes it
+        lost_after=timedelta(seconds=10),
+    )
     endpoints = [IPv4Network(cidr) for cidr in PROD.api_server]
     assert all(any(address in cidr for cidr in endpoints) for address in (spec.api_service, spec.control_plane))
     assert PROD.api_server_port == 443
@@ -43,7 +50,11 @@ def prod_cluster() -> ClusterSpec:
 def cluster() -> Iterator[Kubernetes]:
     """One cluster for the whole run."""
     with running(prod_cluster(), images=[PROMETHEUS]) as cluster:
+        ours = runs(os.getpid())
+        assert processes(ours) or FOREIGN in os.environ
         yield cluster
+    assert processes(ours) == [], "processes of the stopped cluster live on"
+    assert files(ours) == [], "mounts, directories or control groups of the stopped cluster are left"
 
 
 @pytest.fixture(scope="session")

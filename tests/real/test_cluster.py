@@ -1,16 +1,10 @@
 """The test cluster itself: what the other tests rely on."""
 
-import os
-import re
 import signal
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import suppress
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,11 +13,12 @@ import yaml
 from tests.cluster.cluster import Cluster
 from tests.cluster.errors import ClusterError
 from tests.cluster.kubernetes import is_ready
-from tests.cluster.rundirectory import PREFIX
-from tests.cluster.spec import ClusterSpec
+from tests.cluster.rundirectory import remove_leftovers
 from tests.cluster.waiting import wait
+from tests.real.conftest import prod_cluster
+from tests.real.traces import Runs, files, processes, runs
 
-SPEC = ClusterSpec(lost_after=timedelta(seconds=10))
+SPEC = prod_cluster()
 SOON = timedelta(minutes=2)
 PORT = 8080
 RESTRICTED = {
@@ -39,58 +34,6 @@ with Cluster():
     print("started", flush=True)
     signal.pause()
 """
-Runs = dict[str, set[str]]  # name of a run directory -> all kernel namespaces of the cluster that runs in it
-
-
-def runs(root: int) -> Runs:
-    """The clusters that a process runs."""
-    processes = [path for path in Path("/proc").iterdir() if path.name.isdecimal()]
-    children: dict[int, list[int]] = {}
-    for process in processes:
-        with suppress(OSError):  # the process has just ended
-            children.setdefault(int((process / "stat").read_text().rsplit(")", 1)[1].split()[1]), []).append(
-                int(process.name)
-            )
-    found: Runs = {}
-    for child in children.get(root, []):
-        with suppress(OSError):
-            name = re.search(rf"(?s)^unshare\0.*/({PREFIX}\w+)/", Path(f"/proc/{child}/cmdline").read_text())
-            if name:
-                found.setdefault(name[1], set()).update(*(namespaces(pid) for pid in descendants(child, children)))
-    return {name: found[name] - namespaces(root) for name in found}
-
-
-def descendants(pid: int, children: dict[int, list[int]]) -> Iterator[int]:
-    """All processes below one."""
-    for child in children.get(pid, []):
-        yield child
-        yield from descendants(child, children)
-
-
-def namespaces(pid: int) -> set[str]:
-    """Network, mount, process and other namespaces of a process."""
-    try:
-        return {str(link.readlink()) for link in Path(f"/proc/{pid}/ns").iterdir()}
-    except OSError:
-        return set()
-
-
-def processes(gone: Runs) -> list[str]:
-    """The namespaces of clusters in which processes live; their numbers are soon used again."""
-    alive: set[str] = set().union(
-        *(namespaces(int(path.name)) for path in Path("/proc").iterdir() if path.name.isdecimal())
-    )
-    return sorted(alive.intersection(*gone.values()))
-
-
-def files(gone: Runs) -> list[str]:
-    """The mounts, directories and control groups of clusters."""
-    mounts = Path("/proc/mounts").read_text().splitlines()
-    places = [Path(tempfile.gettempdir()), Path("/sys/fs/cgroup"), *Path("/sys/fs/cgroup").iterdir()]
-    return [
-        *(mount for mount in mounts if any(name in mount for name in gone)),
-        *(str(place / name) for place in places for name in gone if (place / name).exists()),
-    ]
 
 
 @pytest.fixture(scope="module")
@@ -106,13 +49,6 @@ def killed() -> Runs:
     wait("the killed cluster has no process", lambda: not processes(cluster), SOON)
     assert files(cluster)
     return cluster
-
-
-@pytest.fixture(scope="module")
-def cluster(killed: Runs) -> Iterator[Cluster]:
-    """A cluster of this file's own, started after the killed one, for the tests know its facts and stop it."""
-    with Cluster(SPEC) as cluster:
-        yield cluster
 
 
 @pytest.fixture
@@ -236,8 +172,12 @@ def test_claims_bind_to_local_volumes(cluster: Cluster, namespace: str) -> None:
         "securityContext": {"fsGroup": 65534},
         "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}],
     }
-    cluster.apply(yaml.safe_dump_all([claim, writer]))
+    # As dist/prod makes it, which is applied later: what binds is a local volume of that class.
+    by_name = {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": SPEC.storage_class}}
+    local = {"provisioner": "kubernetes.io/no-provisioner", "volumeBindingMode": "WaitForFirstConsumer"}
+    cluster.apply(yaml.safe_dump_all([by_name | local, claim, writer]))
     cluster.wait_ready(namespace, "pod/writer")
+    cluster.kubectl("delete", "storageclass", SPEC.storage_class)
     bound = cluster.get("persistentvolumeclaim", "data", namespace)
     assert bound["status"]["phase"] == "Bound"
     assert bound["spec"]["volumeName"].startswith("n3-")
@@ -310,17 +250,9 @@ def test_a_lost_node_is_noticed_and_comes_back(cluster: Cluster) -> None:
     cluster.wait("n3 is back", lambda: ready() == ["n1", "n2", "n3"], SOON)
 
 
-def test_nothing_is_left_of_a_killed_cluster(cluster: Cluster, killed: Runs) -> None:
-    """The kernel has ended all processes of a killed run, and the next start removes its files and control groups."""
+def test_nothing_is_left_of_a_killed_cluster(killed: Runs) -> None:
+    """The kernel has ended all processes of a killed run, and what a start does first removes its files."""
+    remove_leftovers()
+
     assert len(killed) == 1
     assert files(killed) == []
-
-
-def test_nothing_is_left_of_a_stopped_cluster(cluster: Cluster) -> None:
-    """Processes, mounts, namespaces, the directory and control groups are gone after a stop."""
-    own = {name: found for name, found in runs(os.getpid()).items() if name == cluster.directory.name}
-    assert processes(own)
-    assert files(own)
-    cluster.stop()
-    assert processes(own) == []
-    assert files(own) == []
