@@ -112,7 +112,11 @@ def test_pods_reach_services_by_name_across_nodes(cluster: Cluster, namespace: s
         "DNS knows the Service", lambda: cluster.exec(namespace, "client", "/probe", "lookup", name), SOON
     )
     assert found.strip() == address
-    assert cluster.exec(namespace, "client", "/probe", "get", f"http://{name}/") == "200\nok\n"
+    # The name may be known before every node's proxy knows the way.
+    answer = cluster.wait(
+        "the Service answers", lambda: cluster.exec(namespace, "client", "/probe", "get", f"http://{name}/"), SOON
+    )
+    assert answer == "200\nok\n"
 
 
 def test_network_policies_are_enforced(cluster: Cluster, namespace: str) -> None:
