@@ -37,15 +37,45 @@ PROGRAMS: dict[str, dict[str, tuple[str, ...]]] = {
     "kube-router": {"github.com/cloudnativelabs/kube-router/v2/cmd/kube-router": ("kube-router",)},
     "coredns": {"github.com/coredns/coredns": ("coredns",)},
     "probe": {".": ("probe",)},
+    "alertmanager": {
+        "github.com/prometheus/alertmanager/cmd/alertmanager": ("alertmanager",),
+        "github.com/prometheus/alertmanager/cmd/amtool": ("amtool",),
+    },
+    "node_exporter": {"github.com/prometheus/node_exporter": ("node_exporter",)},
+    "kube-state-metrics": {"k8s.io/kube-state-metrics/v2": ("kube-state-metrics",)},
+    "postgres_exporter": {"github.com/prometheus-community/postgres_exporter/cmd/postgres_exporter": ("postgres_exporter",)},
+    "redis_exporter": {"github.com/oliver006/redis_exporter": ("redis_exporter",)},
 }
+# Module -> files that its release makes and its Go module lacks, without which it does not compile.
+ADDED = {"alertmanager": ("github.com/prometheus/alertmanager", {"ui/app/dist/index.html": "Built without its pages.\n"})}
 
 
 def digest(module: Path) -> str:
-    """A key of everything that a program is built from: its sources, pins, flags and compiler."""
+    """A key of everything that a program is built from: its sources, pins, flags, added files and compiler."""
     sources = sorted(path for path in module.rglob("*") if path.suffix in {".go", ".mod", ".sum"})
     compiler = subprocess.run(["go", "version"], check=True, capture_output=True).stdout
-    parts = [compiler, ENVIRONMENT["GOFLAGS"].encode(), *(path.read_bytes() for path in sources)]
+    added = [repr(ADDED[module.name]).encode()] if module.name in ADDED else []
+    parts = [compiler, ENVIRONMENT["GOFLAGS"].encode(), *(path.read_bytes() for path in sources), *added]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
+
+
+def complete(module: str, scratch: Path) -> list[str]:
+    """Copy a module out of Go's cache, add what it lacks, and give the option that builds from the copy."""
+    path, files = ADDED[module]
+    command = ["go", "list", "-m", "-f", "{{.Dir}}", path]
+    subprocess.run(["go", "mod", "download"], cwd=TOOLS / module, env=ENVIRONMENT, check=True)
+    found = subprocess.run(command, cwd=TOOLS / module, env=ENVIRONMENT, check=True, capture_output=True, text=True)
+    copy = scratch / "copy"
+    shutil.copytree(found.stdout.strip(), copy, copy_function=shutil.copy)
+    for directory in (copy, *(each for each in copy.rglob("*") if each.is_dir())):
+        directory.chmod(0o755)  # Go's cache is read-only, its directories too
+    for name, text in files.items():
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        (copy / name).write_text(text)
+    pins = (TOOLS / module / "go.mod").read_text()
+    (scratch / "go.mod").write_text(f"{pins}\nreplace {path} => {copy}\n")
+    shutil.copy(TOOLS / module / "go.sum", scratch / "go.sum")
+    return [f"-modfile={scratch / 'go.mod'}"]
 
 
 def build(module: str) -> None:
@@ -58,7 +88,8 @@ def build(module: str) -> None:
             finished.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=finished) as scratch:
                 output = Path(scratch) / names[0]
-                command = ["go", "build", "-ldflags=-s -w", "-o", str(output), package]
+                options = complete(module, Path(scratch)) if module in ADDED else []
+                command = ["go", "build", *options, "-ldflags=-s -w", "-o", str(output), package]
                 subprocess.run(command, cwd=TOOLS / module, env=ENVIRONMENT, check=True)
                 output.rename(program)
         for name in names:
