@@ -29,10 +29,12 @@ class Severity(StrEnum):
     """Now, at night too."""
     WARNING = "warning"
     """On the next working day."""
+    NONE = "none"
+    """Nobody: it only tells that the way to the receiver works."""
 
 
-PLATFORM = "platform"
-"""The team that runs the monitoring itself; other teams name themselves."""
+# Who looks. Any label value names a team; these are the ones that the library's own alerts are for.
+PLATFORM, DATABASE, BACKEND, ML = "platform", "database", "backend", "ml"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,12 +46,16 @@ class Evaluator:
         job: By which it scrapes itself.
         replicas: How many servers there are.
         jobs: That must always have a target.
+        alertmanager_job: By which it scrapes the Alertmanager that it sends to; None when it sends to none.
+        alertmanagers: How many members that has.
     """
 
     interval: timedelta
     job: str
     replicas: int
     jobs: tuple[str, ...]
+    alertmanager_job: str | None = None
+    alertmanagers: int = 0
 
     @property
     def window(self) -> timedelta:
@@ -70,10 +76,11 @@ class Proof:
     its hold by an evaluation, or any label matcher is dropped. `make prove` tries all of it on promtool.
 
     Args:
-        fires: By selector, the series that make the alert fire, one sample per evaluation, in promtool's notation.
+        fires: By selector, the series that make the alert fire, one sample per evaluation, in promtool's notation;
+            those that programs expose, also where the alert reads what is recorded of them.
         at: When it fires first: one evaluation earlier, it does not.
         count: How many alerts there are then.
-        quiet: By selector, series that never make it fire.
+        quiet: By selector, series that never make it fire; none for an alert that must fire all the time.
         step: The change of a threshold that the proof must notice, in the expression's unit.
     Source: https://prometheus.io/docs/prometheus/latest/configuration/unit_testing_rules/#series
     """
@@ -115,14 +122,9 @@ class Alert:
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Z][a-zA-Z0-9]+", self.name):
             raise ConstructError(f"{self.name!r} is not an alert's name: use capitalised words, such as 'TargetDown'")
-        promql.check(self.expr, of=f"the alert {self.name}")
+        _check(self.expr, of=f"the alert {self.name}")
         if not re.fullmatch(LABEL_VALUE, self.team):
             raise ConstructError(f"the alert {self.name} is for the team {self.team!r}: use letters, digits and dashes")
-        if re.search(rf"\b{promql.REPLICA_LABEL}\b", promql.without_strings(self.expr)):
-            raise ConstructError(
-                f"the alert {self.name} uses the label {promql.REPLICA_LABEL!r}, dropped from alerts: use 'pod'"
-            )
-
         for text in (self.summary, self.description):
             if "{{" in (rest := ACTION.sub("", text)) or "}}" in rest:
                 raise ConstructError(
@@ -145,44 +147,76 @@ class Alert:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """The result of an expression, stored as a series of its own, so that alerts and dashboards need not repeat it.
+
+    Args:
+        name: What is left of the labels, the metric, and what was done, newest first: 'service:http_requests:rate5m'.
+        expr: PromQL; selectors by `promql.metric`.
+    Raises:
+        ConstructError: an expression that does not parse or uses the label `replica`, or a name that is none.
+    Source: https://prometheus.io/docs/practices/rules/
+    """
+
+    name: str
+    expr: str
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[a-z][a-z0-9_]*(:[a-z][a-z0-9_]*){2}", self.name):
+            raise ConstructError(
+                f"{self.name!r} is not a recording's name: use level:metric:operations, "
+                "such as 'service:http_requests:rate5m'"
+            )
+        _check(self.expr, of=f"the recording {self.name}")
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"record": self.name, "expr": self.expr}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RuleGroup:
-    """Alerts that are evaluated together, in order.
+    """Alerts that are evaluated together, in order, and what is recorded for them before.
 
     Args:
         name: Also names the file and the ConfigMap's key: lower-case words joined by dashes.
         alerts: At least one.
+        recordings: A later one may read an earlier one.
     Raises:
-        ConstructError: no alert, two of the same name, or a name that is none.
+        ConstructError: no alert, two rules of the same name, or a name that is none.
     """
 
     name: str
     alerts: tuple[Alert, ...]
+    recordings: tuple[Recording, ...] = ()
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", self.name):
             raise ConstructError(f"{self.name!r} is not a rule group's name: use lower-case words joined by dashes")
-        names = [alert.name for alert in self.alerts]
-        if not names:
+        if not self.alerts:
             raise ConstructError(f"the rule group {self.name} has no alert: give at least one, or leave it out")
-        for name in names:
-            if names.count(name) > 1:
-                raise ConstructError(
-                    f"the rule group {self.name} has {names.count(name)} alerts {name!r}: name each apart"
-                )
+        for kind, rules in (("alerts", self.alerts), ("recordings", self.recordings)):
+            names = [rule.name for rule in rules]
+            for name in names:
+                if names.count(name) > 1:
+                    raise ConstructError(
+                        f"the rule group {self.name} has {names.count(name)} {kind} {name!r}: name each apart"
+                    )
 
     def refuse_unknown_jobs(self, scraped: Collection[str]) -> None:
-        """Refuse an alert that can never fire, since it reads series of a job that nothing scrapes.
+        """Refuse an alert that can never fire, or a recording without results: it reads a job that nothing scrapes.
 
         Args:
             scraped: The names of all jobs.
         Raises:
-            ConstructError: the alert and the job.
+            ConstructError: the rule and the job.
         """
-        for alert in self.alerts:
-            for job in re.findall(r'[{,]job="([^"]*)"', alert.expr):
+        rules = [(f"the recording {recording.name}", recording.expr) for recording in self.recordings]
+        rules += [(f"the alert {alert.name}", alert.expr) for alert in self.alerts]
+        for rule, expr in rules:
+            for job in re.findall(r'[{,]job="([^"]*)"', expr):
                 if job not in scraped:
                     raise ConstructError(
-                        f"the alert {alert.name} reads series of the job {job!r}, which nothing scrapes: "
+                        f"{rule} reads series of the job {job!r}, which nothing scrapes: "
                         f"scrape it, or leave the rule group {self.name!r} out"
                     )
 
@@ -192,4 +226,13 @@ class RuleGroup:
         Args:
             runbooks: The URL below which every alert has a page of its name.
         """
-        return {"groups": [{"name": self.name, "rules": [alert.to_dict(runbooks) for alert in self.alerts]}]}
+        recordings = [recording.to_dict() for recording in self.recordings]
+        alerts = [alert.to_dict(runbooks) for alert in self.alerts]
+        return {"groups": [{"name": self.name, "rules": [*recordings, *alerts]}]}
+
+
+def _check(expr: str, of: str) -> None:
+    """Refuse what every rule must not be."""
+    promql.check(expr, of=of)
+    if re.search(rf"\b{promql.REPLICA_LABEL}\b", promql.without_strings(expr)):
+        raise ConstructError(f"{of} uses the label {promql.REPLICA_LABEL!r}, dropped from alerts: use 'pod'")

@@ -6,7 +6,7 @@ import pytest
 
 from constructs_lib.errors import ConstructError
 from constructs_lib.promql import matches, metric
-from constructs_lib.rules.model import Evaluator, RuleGroup, samples
+from constructs_lib.rules.model import Evaluator, Recording, RuleGroup, samples
 from tests.minimal import alert
 
 
@@ -88,6 +88,40 @@ def test_a_group_is_a_whole_file() -> None:
     assert [rule["alert"] for rule in written["rules"]] == ["Second", "First"]
 
 
+def test_recordings_are_written_before_the_alerts_that_read_them() -> None:
+    """Prometheus evaluates a group in order, so an alert reads what was recorded at the same moment."""
+    recorded = (Recording("job:up:count", "count by (job) (up)"), Recording("job:up:sum", "sum by (job) (up)"))
+    group = RuleGroup(name="recorded", alerts=(alert(),), recordings=recorded)
+    (written,) = group.to_dict("https://runbooks.example.com")["groups"]
+    assert written["rules"][:2] == [
+        {"record": "job:up:count", "expr": "count by (job) (up)"},
+        {"record": "job:up:sum", "expr": "sum by (job) (up)"},
+    ]
+    assert [rule.get("alert") for rule in written["rules"]] == [None, None, "TargetDown"]
+
+
+@pytest.mark.parametrize("name", ["", "up", "job:up", ":up:count", "job:up:", "Job:up:count", "job:up:count:twice"])
+def test_names_of_recordings_that_are_none_are_refused(name: str) -> None:
+    """Level, metric and operations tell it from what programs expose."""
+    with pytest.raises(ConstructError, match="is not a recording's name: use level:metric:operations, such as"):
+        Recording(name, "up")
+
+
+def test_a_recorded_expression_is_checked_as_an_alert_s_is() -> None:
+    """Prometheus would refuse the whole file, or record what nobody means."""
+    with pytest.raises(ConstructError, match="the expression of the recording job:up:sum does not parse, "):
+        Recording("job:up:sum", "sum by job (up")
+    with pytest.raises(ConstructError, match=r"the recording job:up:sum uses the label 'replica', .*: use 'pod'"):
+        Recording("job:up:sum", "sum by (replica) (up)")
+
+
+def test_two_recordings_of_a_name_are_refused() -> None:
+    """Their series would be mixed."""
+    twice = (Recording("job:up:sum", "sum by (job) (up)"),) * 2
+    with pytest.raises(ConstructError, match="the rule group twice has 2 recordings 'job:up:sum': name each apart"):
+        RuleGroup(name="twice", alerts=(alert(),), recordings=twice)
+
+
 @pytest.mark.parametrize("name", ["", "Group", "a_b", "-a", "a--b", "a/b"])
 def test_names_of_groups_that_are_none_are_refused(name: str) -> None:
     """A group's name is a file's name and a key of a ConfigMap."""
@@ -122,6 +156,15 @@ def test_an_alert_on_a_job_that_nothing_scrapes_is_refused(expr: str) -> None:
     with pytest.raises(
         ConstructError, match=r"the alert TargetDown reads .* the job 'typo', which nothing scrapes: .* 'dead' out"
     ):
+        group.refuse_unknown_jobs({"api"})
+
+
+@pytest.mark.trap(13)
+def test_a_recording_of_a_job_that_nothing_scrapes_is_refused() -> None:
+    """It would have no result, and the alerts that read it could never fire."""
+    recorded = (Recording("job:up:sum", f"sum by (job) ({metric('up', job='typo')})"),)
+    group = RuleGroup(name="dead", alerts=(alert(expr="job:up:sum == 0"),), recordings=recorded)
+    with pytest.raises(ConstructError, match=r"the recording job:up:sum reads series of the job 'typo', which nothing"):
         group.refuse_unknown_jobs({"api"})
 
 
