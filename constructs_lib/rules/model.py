@@ -146,7 +146,7 @@ class Alert:
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Recording:
     """The result of an expression, stored as a series of its own, so that alerts and dashboards need not repeat it.
 
