@@ -1,0 +1,21 @@
+"""The node exporter: what the kernel says of a node; by the collectors cpu, filesystem, meminfo and timex."""
+
+from constructs_lib.metrics.model import Kind, Metric, Program
+
+FILESYSTEM = ("device", "device_error", "fstype", "mountpoint")
+
+NODE_EXPORTER = Program(
+    name="node_exporter",
+    version="1.12.1",
+    job="node-exporter",
+    metrics=(
+        Metric("node_cpu_seconds_total", Kind.COUNTER, ("cpu", "mode")),
+        Metric("node_filesystem_avail_bytes", Kind.GAUGE, FILESYSTEM),
+        Metric("node_filesystem_readonly", Kind.GAUGE, FILESYSTEM),
+        Metric("node_filesystem_size_bytes", Kind.GAUGE, FILESYSTEM),
+        Metric("node_memory_MemAvailable_bytes", Kind.GAUGE),
+        Metric("node_memory_MemTotal_bytes", Kind.GAUGE),
+        Metric("node_timex_offset_seconds", Kind.GAUGE),
+    ),
+    source="https://github.com/prometheus/node_exporter/tree/v1.12.1/collector",
+)
