@@ -1,0 +1,104 @@
+"""Who hears of alerts, and who hears that they could arrive.
+
+Source: https://prometheus.io/docs/alerting/latest/configuration/#receiver
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from constructs_lib.config.integrations import Email, Integration, PagerDuty, Slack, Webhook
+from constructs_lib.config.secrets import SecretKey
+from constructs_lib.contract import dns_label
+from constructs_lib.errors import ConstructError
+from constructs_lib.units import MILLISECOND, prometheus_duration
+
+__all__ = ["HEARTBEAT_RECEIVER", "Email", "Heartbeat", "PagerDuty", "Receiver", "Slack", "Webhook"]
+
+HEARTBEAT_RECEIVER = "heartbeat"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receiver:
+    """Who hears of an alert, by one way or several at once.
+
+    Args:
+        name: By which routes name it.
+        integrations: The ways, at least one.
+    Raises:
+        ConstructError: a name that is none, or no way.
+    """
+
+    name: str
+    integrations: tuple[Integration, ...]
+
+    def __post_init__(self) -> None:
+        dns_label(self.name, of="a receiver's name")
+        if not self.integrations:
+            raise ConstructError(f"the receiver {self.name} has no integration, so would never hear: give at least one")
+
+    @property
+    def secrets(self) -> frozenset[SecretKey]:
+        """What it needs to know."""
+        return frozenset(secret for way in self.integrations for secret in way.secrets)
+
+    @property
+    def ports(self) -> frozenset[int]:
+        """Where it is found, outside: TCP."""
+        return frozenset(way.port for way in self.integrations)
+
+    def to_dict(self, credentials: str) -> dict[str, Any]:
+        """Its part of the document.
+
+        Args:
+            credentials: The directory below which Alertmanager finds what Secrets hold.
+        """
+        ways: dict[str, list[dict[str, Any]]] = {}
+        for way in self.integrations:
+            ways.setdefault(way.kind, []).append(way.to_dict(credentials))
+        return {"name": self.name, **dict(sorted(ways.items()))}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heartbeat:
+    """A server outside that raises the alarm when it no longer hears from us: a "dead man's switch".
+
+    Args:
+        url: The key that holds the URL, at port 443.
+        interval: Between two beats. The server must wait longer: a beat may be late by half an interval when a member
+            of Alertmanager takes over from another.
+    Raises:
+        ConstructError: an interval below 30 seconds, within which a member that waits for the others would not be done.
+    Source: https://prometheus.io/docs/practices/alerting/#metamonitoring
+    """
+
+    url: SecretKey
+    interval: timedelta = timedelta(minutes=1)
+
+    def __post_init__(self) -> None:
+        spelled = prometheus_duration(self.interval)
+        if not timedelta(seconds=30) <= self.interval <= timedelta(days=1):
+            raise ConstructError(
+                f"the interval of the heartbeat is {spelled}: use 30s to 1d, since a member of Alertmanager waits 15s "
+                "for each one before it, and who waits longer than a day for an alarm does not want it"
+            )
+
+    @property
+    def repeat_interval(self) -> timedelta:
+        """After which Alertmanager sends the beat again, at its next look: each look is one interval after the last.
+
+        It compares the end of the last sending with the time of the look, so an equal value would skip every other
+        beat. Members look at different times, and wait 15 seconds for each one before them: this is late enough that
+        the second does not beat as well, and soon enough that its own beats do not skip.
+        Source: https://github.com/prometheus/alertmanager/blob/v0.34.1/notify/dedup_stage.go
+        """
+        return self.interval * 2 // 5 // MILLISECOND * MILLISECOND
+
+    @property
+    def receiver(self) -> Receiver:
+        """Its part of the document: the beat has no end that could be told of."""
+        return Receiver(name=HEARTBEAT_RECEIVER, integrations=(Webhook(url=self.url, resolved=False),))
+
+    @property
+    def ports(self) -> frozenset[int]:
+        return self.receiver.ports
