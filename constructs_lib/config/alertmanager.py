@@ -112,9 +112,10 @@ class AlertmanagerConfig:
     @property
     def _receivers(self) -> list[Receiver]:
         own = [] if self.heartbeat is None else [self.heartbeat.receiver]
-        return sorted([*self.receivers, *own], key=lambda receiver: receiver.name)
+        return [*self.receivers, *own]
 
     def to_dict(self) -> dict[str, Any]:
+        receivers = [receiver.to_dict(CREDENTIALS) for receiver in self._receivers]
         nobody = [{"name": NOBODY}] if self.heartbeat is None else []
         inhibitions = sorted((each.to_dict() for each in self.inhibitions), key=str)
         intervals = sorted(self.intervals, key=lambda interval: interval.name)
@@ -126,7 +127,7 @@ class AlertmanagerConfig:
                 "routes": [self._heartbeat_route(), *(route.to_dict() for route in self.routes)],
             },
             **({"inhibit_rules": inhibitions} if inhibitions else {}),
-            "receivers": [*(receiver.to_dict(CREDENTIALS) for receiver in self._receivers), *nobody],
+            "receivers": sorted([*receivers, *nobody], key=lambda receiver: str(receiver["name"])),
             **({"time_intervals": [interval.to_dict() for interval in intervals]} if intervals else {}),
         }
 

@@ -16,6 +16,8 @@ from constructs_lib.units import MILLISECOND, prometheus_duration
 __all__ = ["HEARTBEAT_RECEIVER", "Email", "Heartbeat", "PagerDuty", "Receiver", "Slack", "Webhook"]
 
 HEARTBEAT_RECEIVER = "heartbeat"
+# For each member before it: https://github.com/prometheus/alertmanager/blob/v0.34.1/cmd/alertmanager/main.go
+PEER_WAIT = timedelta(seconds=15)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,12 +89,12 @@ class Heartbeat:
     def repeat_interval(self) -> timedelta:
         """After which Alertmanager sends the beat again, at its next look: each look is one interval after the last.
 
-        It compares the end of the last sending with the time of the look, so an equal value would skip every other
-        beat. Members look at different times, and wait 15 seconds for each one before them: this is late enough that
-        the second does not beat as well, and soon enough that its own beats do not skip.
+        It compares the time at which the last sending had ended with that of the look, so an equal value would skip
+        every other beat. Members look at different times, and each waits for those before it: this is late enough that
+        a second one does not beat beside the first, and soon enough that it keeps time when it beats alone.
         Source: https://github.com/prometheus/alertmanager/blob/v0.34.1/notify/dedup_stage.go
         """
-        return self.interval * 2 // 5 // MILLISECOND * MILLISECOND
+        return (self.interval - PEER_WAIT) // 2 // MILLISECOND * MILLISECOND
 
     @property
     def receiver(self) -> Receiver:
