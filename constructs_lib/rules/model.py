@@ -81,7 +81,8 @@ class Proof:
         at: When it fires first: one evaluation earlier, it does not.
         count: How many alerts there are then.
         quiet: By selector, series that never make it fire; none for an alert that must fire all the time.
-        step: The change of a threshold that the proof must notice, in the expression's unit.
+        step: The change of a threshold that the proof must notice, in the expression's unit; one for all of the
+            expression's thresholds, or one for each in their order.
     Source: https://prometheus.io/docs/prometheus/latest/configuration/unit_testing_rules/#series
     """
 
@@ -89,7 +90,11 @@ class Proof:
     at: timedelta
     count: int = 1
     quiet: Mapping[str, str]
-    step: float = 1.0
+    step: float | tuple[float, ...] = 1.0
+
+    @property
+    def steps(self) -> tuple[float, ...]:
+        return self.step if isinstance(self.step, tuple) else (self.step,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

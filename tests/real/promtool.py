@@ -11,13 +11,14 @@ from typing import Any
 
 from constructs_lib.config import to_yaml
 from constructs_lib.promql import without_strings
-from constructs_lib.rules.model import Alert, RuleGroup
+from constructs_lib.rules.model import Alert, Recording, RuleGroup
 from constructs_lib.units import parse_duration, prometheus_duration
 from tests.cluster.programs import built
 
 COMPARISON = re.compile(r"(?P<operator>[=!<>]=|[<>]) (?P<threshold>\d+(\.\d+)?)")
 WINDOW = re.compile(r"\[(?P<window>\w+)\]")
-MATCHER = re.compile(r'(?<=[{,])\w+(=~|!~|!=|=)"[^"]*",?')
+MATCHER = re.compile(r'(?<=[{,])\w+(=~|!~|!=|=)"(?:[^"\\]|\\.)*",?')
+FOR_EVER = 240  # evaluations, of an alert that must fire all the time
 
 
 def promtool(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -25,16 +26,27 @@ def promtool(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedPr
     return subprocess.run([built("promtool"), *arguments], check=False, capture_output=True, text=True, cwd=cwd)
 
 
-def proven(alert: Alert, interval: timedelta) -> subprocess.CompletedProcess[str]:
-    """Run an alert's proof: exit code 0 when it fires when it must, and only then."""
+def alone(alert: Alert, recordings: tuple[Recording, ...] = ()) -> RuleGroup:
+    """An alert with those recordings that it reads, themselves or by others."""
+    kept: tuple[Recording, ...] = ()
+    for recording in reversed(recordings):  # a later one may read an earlier one
+        reading = " ".join([alert.expr, *(each.expr for each in kept)])
+        if re.search(rf"(?<![\w:]){recording.name}(?![\w:])", without_strings(reading)):
+            kept = (recording, *kept)
+    return RuleGroup(name="proof", alerts=(alert,), recordings=kept)
+
+
+def proven(group: RuleGroup, interval: timedelta) -> subprocess.CompletedProcess[str]:
+    """Run the proof of the group's only alert: exit code 0 when it fires when it must, and only then."""
+    (alert,) = group.alerts
     texts = alert.summary + alert.description
     # What a text says of a label must be there to be said.
     filled = "".join(f',{label}!=""' for label in sorted(set(re.findall(r"\$labels\.(\w+)", texts))))
     firing = f'count(ALERTS{{alertname="{alert.name}",alertstate="firing"}}) or vector(0)'
     telling = f'count(ALERTS{{alertname="{alert.name}",alertstate="firing"{filled}}}) or vector(0)'
     proof = alert.proof
-    horizon = 2 * proof.at
-    ever = f"max_over_time(({firing})[{prometheus_duration(horizon)}:{prometheus_duration(interval)}])"
+    horizon = 2 * proof.at if proof.quiet else proof.at + FOR_EVER * interval
+    during = f"[{prometheus_duration(horizon)}:{prometheus_duration(interval)}]"
 
     def counts(expr: str, at: timedelta, value: int) -> dict[str, Any]:
         return {
@@ -51,45 +63,60 @@ def proven(alert: Alert, interval: timedelta) -> subprocess.CompletedProcess[str
             "promql_expr_test": list(expectations),
         }
 
+    not_earlier = [counts(firing, proof.at - interval, 0)] if proof.at >= interval else []
     tests = {
         "rule_files": ["rules.yaml"],
         "evaluation_interval": prometheus_duration(interval),
         "tests": [
-            test("fires", proof.fires, counts(firing, proof.at - interval, 0), counts(telling, proof.at, proof.count)),
-            test("quiet", proof.quiet, counts(ever, horizon, 0)),
+            test("fires", proof.fires, *not_earlier, counts(telling, proof.at, proof.count)),
+            test("quiet", proof.quiet, counts(f"max_over_time(({firing}){during})", horizon, 0))
+            if proof.quiet
+            else test("always", {}, counts(f"min_over_time(({firing}){during})", horizon, proof.count)),
         ],
     }
     with tempfile.TemporaryDirectory() as scratch:
-        rules = RuleGroup(name="proof", alerts=(alert,)).to_dict("https://runbooks.example.com")
-        Path(scratch, "rules.yaml").write_text(to_yaml(rules))
+        Path(scratch, "rules.yaml").write_text(to_yaml(group.to_dict("https://runbooks.example.com")))
         Path(scratch, "tests.yaml").write_text(to_yaml(tests))
         return promtool("test", "rules", "tests.yaml", cwd=Path(scratch))
 
 
-def mutants(alert: Alert, interval: timedelta) -> Iterator[tuple[str, Alert]]:
-    """The alert with one thing changed, and what it was."""
+def mutants(group: RuleGroup, interval: timedelta) -> Iterator[tuple[str, RuleGroup]]:
+    """The group of one alert with one thing changed, and what it was."""
+    (alert,) = group.alerts
+    for recording in group.recordings:
+        for change, expr in mutants_of(recording.expr, alert.proof.steps):
+            changed = tuple(replace(each, expr=expr) if each is recording else each for each in group.recordings)
+            yield f"{recording.name}: {change}", replace(group, recordings=changed)
+    for change, expr in mutants_of(alert.expr, alert.proof.steps):
+        yield change, replace(group, alerts=(replace(alert, expr=expr),))
+    for hold in (alert.hold - interval, alert.hold + interval):
+        if hold >= timedelta(0):
+            yield f"for {hold}", replace(group, alerts=(replace(alert, hold=hold),))
+    if not alert.proof.quiet:  # what must always fire must need nothing
+        yield "while a target is up", replace(group, alerts=(replace(alert, expr=f"{alert.expr} and on () up == 1"),))
 
-    def changed(match: re.Match[str], group: str, text: str) -> Alert:
+
+def mutants_of(expr: str, steps: tuple[float, ...]) -> Iterator[tuple[str, str]]:
+    """The expression with one threshold, window or matcher changed, and what it was."""
+
+    def changed(match: re.Match[str], group: str, text: str) -> str:
         start, end = match.span(group)
-        return replace(alert, expr=alert.expr[:start] + text + alert.expr[end:])
+        return expr[:start] + text + expr[end:]
 
-    bare = without_strings(alert.expr)
-    compared = list(COMPARISON.finditer(alert.expr))
+    bare = without_strings(expr)
+    compared = list(COMPARISON.finditer(expr))
     # Nothing that a proof must notice may escape for being written in another way.
-    assert len(compared) == len(re.findall(r"[<>]=?|[=!]=", bare)), alert.expr
-    assert len(list(MATCHER.finditer(alert.expr))) == bare.count('""'), alert.expr
-    assert len(list(WINDOW.finditer(alert.expr))) == bare.count("["), alert.expr
-    for match in compared:
-        for step in (alert.proof.step, -alert.proof.step):
-            threshold = f"{round(float(match['threshold']) + step, 9):g}"
+    assert len(compared) == len(re.findall(r"[<>]=?|[=!]=", bare)), expr
+    assert len(list(MATCHER.finditer(expr))) == bare.count('""'), expr
+    assert len(list(WINDOW.finditer(expr))) == bare.count("["), expr
+    assert len(steps) in {1, len(compared)} or not compared, expr
+    for match, step in zip(compared, steps * len(compared) if len(steps) == 1 else steps, strict=bool(compared)):
+        for moved in (step, -step):
+            threshold = f"{round(float(match['threshold']) + moved, 9):g}"
             yield f"{match[0]} becomes {threshold}", changed(match, "threshold", threshold)
-    for match in WINDOW.finditer(alert.expr):
+    for match in WINDOW.finditer(expr):
         for factor in (0.5, 2):
             window = prometheus_duration(parse_duration(match["window"]) * factor)
             yield f"{match[0]} becomes {window}", changed(match, "window", window)
-    for match in MATCHER.finditer(alert.expr):
-        expr = (alert.expr[: match.start()] + alert.expr[match.end() :]).replace(",}", "}")
-        yield f"without {match[0]}", replace(alert, expr=expr)
-    for hold in (alert.hold - interval, alert.hold + interval):
-        if hold >= timedelta(0):
-            yield f"for {hold}", replace(alert, hold=hold)
+    for match in MATCHER.finditer(expr):
+        yield f"without {match[0]}", (expr[: match.start()] + expr[match.end() :]).replace(",}", "}")
