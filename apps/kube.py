@@ -2,12 +2,26 @@
 
 import cdk8s
 
-from apps.environments import Environment
+from apps.alerting import alerting
+from apps.environment import Environment
 from constructs_lib.config.discovery import INFRASTRUCTURE, Annotated, PodsJob
 from constructs_lib.config.prometheus import Limits, ScrapeDefaults
-from constructs_lib.contract import Pods, PortRange
+from constructs_lib.contract import Endpoint, Namespace, Pods, Port, PortRange
 from constructs_lib.errors import ConstructError
-from constructs_lib.kube import Links, Namespaces, PrometheusHA, Resources, Retention, StorageClass, Volume
+from constructs_lib.kube import (
+    KubeStateMetrics,
+    Links,
+    Namespaces,
+    NodeExporter,
+    PostgresExporter,
+    PrometheusHA,
+    RedisExporter,
+    Resources,
+    Retention,
+    SecretKey,
+    StorageClass,
+    Volume,
+)
 from constructs_lib.rules.observability import observability
 
 
@@ -28,19 +42,19 @@ def monitoring(app: cdk8s.App, name: str, values: Environment) -> PrometheusHA:
             raise ConstructError("make_storage_class is on, but storage_class is empty: name the class, or turn it off")
         StorageClass(foundation, "storage-class", name=values.storage_class)
 
-    prometheus = PrometheusHA(
-        cdk8s.Chart(app, "prometheus"),
-        "prometheus",
-        namespace=namespaces.restricted,
-        replicas=values.prometheus_replicas,
-        retention=Retention(time=values.retention),
-        volume=Volume(values.prometheus_volume, values.storage_class or None),
-        scrape=ScrapeDefaults(interval=values.scrape_interval),
-        resources=Resources(cpu=values.prometheus_cpu, memory=values.prometheus_memory),
-        links=Links(external_url=values.prometheus_url, runbooks=values.runbooks_url),
+    prometheus = _prometheus(app, namespaces.restricted, values)
+    alertmanager = alerting(cdk8s.Chart(app, "alertmanager"), namespaces.restricted, values)
+    prometheus.scrape(alertmanager.web)
+    prometheus.send_alerts_to(alertmanager)
+
+    objects = KubeStateMetrics(
+        cdk8s.Chart(app, "kube-state-metrics"), "kube-state-metrics", namespace=namespaces.restricted
     )
-    prometheus.scrape_cluster(Limits(samples=values.cluster_sample_limit, body=INFRASTRUCTURE.body))
-    prometheus.scrape_annotated(Annotated(ports=values.scrape_ports))
+    prometheus.scrape(objects.metrics, limits=_of_the_cluster(values))
+    nodes = NodeExporter(cdk8s.Chart(app, "node-exporter"), "node-exporter", namespace=namespaces.privileged)
+    prometheus.scrape(nodes.metrics)
+
+    _watch_databases(app, namespaces.restricted, values, prometheus)
     for service in values.application_services:
         pods = Pods.named(values.application_namespace, service)
         prometheus.scrape_pods(PodsJob(job=service, pods=pods, ports=values.scrape_ports))
@@ -49,3 +63,53 @@ def monitoring(app: cdk8s.App, name: str, values: Environment) -> PrometheusHA:
         prometheus.scrape_pods(PodsJob(job=database, pods=pods, ports=PortRange.only(port)))
     prometheus.add_rules(observability(prometheus.evaluator))
     return prometheus
+
+
+def _prometheus(app: cdk8s.App, namespace: Namespace, values: Environment) -> PrometheusHA:
+    prometheus = PrometheusHA(
+        cdk8s.Chart(app, "prometheus"),
+        "prometheus",
+        namespace=namespace,
+        replicas=values.prometheus_replicas,
+        retention=Retention(time=values.retention),
+        volume=Volume(values.prometheus_volume, values.storage_class or None),
+        scrape=ScrapeDefaults(interval=values.scrape_interval),
+        resources=Resources(cpu=values.prometheus_cpu, memory=values.prometheus_memory),
+        links=Links(external_url=values.prometheus_url, runbooks=values.runbooks_url),
+    )
+    prometheus.scrape_cluster(_of_the_cluster(values))
+    prometheus.scrape_annotated(Annotated(ports=values.scrape_ports))
+    return prometheus
+
+
+def _of_the_cluster(values: Environment) -> Limits:
+    return Limits(samples=values.cluster_sample_limit, body=INFRASTRUCTURE.body)
+
+
+def _watch_databases(app: cdk8s.App, namespace: Namespace, values: Environment, prometheus: PrometheusHA) -> None:
+    """Scrape what is no exporter itself through one."""
+
+    def server(service: str, port: int) -> Endpoint:
+        pods = Pods.named(values.application_namespace, service)
+        return Endpoint(pods=pods, service=service, port=Port(name="database", number=port))
+
+    if values.postgres_service:
+        postgres = PostgresExporter(
+            cdk8s.Chart(app, "postgres-exporter"),
+            "postgres-exporter",
+            namespace=namespace,
+            server=server(values.postgres_service, 5432),
+            user=values.postgres_user,
+            password=SecretKey(values.databases_credentials, "postgres-password"),
+            sslmode="disable",  # within the cluster, policies confine plain connections
+        )
+        prometheus.scrape(postgres.metrics, job="postgres")
+    if values.redis_service:
+        redis = RedisExporter(
+            cdk8s.Chart(app, "redis-exporter"),
+            "redis-exporter",
+            namespace=namespace,
+            server=server(values.redis_service, 6379),
+            password=SecretKey(values.databases_credentials, "redis-password"),
+        )
+        prometheus.scrape(redis.metrics, job="redis")

@@ -179,11 +179,16 @@ class Endpoint:
         pods: Who answers.
         service: The Service in front of them, in their namespace.
         port: Where they listen.
+        nodes: Address ranges of the nodes, where the pods share their nodes' network: no policy that names pods opens
+            the way to such.
+        honor_labels: Whether its metrics are about other objects, whose `pod` and `namespace` win over its own.
     """
 
     pods: Pods
     service: str
     port: Port
+    nodes: tuple[str, ...] = ()
+    honor_labels: bool = False
 
     @property
     def address(self) -> str:
@@ -197,6 +202,35 @@ class Endpoint:
 
     def admit(self, caller: Pods) -> None:
         """Let a caller in where the door is ours to open; this one belongs to another release, which opens it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExternalHost:
+    """A server outside the cluster.
+
+    Args:
+        host: Its name, or its address.
+        port: Where it listens.
+        addresses: The ranges in which its name resolves: a NetworkPolicy knows no names.
+    Raises:
+        ConstructError: no range, or one that is none.
+    """
+
+    host: str
+    port: int
+    addresses: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        PortRange.only(self.port)
+        if not self.addresses:
+            raise ConstructError(f"addresses of {self.host} is empty: give the ranges in which its name resolves")
+        for value in self.addresses:
+            cidr(value, of=f"an address range of {self.host}")
+
+    @property
+    def address(self) -> str:
+        """Host and port."""
+        return f"{self.host}:{self.port}"
 
 
 class PodSecurity(StrEnum):

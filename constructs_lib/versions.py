@@ -3,3 +3,11 @@
 from constructs_lib.image import Image
 
 PROMETHEUS = Image(registry="quay.io", repository="prometheus/prometheus", tag="v3.13.3")  # LTS until 2027-07-31
+ALERTMANAGER = Image(registry="quay.io", repository="prometheus/alertmanager", tag="v0.34.1")
+CONFIG_RELOADER = Image(registry="quay.io", repository="prometheus-operator/prometheus-config-reloader", tag="v0.93.1")
+NODE_EXPORTER = Image(registry="quay.io", repository="prometheus/node-exporter", tag="v1.12.1")
+KUBE_STATE_METRICS = Image(  # of Kubernetes 1.36, and of those before and after
+    registry="registry.k8s.io", repository="kube-state-metrics/kube-state-metrics", tag="v2.20.0"
+)
+POSTGRES_EXPORTER = Image(registry="quay.io", repository="prometheuscommunity/postgres-exporter", tag="v0.17.1")
+REDIS_EXPORTER = Image(registry="quay.io", repository="oliver006/redis_exporter", tag="v1.74.0")

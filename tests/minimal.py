@@ -33,9 +33,16 @@ def container(name: str = "program", **more: Any) -> Container:
 def component(scope: Construct, name: str, *ports: Port, containers: bool = True, **more: Any) -> Component:
     """A component of one container with one door; it has two replicas, and opens these ports too."""
     replicas = more.pop("replicas", 2)
-    workload = Stateful(replicas=replicas, volume=Volume(Bytes.gib(1)), user=1000, stop_within=timedelta(minutes=1))
-    settings = {"namespace": NAMESPACE, "program": "program", "version": "1.2.3", "placement": Placement()}
-    made = Component(scope, name, name=name, workload=workload, **{**settings, **more})
+    settings = {
+        "namespace": NAMESPACE,
+        "program": "program",
+        "version": "1.2.3",
+        "workload": Stateful(
+            replicas=replicas, volume=Volume(Bytes.gib(1)), user=1000, stop_within=timedelta(minutes=1)
+        ),
+        "placement": Placement(),
+    }
+    made = Component(scope, name, name=name, **{**settings, **more})
     made.endpoint(WEB)
     if containers:
         made.add_container(container(ports=(WEB, *ports)))

@@ -41,13 +41,22 @@ PROGRAMS: dict[str, dict[str, tuple[str, ...]]] = {
         "github.com/prometheus/alertmanager/cmd/alertmanager": ("alertmanager",),
         "github.com/prometheus/alertmanager/cmd/amtool": ("amtool",),
     },
+    "config-reloader": {
+        "github.com/prometheus-operator/prometheus-operator/cmd/prometheus-config-reloader": (
+            "prometheus-config-reloader",
+        )
+    },
     "node_exporter": {"github.com/prometheus/node_exporter": ("node_exporter",)},
     "kube-state-metrics": {"k8s.io/kube-state-metrics/v2": ("kube-state-metrics",)},
-    "postgres_exporter": {"github.com/prometheus-community/postgres_exporter/cmd/postgres_exporter": ("postgres_exporter",)},
+    "postgres_exporter": {
+        "github.com/prometheus-community/postgres_exporter/cmd/postgres_exporter": ("postgres_exporter",)
+    },
     "redis_exporter": {"github.com/oliver006/redis_exporter": ("redis_exporter",)},
 }
 # Module -> files that its release makes and its Go module lacks, without which it does not compile.
-ADDED = {"alertmanager": ("github.com/prometheus/alertmanager", {"ui/app/dist/index.html": "Built without its pages.\n"})}
+ADDED = {
+    "alertmanager": ("github.com/prometheus/alertmanager", {"ui/app/dist/index.html": "Built without its pages.\n"})
+}
 
 
 def digest(module: Path) -> str:
@@ -63,7 +72,7 @@ def complete(module: str, scratch: Path) -> list[str]:
     """Copy a module out of Go's cache, add what it lacks, and give the option that builds from the copy."""
     path, files = ADDED[module]
     command = ["go", "list", "-m", "-f", "{{.Dir}}", path]
-    subprocess.run(["go", "mod", "download"], cwd=TOOLS / module, env=ENVIRONMENT, check=True)
+    subprocess.run(["go", "mod", "download", path], cwd=TOOLS / module, env=ENVIRONMENT, check=True)
     found = subprocess.run(command, cwd=TOOLS / module, env=ENVIRONMENT, check=True, capture_output=True, text=True)
     copy = scratch / "copy"
     shutil.copytree(found.stdout.strip(), copy, copy_function=shutil.copy)

@@ -109,6 +109,7 @@ class PodsJob:
         pods: Which ones.
         ports: The port of the metrics; of several, the one that the pod's annotation `prometheus.io/port` names.
         path: Of the metrics; where there are several ports, the annotation `prometheus.io/path` can say another.
+        honor_labels: Whether the series' own labels win over those of the target.
         limits: What one target may send; the defaults of the scrape when absent.
     Raises:
         ConstructError: no name.
@@ -118,6 +119,7 @@ class PodsJob:
     pods: Pods
     ports: PortRange
     path: str = "/metrics"
+    honor_labels: bool = False
     limits: Limits | None = None
 
     def __post_init__(self) -> None:
@@ -141,6 +143,7 @@ class PodsJob:
             discovery=KubernetesDiscovery(role="pod", namespaces=(self.pods.namespace,)),
             relabelings=(keep(*labels, regex=pattern), *RUNNING, *address, *POD_LABELS),
             path=self.path,
+            honor_labels=self.honor_labels,
             limits=self.limits or defaults,
         )
 

@@ -206,6 +206,7 @@ class ScrapeJob:
         path: Of the metrics.
         tls: For targets that want HTTPS with the service account's token.
         dropped_metrics: Patterns of names that are not kept: they cost more than they tell.
+        honor_labels: Whether the series' own labels win over those of the target, as kube-state-metrics needs it.
         honor_timestamps: Off for targets that stamp samples with times of their own, such as cAdvisor.
         limits: What one target may send.
     """
@@ -216,6 +217,7 @@ class ScrapeJob:
     path: str = "/metrics"
     tls: ClusterTls | None = None
     dropped_metrics: tuple[str, ...] = ()
+    honor_labels: bool = False
     honor_timestamps: bool = True
     limits: Limits
 
@@ -227,6 +229,7 @@ class ScrapeJob:
         return {
             "job_name": self.name,
             "metrics_path": self.path,
+            **({"honor_labels": True} if self.honor_labels else {}),
             **({} if self.honor_timestamps else {"honor_timestamps": False}),
             # A target that names no content type would otherwise fail: https://prometheus.io/docs/prometheus/latest/migration/
             "fallback_scrape_protocol": "PrometheusText0.0.4",
@@ -251,6 +254,7 @@ class PrometheusConfig:
         retention_time: How long samples stay on local disk.
         retention_size: How much they may take there.
         rule_files: Patterns of paths.
+        alertmanagers: Host and port of every member, each of which hears of every alert.
         jobs: By which all targets are found.
     Raises:
         ConstructError: two jobs of the same name.
@@ -261,6 +265,7 @@ class PrometheusConfig:
     retention_time: timedelta
     retention_size: Bytes
     rule_files: tuple[str, ...]
+    alertmanagers: tuple[str, ...] = ()
     jobs: Iterable[ScrapeJob]
 
     def to_dict(self) -> dict[str, Any]:
@@ -280,7 +285,7 @@ class PrometheusConfig:
                 "external_labels": {**self.external_labels, REPLICA_LABEL: "${POD_NAME}"},
             },
             # Every replica evaluates every rule: without its label, two alerts are the same one.
-            "alerting": {"alert_relabel_configs": [{"action": "labeldrop", "regex": REPLICA_LABEL}]},
+            "alerting": {"alert_relabel_configs": [{"action": "labeldrop", "regex": REPLICA_LABEL}], **self._members()},
             "storage": {
                 "tsdb": {
                     "retention": {
@@ -292,3 +297,8 @@ class PrometheusConfig:
             "rule_files": list(self.rule_files),
             "scrape_configs": [job.to_dict() for job in self.jobs],
         }
+
+    def _members(self) -> dict[str, Any]:
+        if not self.alertmanagers:
+            return {}
+        return {"alertmanagers": [{"static_configs": [{"targets": list(self.alertmanagers)}]}]}

@@ -1,28 +1,28 @@
 """Constructs that synthesize Kubernetes manifests through cdk8s, and the words that they are told with."""
 
+from constructs_lib.config.alertmanager import Inhibition, Route, Timing
 from constructs_lib.config.discovery import Annotated, PodsJob
+from constructs_lib.config.intervals import TimeInterval
 from constructs_lib.config.prometheus import Limits, ScrapeDefaults
+from constructs_lib.config.receivers import Email, Heartbeat, PagerDuty, Receiver, Slack, Webhook
+from constructs_lib.config.secrets import SecretKey
+from constructs_lib.kube.alertmanager import Alertmanager, Delivery
 from constructs_lib.kube.component import Component, ComponentEndpoint
+from constructs_lib.kube.exporters import PostgresExporter, RedisExporter
+from constructs_lib.kube.kube_state_metrics import KubeStateMetrics
 from constructs_lib.kube.manifest import ConfigMap, Manifest, synth
 from constructs_lib.kube.namespaces import Namespaces
 from constructs_lib.kube.network import Destination
-from constructs_lib.kube.pod import (
-    API_ACCESS,
-    Claimed,
-    ConfigMapFiles,
-    Container,
-    FieldOfPod,
-    Mount,
-    Placement,
-    Probe,
-    Resources,
-)
+from constructs_lib.kube.node_exporter import NodeExporter
+from constructs_lib.kube.pod import Container, FieldOfPod, OfSecret, Placement, Probe, Resources, Text
 from constructs_lib.kube.prometheus import Links, PrometheusHA, Retention
 from constructs_lib.kube.storage import StorageClass, Volume
-from constructs_lib.kube.workload import Stateful
+from constructs_lib.kube.volumes import API_ACCESS, Claimed, ConfigMapFiles, HostPath, Mount, SecretFiles
+from constructs_lib.kube.workload import PerNode, Stateful, Stateless
 
 __all__ = [
     "API_ACCESS",
+    "Alertmanager",
     "Annotated",
     "Claimed",
     "Component",
@@ -30,22 +30,44 @@ __all__ = [
     "ConfigMap",
     "ConfigMapFiles",
     "Container",
+    "Delivery",
     "Destination",
+    "Email",
     "FieldOfPod",
+    "Heartbeat",
+    "HostPath",
+    "Inhibition",
+    "KubeStateMetrics",
     "Limits",
     "Links",
     "Manifest",
     "Mount",
     "Namespaces",
+    "NodeExporter",
+    "OfSecret",
+    "PagerDuty",
+    "PerNode",
     "Placement",
     "PodsJob",
+    "PostgresExporter",
     "Probe",
     "PrometheusHA",
+    "Receiver",
+    "RedisExporter",
     "Resources",
     "Retention",
+    "Route",
     "ScrapeDefaults",
+    "SecretFiles",
+    "SecretKey",
+    "Slack",
     "Stateful",
+    "Stateless",
     "StorageClass",
+    "Text",
+    "TimeInterval",
+    "Timing",
     "Volume",
+    "Webhook",
     "synth",
 ]

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import cdk8s
@@ -10,12 +10,23 @@ import cdk8s_plus_27 as kplus
 from cdk8s_plus_27 import k8s
 from constructs import Construct
 
-from constructs_lib.contract import MANAGED_BY, PART_OF, VERSION, Endpoint, Namespace, Pods, Port, dns_label
+from constructs_lib.contract import (
+    MANAGED_BY,
+    PART_OF,
+    VERSION,
+    Endpoint,
+    ExternalHost,
+    Namespace,
+    Pods,
+    PodSecurity,
+    Port,
+    dns_label,
+)
 from constructs_lib.errors import ConstructError
 from constructs_lib.kube.manifest import Body, Manifest
 from constructs_lib.kube.network import Connections, Destination, PodPeer, PolicyPort
 from constructs_lib.kube.pod import Container, Placement
-from constructs_lib.kube.workload import Stateful
+from constructs_lib.kube.workload import Stateful, Workload
 from constructs_lib.units import whole_seconds
 
 # A StatefulSet writes the revision into a label of its pods: its name, a dash and ten characters more.
@@ -48,7 +59,8 @@ class Component(Construct):
         placement: On which nodes.
         sticky: Whether a caller of the Service stays with the pod that it got first.
     Raises:
-        ConstructError: a name that Kubernetes refuses; when rendered, no container, or names that clash in the pod.
+        ConstructError: a name that Kubernetes refuses, or a namespace that would refuse the pods; when rendered, no
+            container, or names that clash in the pod.
     """
 
     def __init__(
@@ -61,11 +73,16 @@ class Component(Construct):
         program: str,
         role: str | None = None,
         version: str,
-        workload: Stateful,
+        workload: Workload,
         placement: Placement,
         sticky: bool = False,
     ) -> None:
         dns_label(name, of="a component's name", limit=NAME_LIMIT)
+        if workload.on_host and namespace.level is not PodSecurity.PRIVILEGED:
+            raise ConstructError(
+                f"{name} needs its node's network, but the namespace {namespace.name} enforces {namespace.level}, so "
+                "its pods would be refused: use Namespaces.privileged"
+            )
         super().__init__(scope, id)
         self.namespace = namespace
         self.name = name
@@ -90,9 +107,12 @@ class Component(Construct):
         policy = self._connections.to_dict
         self._manifest("network-policy", "networking.k8s.io/v1", "NetworkPolicy", lambda: policy(self.pods))
 
-    def endpoint(self, port: Port) -> ComponentEndpoint:
+    def endpoint(self, port: Port, *, honor_labels: bool = False) -> ComponentEndpoint:
         """A door: the Services and the policies know its port from here on.
 
+        Args:
+            port: Where it is.
+            honor_labels: Whether its metrics are about other objects, whose labels win over its own.
         Raises:
             ConstructError: another port of the same name; when rendered, a port that no container opens.
         """
@@ -101,7 +121,25 @@ class Component(Construct):
             raise ConstructError(
                 f"{self.name} has the port {port.name!r} twice, {taken.number} and {port.number}: rename one"
             )
-        return ComponentEndpoint(pods=self.pods, service=self.name, port=port, connections=self._connections)
+        return ComponentEndpoint(
+            pods=self.pods,
+            service=self.name,
+            port=port,
+            nodes=self.namespace.cluster.nodes if self.workload.on_host else (),
+            honor_labels=honor_labels,
+            connections=self._connections,
+        )
+
+    def members(self, port: Port) -> tuple[ComponentEndpoint, ...]:
+        """The same door of every pod by the pod's own name, for who must reach each of them.
+
+        Raises:
+            ConstructError: as for an endpoint.
+        """
+        count = self.workload.replicas or 0
+        return tuple(
+            replace(self.endpoint(port), service=f"{self.name}-{ordinal}.{self.headless}") for ordinal in range(count)
+        )
 
     def add_container(self, container: Container) -> None:
         """Run a container in every pod; the first one is the program itself.
@@ -113,8 +151,11 @@ class Component(Construct):
         if taken != container:
             raise ConstructError(f"{self.name} has two different containers {container.name!r}: rename one")
 
-    def connect_to(self, endpoint: Endpoint) -> None:
+    def connect_to(self, endpoint: Endpoint | ExternalHost) -> None:
         """Open an endpoint to this component: egress here, ingress there where it is ours. Idempotent."""
+        if isinstance(endpoint, ExternalHost):
+            self._connections.allow(Destination.host(endpoint))
+            return
         self._connections.allow(Destination.endpoint(endpoint))
         endpoint.admit(self.pods)
 
@@ -156,10 +197,11 @@ class Component(Construct):
         # The pods' own names must resolve before they are ready, or members would not find each other at the start.
         by_name = {"clusterIP": "None", "publishNotReadyAddresses": True}
         self._manifest("service", "v1", "Service", lambda: spec(**affinity))
-        self._manifest("headless-service", "v1", "Service", lambda: spec(**by_name), name=self.headless)
+        if isinstance(self.workload, Stateful):  # the others' pods have no names
+            self._manifest("headless-service", "v1", "Service", lambda: spec(**by_name), name=self.headless)
 
     def _make_budget(self) -> None:
-        if self.workload.replicas < 2:
+        if (self.workload.replicas or 1) < 2:
             return  # a budget of a single pod would block every drain, or allow everything
         k8s.KubePodDisruptionBudget(
             self,
@@ -181,7 +223,9 @@ class Component(Construct):
         containers = self._containers.values()
         sources = {mount.source.name: mount.source for container in containers for mount in container.mounts}
         user = self.workload.user
+        host = {"hostNetwork": True, "hostPID": True} if self.workload.on_host else {}
         return {
+            **host,
             "serviceAccountName": self.name,
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
@@ -195,7 +239,7 @@ class Component(Construct):
                 "seccompProfile": {"type": "RuntimeDefault"},
             },
             **self._spread(),
-            **self._placement.to_dict(),
+            **self._placement.to_dict(self.workload.tolerations),
             "containers": [container.to_dict(self.namespace.cluster) for container in containers],
             "volumes": [volume for source in sources.values() if (volume := source.to_dict()) is not None],
         }
@@ -225,7 +269,7 @@ class Component(Construct):
 
         Source: https://kubernetes.io/docs/concepts/scheduling-eviction/topology-spread-constraints/
         """
-        if self.workload.replicas < 2:
+        if (self.workload.replicas or 1) < 2:
             return {}
         labels = {"labelSelector": {"matchLabels": dict(self.pods.labels)}}
         # A node whose taint keeps the pods away must not count as an empty one.

@@ -5,6 +5,7 @@ Source: https://kubernetes.io/docs/concepts/services-networking/network-policies
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 
 from constructs_lib.contract import (
@@ -12,6 +13,7 @@ from constructs_lib.contract import (
     NAMESPACE_NAME,
     Cluster,
     Endpoint,
+    ExternalHost,
     Namespace,
     Pods,
     Port,
@@ -21,6 +23,15 @@ from constructs_lib.contract import (
 
 DNS_PODS = Pods("kube-system", (("k8s-app", "kube-dns"),))
 KUBELET_PORT = 10250
+# Where no host of the outside world is: private, shared (which clouds give to pods), loopback and link-local addresses.
+# https://www.iana.org/assignments/iana-ipv4-special-registry/
+NOT_OUTSIDE = tuple(
+    ip_network(cidr)
+    for cidr in (
+        *("10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"),
+        *("::1/128", "fc00::/7", "fe80::/10"),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -67,9 +78,10 @@ class AddressPeer:
     """Whatever has an address in a range: for peers that are no pods."""
 
     cidr: str
+    but: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        return {"ipBlock": {"cidr": self.cidr}}
+        return {"ipBlock": {"cidr": self.cidr, **({"except": list(self.but)} if self.but else {})}}
 
 
 Peer = PodPeer | OptedInPeer | AddressPeer
@@ -106,7 +118,28 @@ class Destination:
     @classmethod
     def endpoint(cls, endpoint: Endpoint) -> "Destination":
         """The door of a component, of this release or of another one."""
-        return cls(peers=(PodPeer(endpoint.pods),), ports=(PolicyPort.of(endpoint.port),))
+        peers: tuple[Peer, ...] = tuple(AddressPeer(cidr) for cidr in endpoint.nodes) or (PodPeer(endpoint.pods),)
+        return cls(peers=peers, ports=(PolicyPort.of(endpoint.port),))
+
+    @classmethod
+    def host(cls, host: ExternalHost) -> "Destination":
+        """A server outside the cluster."""
+        ports = (PolicyPort(PortRange.only(host.port)),)
+        return cls(peers=tuple(AddressPeer(cidr) for cidr in host.addresses), ports=ports)
+
+    @classmethod
+    def outside(cls, ranges: Iterable[str], port: int) -> "Destination":
+        """The outside world, whose names no policy knows.
+
+        Args:
+            ranges: Of addresses; what is not outside is taken out of those that hold it, such as 0.0.0.0/0.
+            port: Of TCP.
+        """
+        peers = []
+        for cidr in ranges:
+            inner = [each for each in NOT_OUTSIDE if _holds(ip_network(cidr), each)]
+            peers.append(AddressPeer(cidr, tuple(str(each) for each in inner)))
+        return cls(peers=tuple(peers), ports=(PolicyPort(PortRange.only(port)),))
 
     @classmethod
     def pods(cls, pods: Pods, ports: PortRange) -> "Destination":
@@ -142,6 +175,15 @@ class Connections:
                 "egress": _rules("to", self.egress.items()),
             }
         }
+
+
+def _holds(outer: IPv4Network | IPv6Network, inner: IPv4Network | IPv6Network) -> bool:
+    """Whether a range is a real part of another one; Kubernetes refuses an exception that is not."""
+    if isinstance(outer, IPv4Network) and isinstance(inner, IPv4Network):
+        return inner != outer and inner.subnet_of(outer)
+    if isinstance(outer, IPv6Network) and isinstance(inner, IPv6Network):
+        return inner != outer and inner.subnet_of(outer)
+    return False
 
 
 def _rules(side: str, connections: Iterable[tuple[Peer, set[PolicyPort]]]) -> list[dict[str, Any]]:

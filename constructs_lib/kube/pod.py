@@ -1,17 +1,18 @@
-"""What a component's pod is made of: containers with their probes, resources and mounts.
+"""What a component's pod is made of: containers with their probes, resources and variables.
 
 Source: https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any
 
-from constructs_lib.config.prometheus import SERVICE_ACCOUNT
+from constructs_lib.config.secrets import SecretKey
 from constructs_lib.contract import Cluster, Port
 from constructs_lib.errors import ConstructError
 from constructs_lib.image import Image
+from constructs_lib.kube.volumes import Mount
 from constructs_lib.units import Bytes, Cpu, whole_seconds
 
 
@@ -82,71 +83,6 @@ class Probe:
         }
 
 
-class VolumeSource(Protocol):
-    """What can be mounted."""
-
-    @property
-    def name(self) -> str:
-        """Of the volume within its pod."""
-
-    def to_dict(self) -> Mapping[str, Any] | None:
-        """The pod's volume; None where the workload's claim provides it."""
-
-
-@dataclass(frozen=True, slots=True)
-class ConfigMapFiles:
-    """All files of a ConfigMap, as a directory: a single file (subPath) would never be refreshed."""
-
-    name: str
-    config_map: str
-
-    def to_dict(self) -> Mapping[str, Any]:
-        return {"name": self.name, "configMap": {"name": self.config_map}}
-
-
-@dataclass(frozen=True, slots=True)
-class ApiAccess:
-    """What a client of the API server needs: a token of the pod's service account that is renewed, and the authority.
-
-    Only the containers that mount it can act as the service account; nothing mounts it by itself.
-    Source: https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/
-    """
-
-    name: str = "api-access"
-
-    def to_dict(self) -> Mapping[str, Any]:
-        sources = [
-            {"serviceAccountToken": {"path": "token", "expirationSeconds": 3607}},
-            {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
-        ]
-        return {"name": self.name, "projected": {"sources": sources}}
-
-
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """The persistent volume that the workload claims for each of its pods."""
-
-    name: str = "data"
-
-    def to_dict(self) -> None:
-        return None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mount:
-    """Where a container sees a volume."""
-
-    source: VolumeSource
-    path: str
-    read_only: bool = True
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"name": self.source.name, "mountPath": self.path, **({"readOnly": True} if self.read_only else {})}
-
-
-API_ACCESS = Mount(source=ApiAccess(), path=SERVICE_ACCOUNT)
-
-
 @dataclass(frozen=True, slots=True)
 class FieldOfPod:
     """A variable's value that the pod itself knows (downward API), such as `metadata.name`."""
@@ -155,6 +91,26 @@ class FieldOfPod:
 
     def to_dict(self) -> dict[str, Any]:
         return {"valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": self.path}}}
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A variable's value that is no secret."""
+
+    value: str
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"value": self.value}
+
+
+@dataclass(frozen=True, slots=True)
+class OfSecret:
+    """A variable's value out of a Secret, for programs that read no file; it is fixed when the container starts."""
+
+    key: SecretKey
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"valueFrom": {"secretKeyRef": {"name": self.key.secret, "key": self.key.key}}}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +134,7 @@ class Container:
     image: Image
     args: tuple[str, ...] = ()
     ports: tuple[Port, ...] = ()
-    environment: Mapping[str, FieldOfPod] = field(default_factory=dict)
+    environment: Mapping[str, FieldOfPod | Text | OfSecret] = field(default_factory=dict)
     mounts: tuple[Mount, ...] = ()
     resources: Resources
     startup: Probe | None = None
@@ -221,8 +177,16 @@ class Placement:
     tolerations: tuple[tuple[str, str], ...] = ()
     priority_class: str | None = None
 
-    def to_dict(self) -> dict[str, Any]:
-        tolerations = [{"key": key, "operator": "Exists", "effect": effect} for key, effect in self.tolerations]
+    def to_dict(self, also: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+        """What it adds to a pod.
+
+        Args:
+            also: Tolerations that every pod of the workload has.
+        """
+        tolerations = [
+            *({"key": key, "operator": "Exists", "effect": effect} for key, effect in self.tolerations),
+            *map(dict, also),
+        ]
         return {
             **({"nodeSelector": dict(self.node_labels)} if self.node_labels else {}),
             **({"tolerations": tolerations} if tolerations else {}),

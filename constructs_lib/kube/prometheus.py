@@ -1,12 +1,9 @@
 """Prometheus, alone or as a highly available pair."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
-from urllib.parse import urlsplit
 
-from cdk8s_plus_27 import k8s
 from constructs import Construct
 
 from constructs_lib import versions
@@ -14,24 +11,18 @@ from constructs_lib.config import discovery, to_yaml
 from constructs_lib.config.prometheus import Limits, PrometheusConfig, ScrapeDefaults, ScrapeJob
 from constructs_lib.contract import Endpoint, Namespace, Port, PortRange
 from constructs_lib.errors import ConstructError
+from constructs_lib.kube.alertmanager import Alertmanager
 from constructs_lib.kube.component import Component
-from constructs_lib.kube.manifest import ConfigMap, Manifest
+from constructs_lib.kube.manifest import ConfigMap
 from constructs_lib.kube.network import Destination
-from constructs_lib.kube.pod import (
-    API_ACCESS,
-    Claimed,
-    ConfigMapFiles,
-    Container,
-    FieldOfPod,
-    Mount,
-    Placement,
-    Probe,
-    Resources,
-)
+from constructs_lib.kube.pod import Container, FieldOfPod, Placement, Probe, Resources
+from constructs_lib.kube.rights import Rules, grant, grant_everywhere, to_watch
 from constructs_lib.kube.storage import Volume
+from constructs_lib.kube.volumes import API_ACCESS, Claimed, ConfigMapFiles, Mount
 from constructs_lib.kube.workload import Stateful
 from constructs_lib.rules.model import Evaluator, RuleGroup
 from constructs_lib.units import Bytes, Cpu
+from constructs_lib.urls import absolute_url
 
 PROMETHEUS = "prometheus"
 WEB = Port(name="web", number=9090)
@@ -42,7 +33,6 @@ CONFIG, RULES = "/etc/prometheus/config", "/etc/prometheus/rules"
 # Three segments of the write-ahead log, at 128 MiB each, exist in any case.
 SMALLEST_VOLUME = Bytes.gib(2)
 RELOAD = timedelta(seconds=30)
-RBAC = "rbac.authorization.k8s.io"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,20 +75,8 @@ class Links:
     runbooks: str
 
     def __post_init__(self) -> None:
-        for name in ("external_url", "runbooks"):
-            url = getattr(self, name)
-            try:
-                parts = urlsplit(url)
-            except ValueError:
-                parts = urlsplit("")
-            if parts.scheme not in {"http", "https"} or not parts.hostname:
-                raise ConstructError(f"{name} is {url!r}: use a URL such as 'https://prometheus.example.com'")
-            if parts.username or parts.password:
-                raise ConstructError(f"{name} of the host {parts.hostname} holds credentials: take them out of the URL")
-        if urlsplit(self.external_url).path.strip("/"):
-            raise ConstructError(
-                f"external_url is {self.external_url!r}, with a path: give Prometheus a host of its own"
-            )
+        absolute_url(self.external_url, of="external_url", path=False)
+        absolute_url(self.runbooks, of="runbooks")
 
 
 class PrometheusHA(Component):
@@ -156,12 +134,15 @@ class PrometheusHA(Component):
             sticky=True,  # two servers hold slightly different samples: a graph must stay with one
         )
         self.web = self.endpoint(WEB)
+        self._replicas = replicas
+        self._volume = volume
         self._scrape = scrape
         self._links = links
         self._retention = retention
         self._cluster_jobs: tuple[ScrapeJob, ...] = ()
         self._pods_jobs: dict[str, discovery.PodsJob] = {}
         self._annotated: discovery.Annotated | None = None
+        self._alertmanager: Alertmanager | None = None
         self._groups: dict[str, RuleGroup] = {}
         self._has_cluster_role = False
         self.allow(Destination.api_server(namespace.cluster))
@@ -174,24 +155,30 @@ class PrometheusHA(Component):
     def evaluator(self) -> Evaluator:
         """What rule groups need to know of the Prometheus that evaluates them: its jobs are those declared by now."""
         must_exist = (*(job.name for job in self._cluster_jobs), *sorted(self._pods_jobs))
-        return Evaluator(
-            interval=self._scrape.interval, job=self.name, replicas=self.workload.replicas, jobs=must_exist
-        )
+        return Evaluator(interval=self._scrape.interval, job=self.name, replicas=self._replicas, jobs=must_exist)
 
     @property
     def groups(self) -> tuple[RuleGroup, ...]:
         """The rule groups that were added, by name."""
         return tuple(self._groups[name] for name in sorted(self._groups))
 
-    def scrape(self, endpoint: Endpoint, *, job: str | None = None) -> None:
+    def scrape(self, endpoint: Endpoint, *, job: str | None = None, limits: Limits | None = None) -> None:
         """Scrape every pod behind an endpoint, and open the network to it, on both sides where both are ours.
 
         Args:
             endpoint: Of a component, or of another release.
             job: The label `job` of the series; the Service's name when absent.
+            limits: What one pod may send; the defaults of the scrape when absent.
         """
-        ports = PortRange.only(endpoint.port.number)
-        self._add(discovery.PodsJob(job=job or endpoint.service, pods=endpoint.pods, ports=ports))
+        self._add(
+            discovery.PodsJob(
+                job=job or endpoint.service,
+                pods=endpoint.pods,
+                ports=PortRange.only(endpoint.port.number),
+                honor_labels=endpoint.honor_labels,
+                limits=limits,
+            )
+        )
         self.connect_to(endpoint)
 
     def scrape_pods(self, job: discovery.PodsJob) -> None:
@@ -225,6 +212,20 @@ class PrometheusHA(Component):
         self._cluster_jobs = (discovery.api_server(limits), *discovery.nodes(cluster, limits))
         self._need_cluster_role()
         self.allow(Destination.kubelets(cluster))
+
+    def send_alerts_to(self, alertmanager: Alertmanager) -> None:
+        """Tell every member of an Alertmanager of every alert, and open the network to each, on both sides.
+
+        Behind their Service, only one of them would hear: https://github.com/prometheus/alertmanager#high-availability
+
+        Raises:
+            ConstructError: another Alertmanager: the members of one tell each other what was sent, two never do.
+        """
+        if self._alertmanager not in {None, alertmanager}:
+            raise ConstructError(f"{self.name} sends alerts to two Alertmanagers, so each would come twice: keep one")
+        self._alertmanager = alertmanager
+        for member in alertmanager.members_at_web:
+            self.connect_to(member)
 
     def add_rules(self, *groups: RuleGroup) -> None:
         """Evaluate rule groups; every job that they name must be scraped.
@@ -294,8 +295,11 @@ class PrometheusHA(Component):
                 scrape=self._scrape,
                 external_labels={"cluster": cluster.name, "environment": cluster.environment},
                 retention_time=self._retention.time,
-                retention_size=self.workload.volume.size.scaled(self._retention.share_of_volume),
+                retention_size=self._volume.size.scaled(self._retention.share_of_volume),
                 rule_files=(f"{RULES}/*.yaml",),
+                alertmanagers=tuple(
+                    member.address for member in (self._alertmanager.members_at_web if self._alertmanager else ())
+                ),
                 jobs=self._jobs(),
             )
             return {"prometheus.yml": to_yaml(document.to_dict())}
@@ -319,14 +323,7 @@ class PrometheusHA(Component):
     def _make_role(self) -> None:
         """What discovery reads in the own namespace."""
         own = (self.namespace.name,)
-        self._rights("role", "Role", self.name, lambda job: job.discovery.namespaces == own)
-        k8s.KubeRoleBinding(
-            self,
-            "role-binding",
-            metadata=k8s.ObjectMeta(name=self.name, namespace=self.namespace.name, labels=dict(self.labels)),
-            role_ref=k8s.RoleRef(api_group=RBAC, kind="Role", name=self.name),
-            subjects=[self._account()],
-        )
+        grant(self, lambda: _rights(job for job in self._jobs() if job.discovery.namespaces == own))
 
     def _need_cluster_role(self) -> None:
         """What discovery reads elsewhere, and what the scrapes of the cluster itself read."""
@@ -334,49 +331,16 @@ class PrometheusHA(Component):
             return
         self._has_cluster_role = True
         own = (self.namespace.name,)
-        # Cluster-scoped, so the namespace is part of the name.
-        name = f"{self.namespace.name}-{self.name}"
-        self._rights("cluster-role", "ClusterRole", name, lambda job: job.discovery.namespaces != own)
-        k8s.KubeClusterRoleBinding(
-            self,
-            "cluster-role-binding",
-            metadata=k8s.ObjectMeta(name=name, labels=dict(self.labels)),
-            role_ref=k8s.RoleRef(api_group=RBAC, kind="ClusterRole", name=name),
-            subjects=[self._account()],
-        )
+        grant_everywhere(self, lambda: _rights(job for job in self._jobs() if job.discovery.namespaces != own))
 
-    def _account(self) -> k8s.Subject:
-        return k8s.Subject(kind="ServiceAccount", name=self.name, namespace=self.namespace.name)
 
-    def _rights(self, id: str, kind: str, name: str, concerns: Callable[[ScrapeJob], bool]) -> None:
-        """A role of exactly what some jobs need: discovery lists and watches, scrapes with a token get."""
-
-        def rules() -> Mapping[str, Any]:
-            jobs = [job for job in self._jobs() if concerns(job)]
-            watched = {right for job in jobs for right in job.discovery.rights()}
-            reads = {job.tls.reads for job in jobs if job.tls}
-            listed: list[dict[str, Any]] = [
-                {
-                    "apiGroups": [group],
-                    "resources": sorted(resource for other, resource in watched if other == group),
-                    "verbs": ["list", "watch"],
-                }
-                for group in sorted({group for group, _ in watched})
-            ]
-            if "nodes/metrics" in reads:
-                listed.append({"apiGroups": [""], "resources": ["nodes/metrics"], "verbs": ["get"]})
-            if "/metrics" in reads:
-                listed.append({"nonResourceURLs": ["/metrics"], "verbs": ["get"]})
-            return {"rules": listed}
-
-        namespace = self.namespace.name if kind == "Role" else None
-        Manifest(
-            self,
-            id,
-            api_version=f"{RBAC}/v1",
-            kind=kind,
-            name=name,
-            namespace=namespace,
-            labels=self.labels,
-            body=rules,
-        )
+def _rights(jobs: Iterable[ScrapeJob]) -> Rules:
+    """Exactly what some jobs need: discovery lists and watches, scrapes with a token get."""
+    concerned = list(jobs)
+    rules = to_watch(right for job in concerned for right in job.discovery.rights())
+    reads = {job.tls.reads for job in concerned if job.tls}
+    if "nodes/metrics" in reads:
+        rules.append({"apiGroups": [""], "resources": ["nodes/metrics"], "verbs": ["get"]})
+    if "/metrics" in reads:
+        rules.append({"nonResourceURLs": ["/metrics"], "verbs": ["get"]})
+    return rules

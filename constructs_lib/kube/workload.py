@@ -1,13 +1,48 @@
-"""How a component's pods run: the part that differs between a StatefulSet and its siblings."""
+"""How a component's pods run: the part that differs between a StatefulSet, a Deployment and a DaemonSet."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from constructs_lib.contract import Pods
 from constructs_lib.errors import ConstructError
 from constructs_lib.kube.storage import Volume
+from constructs_lib.units import whole_seconds
+
+# Kubernetes' own five minutes are for pods whose volumes must follow them; these have none.
+MOVE_AFTER = timedelta(seconds=60)
+
+
+class Workload(Protocol):
+    """What a component asks of its workload."""
+
+    api_version: ClassVar[str]
+    kind: ClassVar[str]
+    on_host: ClassVar[bool]
+    """Whether its pods share the network and the processes of their node."""
+    tolerations: ClassVar[tuple[Mapping[str, Any], ...]]
+
+    @property
+    def replicas(self) -> int | None:
+        """How many pods there are; None when the nodes decide."""
+
+    @property
+    def user(self) -> int:
+        """The id of user and group that own the files and run every container."""
+
+    @property
+    def stop_within(self) -> timedelta:
+        """How long a pod may take to end by itself."""
+
+    def spec(self, *, pods: Pods, headless: str, template: Mapping[str, Any]) -> dict[str, Any]:
+        """The body below `spec`.
+
+        Args:
+            pods: Which the workload owns.
+            headless: The Service under which each pod has a name, where pods have names.
+            template: Of a pod.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +54,7 @@ class Stateful:
         volume: What each pod claims; its containers mount it as `Claimed()`.
         user: The id of user and group that own the files and run every container.
         stop_within: How long a pod may take to end by itself.
+        settle: How long a new pod must be ready before the next one is replaced.
     Raises:
         ConstructError: no replica.
     Source: https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/
@@ -26,30 +62,102 @@ class Stateful:
 
     api_version: ClassVar[str] = "apps/v1"
     kind: ClassVar[str] = "StatefulSet"
+    on_host: ClassVar[bool] = False
+    tolerations: ClassVar[tuple[Mapping[str, Any], ...]] = ()
 
     replicas: int
     volume: Volume
     user: int
     stop_within: timedelta
+    settle: timedelta = timedelta(0)
 
     def __post_init__(self) -> None:
-        if self.replicas < 1:
-            raise ConstructError(f"there are {self.replicas} replicas: use 1 or more, or leave the construct out")
+        _refuse_none(self.replicas)
 
     def spec(self, *, pods: Pods, headless: str, template: Mapping[str, Any]) -> dict[str, Any]:
-        """The body below `spec`.
-
-        Args:
-            pods: Which the workload owns.
-            headless: The Service under which each pod has a name.
-            template: Of a pod.
-        """
         labels = dict(pods.labels)
         return {
             "replicas": self.replicas,
             "serviceName": headless,
             "podManagementPolicy": "Parallel",
+            **({"minReadySeconds": whole_seconds(self.settle)} if self.settle else {}),
             "selector": {"matchLabels": labels},
             "template": template,
             "volumeClaimTemplates": [{"metadata": {"name": "data", "labels": labels}, "spec": self.volume.to_dict()}],
         }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stateless:
+    """Pods that any other may replace, as a Deployment; the new one starts when the old one is gone.
+
+    A second pod beside a single one would be scraped too, and every series of it would be there twice.
+
+    Args:
+        replicas: At least 1.
+        user: The id of user and group that run every container.
+        stop_within: How long a pod may take to end by itself.
+    Raises:
+        ConstructError: no replica.
+    Source: https://kubernetes.io/docs/concepts/workloads/controllers/deployment/
+    """
+
+    api_version: ClassVar[str] = "apps/v1"
+    kind: ClassVar[str] = "Deployment"
+    on_host: ClassVar[bool] = False
+    tolerations: ClassVar[tuple[Mapping[str, Any], ...]] = tuple(
+        {
+            "key": f"node.kubernetes.io/{reason}",
+            "operator": "Exists",
+            "effect": "NoExecute",
+            "tolerationSeconds": whole_seconds(MOVE_AFTER),
+        }
+        for reason in ("not-ready", "unreachable")
+    )
+
+    replicas: int = 1
+    user: int
+    stop_within: timedelta = timedelta(seconds=30)
+
+    def __post_init__(self) -> None:
+        _refuse_none(self.replicas)
+
+    def spec(self, *, pods: Pods, headless: str, template: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            "replicas": self.replicas,
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}},
+            "selector": {"matchLabels": dict(pods.labels)},
+            "template": template,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PerNode:
+    """One pod on every node, whatever its taints, that sees the node's network and processes, as a DaemonSet.
+
+    Args:
+        user: The id of user and group that run every container.
+        stop_within: How long a pod may take to end by itself.
+    Source: https://kubernetes.io/docs/concepts/workloads/controllers/daemonset/
+    """
+
+    api_version: ClassVar[str] = "apps/v1"
+    kind: ClassVar[str] = "DaemonSet"
+    on_host: ClassVar[bool] = True
+    tolerations: ClassVar[tuple[Mapping[str, Any], ...]] = ({"operator": "Exists"},)
+    replicas: ClassVar[int | None] = None
+
+    user: int
+    stop_within: timedelta = timedelta(seconds=30)
+
+    def spec(self, *, pods: Pods, headless: str, template: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            "selector": {"matchLabels": dict(pods.labels)},
+            "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "10%"}},
+            "template": template,
+        }
+
+
+def _refuse_none(replicas: int) -> None:
+    if replicas < 1:
+        raise ConstructError(f"there are {replicas} replicas: use 1 or more, or leave the construct out")

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from apps.environments import DEV, PROD, STAGING, Environment, Environments, example, load, spelled
+from apps.environment import Environment
+from apps.environments import DEV, PROD, STAGING, Environments, example, load, spelled
 from apps.synth import render
 from constructs_lib.errors import ConstructError
 from tests.rendered import DIST, ROOT
@@ -34,12 +35,31 @@ OTHERS = {
     "prometheus_cpu": "750m",
     "prometheus_memory": "3Gi",
     "prometheus_volume": "77Gi",
+    "alertmanager_url": "https://a.example.com",
+    "alertmanager_replicas": "3",
+    "alertmanager_cpu": "150m",
+    "alertmanager_memory": "384Mi",
+    "alertmanager_volume": "7Gi",
+    "receivers_at": "198.51.100.0/24",
+    "receivers_credentials": "who-hears",
+    "heartbeat_interval": "3m",
+    "pagerduty": "",
+    "slack_channel": "#elsewhere",
+    "email_to": "somebody@example.com",
+    "email_from": "nobody@example.com",
+    "smtp_host": "mail.example.com",
+    "smtp_port": "465",
+    "smtp_user": "sender",
+    "postgres_service": "db",
+    "postgres_user": "reader",
+    "redis_service": "cache",
+    "databases_credentials": "databases",
     "cluster_sample_limit": "123456",
     "retention": "1d12h",
     "scrape_interval": "20s",
     "application_namespace": "shop",
     "application_services": "cart,till",
-    "infrastructure": "redis=9121",
+    "infrastructure": "mongodb=9216",
     "scrape_ports": "9000-9009",
 }
 WRONG = [
@@ -56,6 +76,11 @@ WRONG = [
     ("prometheus_cpu", "half", "use whole cores, or thousandths such as '500m'"),
     ("prometheus_cpu", "0", "a CPU share is 0 thousandths of a core: use 1 or more"),
     ("prometheus_memory", "1G", "use a whole number with Ki, Mi, .* such as '100Gi'"),
+    ("alertmanager_replicas", "0", "greater than or equal to 1"),
+    ("alertmanager_volume", "5GB", "use a whole number with Ki, Mi, .* such as '100Gi'"),
+    ("receivers_at", "anywhere", "use an address range such as '10.0.0.0/16'"),
+    ("heartbeat_interval", "often", "use days, hours, minutes and seconds, such as '30d' or '1m30s'"),
+    ("smtp_port", "0", "greater than or equal to 1"),
     ("cluster_sample_limit", "0", "greater than or equal to 1"),
     ("retention", "30", "use days, hours, minutes and seconds, such as '30d' or '1m30s'"),
     ("scrape_interval", "fast", "use days, hours, minutes and seconds, such as '30d' or '1m30s'"),

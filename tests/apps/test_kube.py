@@ -7,7 +7,8 @@ from typing import Any
 import cdk8s
 import pytest
 
-from apps.environments import PROD, Environment
+from apps.environment import Environment
+from apps.environments import PROD
 from apps.kube import monitoring
 from constructs_lib.contract import PortRange
 from constructs_lib.errors import ConstructError
@@ -29,7 +30,23 @@ VALUES = PROD.but(
         "scrape_interval": timedelta(seconds=20),
         "application_namespace": "shop",
         "application_services": ("till", "cart"),
-        "infrastructure": {"redis": 9121},
+        "infrastructure": {"mongodb": 9216},
+        "alertmanager_replicas": 3,
+        "alertmanager_url": "https://a.example.com",
+        "alertmanager_volume": Bytes.gib(7),
+        "receivers_at": ("198.51.100.0/24",),
+        "receivers_credentials": "who-hears",
+        "heartbeat_interval": timedelta(minutes=3),
+        "slack_channel": "#elsewhere",
+        "email_to": "somebody@example.com",
+        "email_from": "nobody@example.com",
+        "smtp_host": "mail.example.com",
+        "smtp_port": 465,
+        "smtp_user": "sender",
+        "postgres_service": "db",
+        "postgres_user": "reader",
+        "redis_service": "cache",
+        "databases_credentials": "databases",
         "scrape_ports": PortRange(9000, 9009),
     }
 )
@@ -72,7 +89,7 @@ def test_everything_lives_in_the_namespace(objects: Objects) -> None:
 
 def test_servers_and_volumes_are_as_large_and_as_many_as_asked_for(objects: Objects) -> None:
     """Replicas, size and class, and a size limit that follows from the volume."""
-    workload = objects.only("StatefulSet")["spec"]
+    workload = objects.named("StatefulSet", "prometheus")["spec"]
     (claim,) = workload["volumeClaimTemplates"]
     assert workload["replicas"] == 3
     assert claim["spec"]["resources"]["requests"]["storage"] == "10Gi"
@@ -84,7 +101,7 @@ def test_every_service_has_a_job_and_a_way(objects: Objects) -> None:
     """Applications on the range of ports, databases on their own, and each is let through to."""
     jobs = {job["job_name"]: job for job in config(objects)["scrape_configs"]}
     applications = {"port": 9000, "endPort": 9009}
-    expected = {"till": applications, "cart": applications, "redis": {"port": 9121}}
+    expected = {"till": applications, "cart": applications, "mongodb": {"port": 9216}}
     for name, ports in expected.items():
         assert jobs[name]["kubernetes_sd_configs"] == [{"role": "pod", "namespaces": {"names": ["shop"]}}]
         (rule,) = (
@@ -99,7 +116,8 @@ def test_every_service_has_a_job_and_a_way(objects: Objects) -> None:
 def test_jobs_are_those_of_the_services_the_cluster_and_the_annotations(objects: Objects) -> None:
     """Nothing is scraped besides."""
     assert {job["job_name"] for job in config(objects)["scrape_configs"]} == {
-        *("till", "cart", "redis", "prometheus"),
+        *("till", "cart", "mongodb", "prometheus", "alertmanager"),
+        *("kube-state-metrics", "node-exporter", "postgres", "redis"),
         *("apiserver", "kubelet", "cadvisor", "annotated-pods", "annotated-services"),
     }
 
@@ -113,19 +131,22 @@ def test_namespaces_that_opted_in_are_open_on_the_range_of_ports(objects: Object
 
 
 def test_rules_follow_from_interval_and_replicas(objects: Objects) -> None:
-    """The rendered group is that of the same values, with links to the site's runbooks."""
-    (group,) = monitoring(cdk8s.App(), "green", VALUES).groups
-    assert objects.file("prometheus-rules", "observability.yaml") == group.to_dict("https://r.example.com")
-    rules = {rule["alert"]: rule for rule in group.to_dict("")["groups"][0]["rules"]}
+    """The rendered groups are those of the same values, with links to the site's runbooks."""
+    groups = {group.name: group for group in monitoring(cdk8s.App(), "green", VALUES).groups}
+    for name, group in groups.items():
+        assert objects.file("prometheus-rules", f"{name}.yaml") == group.to_dict("https://r.example.com")
+    written = groups["observability"].to_dict("")["groups"][0]["rules"]
+    rules = {rule["alert"]: rule for rule in written if "alert" in rule}
     assert rules["PrometheusReplicaMissing"]["expr"].endswith("< 3")
     assert rules["PrometheusRuleFailures"]["expr"].endswith("[1m20s]) > 0")
     assert config(objects)["global"]["scrape_interval"] == "20s"
 
 
 def test_links_lead_to_the_site(objects: Objects) -> None:
-    """Prometheus knows under which address people reach it."""
-    (container,) = objects.containers
-    assert "--web.external-url=https://p.example.com" in container["args"]
+    """Prometheus and Alertmanager know under which address people reach them."""
+    for name, url in (("prometheus", "https://p.example.com"), ("alertmanager", "https://a.example.com")):
+        (container,) = (each for each in objects.containers if each["name"] == name)
+        assert f"--web.external-url={url}" in container["args"]
 
 
 @pytest.mark.parametrize("storage_class", ["fast", None])
@@ -134,8 +155,9 @@ def test_a_class_is_made_only_where_the_site_wants_it(storage_class: str | None,
     update = {"make_storage_class": False, "storage_class": storage_class}
     ours = assembled(tmp_path, VALUES.model_copy(update=update))
     assert ours.of("StorageClass") == []
-    (claim,) = ours.only("StatefulSet")["spec"]["volumeClaimTemplates"]
-    assert claim["spec"].get("storageClassName") == storage_class
+    for workload in ours.of("StatefulSet"):
+        (claim,) = workload["spec"]["volumeClaimTemplates"]
+        assert claim["spec"].get("storageClassName") == storage_class
 
 
 @pytest.mark.parametrize("storage_class", [None, ""])
@@ -148,7 +170,8 @@ def test_a_class_without_a_name_is_refused(storage_class: str | None) -> None:
 
 @pytest.mark.parametrize(("name", "replicas"), [("dev", 1), ("staging", 1), ("prod", 2)])
 def test_only_prod_survives_the_loss_of_a_server(name: str, replicas: int) -> None:
-    """Two servers and what needs two in prod, one elsewhere."""
+    """Two servers and two members in prod, and what needs two; one of each elsewhere."""
     ours = read(DIST / name)
-    assert ours.only("StatefulSet")["spec"]["replicas"] == replicas
-    assert len(ours.of("PodDisruptionBudget")) == replicas - 1
+    assert [each["spec"]["replicas"] for each in ours.of("StatefulSet")] == [replicas, replicas]
+    budgets = [each["metadata"]["name"] for each in ours.of("PodDisruptionBudget")]
+    assert budgets == (["alertmanager", "prometheus"] if replicas == 2 else [])

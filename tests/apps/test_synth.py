@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from apps.environments import Environment, load, spelled
+from apps.environment import Environment
+from apps.environments import load, spelled
 from apps.synth import render
 from tests.rendered import DIST, ENVIRONMENTS, ROOT, contents, read
 

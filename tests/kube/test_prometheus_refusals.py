@@ -111,9 +111,7 @@ def test_links_that_lead_nowhere_are_refused(field: str, url: str) -> None:
 def test_a_path_under_which_the_probes_would_not_find_the_server_is_refused() -> None:
     """The runbooks may have a path, the server itself may not."""
     assert Links(external_url="https://a.example.com/", runbooks="https://b.example.com/c").runbooks
-    with pytest.raises(
-        ConstructError, match=r"external_url is 'https://a.example.com/b', with a path: give Prometheus"
-    ):
+    with pytest.raises(ConstructError, match=r"external_url is 'https://a.example.com/b', with a path: give it a host"):
         Links(external_url="https://a.example.com/b", runbooks="https://b.example.com")
 
 

@@ -1,0 +1,75 @@
+"""Who hears of which alert: assembly only."""
+
+import cdk8s
+
+from apps.environment import Environment
+from constructs_lib.config.alertmanager import DEFAULT_INHIBITIONS
+from constructs_lib.contract import Namespace
+from constructs_lib.kube import (
+    Alertmanager,
+    Delivery,
+    Email,
+    Heartbeat,
+    PagerDuty,
+    Receiver,
+    Resources,
+    Route,
+    SecretKey,
+    Slack,
+    Volume,
+    Webhook,
+)
+from constructs_lib.rules.model import BACKEND, DATABASE, ML, Severity
+
+
+def alerting(chart: cdk8s.Chart, namespace: Namespace, values: Environment) -> Alertmanager:
+    """Add the Alertmanager of one environment: the webhook hears of everything that no other receiver hears of.
+
+    Args:
+        chart: Where it stands.
+        namespace: Where it lives.
+        values: What the site chose.
+    Raises:
+        ConstructError: values that Alertmanager refuses.
+    """
+
+    def credential(key: str) -> SecretKey:
+        return SecretKey(values.receivers_credentials, key)
+
+    alertmanager = Alertmanager(
+        chart,
+        "alertmanager",
+        namespace=namespace,
+        replicas=values.alertmanager_replicas,
+        volume=Volume(values.alertmanager_volume, values.storage_class or None),
+        resources=Resources(cpu=values.alertmanager_cpu, memory=values.alertmanager_memory),
+        external_url=values.alertmanager_url,
+        delivery=Delivery(
+            default=Receiver(name="webhook", integrations=(Webhook(url=credential("webhook-url")),)),
+            receivers_at=values.receivers_at,
+        ),
+    )
+    if values.pagerduty:
+        pager = Receiver(name="pagerduty", integrations=(PagerDuty(routing_key=credential("pagerduty-key")),))
+        alertmanager.add_receiver(pager)
+        alertmanager.add_routes(Route(receiver=pager.name, severities=(Severity.CRITICAL,)))
+    if values.email_to:
+        mail = Email(
+            to=values.email_to,
+            sender=values.email_from,
+            host=values.smtp_host,
+            port=values.smtp_port,
+            username=values.smtp_user,
+            password=credential("smtp-password"),
+        )
+        alertmanager.add_receiver(Receiver(name="email", integrations=(mail,)))
+        alertmanager.add_routes(Route(receiver="email", team=DATABASE))
+    if values.slack_channel:
+        chat = Slack(api_url=credential("slack-url"), channel=values.slack_channel)
+        alertmanager.add_receiver(Receiver(name="slack", integrations=(chat,)))
+        alertmanager.add_routes(*(Route(receiver="slack", team=team) for team in (BACKEND, ML)))
+    if values.heartbeat_interval:
+        heartbeat = Heartbeat(url=credential("heartbeat-url"), interval=values.heartbeat_interval)
+        alertmanager.send_heartbeat_to(heartbeat)
+    alertmanager.add_inhibitions(*DEFAULT_INHIBITIONS)
+    return alertmanager

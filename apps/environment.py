@@ -1,0 +1,147 @@
+"""What a site chooses for one environment: each value's name, type and meaning."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_settings import NoDecode
+
+from constructs_lib.contract import Cluster, PortRange, cidr, object_name
+from constructs_lib.errors import ConstructError
+from constructs_lib.units import Bytes, Cpu, parse_duration
+
+
+def _read(parse: Callable[[str], object]) -> BeforeValidator:
+    """Values in code are typed; values from outside are text."""
+    return BeforeValidator(lambda value: parse(value) if isinstance(value, str) else value)
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def _ranges(values: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(cidr(value, of="an address range") for value in values)
+
+
+def _ports(text: str) -> PortRange:
+    first, dash, last = text.partition("-")
+    if not (first.isdecimal() and (last.isdecimal() or not dash)):
+        raise ConstructError("use a port, or two joined by a dash, such as '8000-9999'")
+    return PortRange(int(first), int(last or first))
+
+
+def _named_ports(text: str) -> dict[str, int]:
+    pairs = [word.partition("=") for word in _words(text)]
+    if any(not number.isdecimal() for _, _, number in pairs):
+        raise ConstructError("use names with a port each, such as 'neo4j=2004,qdrant=6333'")
+    named = {name: int(number) for name, _, number in pairs}
+    if len(named) < len(pairs):
+        raise ConstructError(f"{text!r} names something twice: use each name once")
+    return named
+
+
+def _class_name(value: str | None) -> str | None:
+    return object_name(value, of="a storage class") if value else None
+
+
+Size = Annotated[Bytes, NoDecode, _read(Bytes.parse)]
+Share = Annotated[Cpu, NoDecode, _read(Cpu.parse)]
+Duration = Annotated[timedelta, _read(parse_duration)]
+OptionalDuration = Annotated[timedelta | None, _read(lambda text: parse_duration(text) if text else None)]
+Words = Annotated[tuple[str, ...], NoDecode, _read(_words)]
+Ranges = Annotated[Words, AfterValidator(_ranges)]
+Ports = Annotated[PortRange, NoDecode, _read(_ports)]
+NamedPorts = Annotated[dict[str, int], NoDecode, _read(_named_ports)]
+
+
+class Environment(BaseModel):
+    """The values of one environment."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    cluster: str = Field(description="Name of the Kubernetes cluster; external label of every alert and block.")
+    api_server: Ranges = Field(
+        description="Address ranges of the API server: of the Service `kubernetes` and of the endpoints behind it."
+    )
+    api_server_port: int = Field(ge=1, le=65535, description="Port of those endpoints.")
+    nodes: Ranges = Field(description="Address ranges of the nodes.")
+    dns_cache: Ranges = Field(
+        description="Address ranges of a DNS cache on the nodes, such as 169.254.20.10/32; or none."
+    )
+    signed_kubelets: bool = Field(description="Whether the cluster's authority signs the kubelets' certificates.")
+    registry: str | None = Field(description="A mirror of all images; empty for their own registries.")
+    namespace: str = Field(description="Namespace of the monitoring; what needs the host lives in <namespace>-host.")
+    storage_class: Annotated[str | None, AfterValidator(_class_name)] = Field(
+        description="Of all volumes; empty for the cluster's default one."
+    )
+    make_storage_class: bool = Field(description="Whether to make that class: encrypted gp3 volumes of EBS.")
+    prometheus_url: str = Field(description="Under which people reach Prometheus.")
+    runbooks_url: str = Field(description="Below which every alert has a page of its name.")
+    prometheus_replicas: int = Field(ge=1, description="Two survive the loss of one.")
+    prometheus_cpu: Share = Field(description="Promised to each Prometheus; it may use four times as much.")
+    prometheus_memory: Size = Field(
+        description="Likewise, up to twice as much, which replaying the log after a crash may need."
+    )
+    prometheus_volume: Size = Field(description="Size of each Prometheus' volume.")
+    alertmanager_url: str = Field(description="Under which people reach Alertmanager.")
+    alertmanager_replicas: int = Field(ge=1, description="Two survive the loss of one.")
+    alertmanager_cpu: Share = Field(description="Promised to each Alertmanager; it may use four times as much.")
+    alertmanager_memory: Size = Field(description="Likewise, up to twice as much.")
+    alertmanager_volume: Size = Field(description="Size of each Alertmanager's volume.")
+    receivers_at: Ranges = Field(
+        description="Address ranges of all receivers; 0.0.0.0/0 means everywhere but private networks."
+    )
+    receivers_credentials: str = Field(
+        description="Secret with the receivers' credentials, by the keys webhook-url, heartbeat-url, and where their "
+        "receivers are on, pagerduty-key, slack-url, smtp-password."
+    )
+    heartbeat_interval: OptionalDuration = Field(
+        description="How often the heartbeat is sent, which its receiver must expect; empty for none."
+    )
+    pagerduty: bool = Field(description="Whether PagerDuty hears of what is critical; else the webhook does.")
+    slack_channel: str | None = Field(
+        description="Where the teams backend and ml hear of warnings; empty for the webhook."
+    )
+    email_to: str | None = Field(description="Where the team database hears of warnings; empty for the webhook.")
+    email_from: str = Field(description="The sender of these.")
+    smtp_host: str = Field(description="Name of the mail server, which must offer STARTTLS.")
+    smtp_port: int = Field(ge=1, le=65535, description="Of the mail server.")
+    smtp_user: str = Field(description="Who logs in there.")
+    postgres_service: str | None = Field(
+        description="PostgreSQL's Service in the application namespace, and its pods' app.kubernetes.io/name; or none."
+    )
+    postgres_user: str = Field(description="Who logs in there; the role pg_monitor is enough.")
+    redis_service: str | None = Field(description="Likewise, of Redis.")
+    databases_credentials: str = Field(
+        description="Secret with the passwords of the databases, by the keys postgres-password and redis-password."
+    )
+    cluster_sample_limit: int = Field(ge=1, description="Samples that one API server, kubelet or kube-state-metrics may send.")
+    retention: Duration = Field(description="How long samples stay on Prometheus' own disk.")
+    scrape_interval: Duration = Field(description="Between two scrapes, and two evaluations of a rule.")
+    application_namespace: str = Field(description="Where the application services and their databases run.")
+    application_services: Words = Field(description="Each is a job of its own: pods by app.kubernetes.io/name.")
+    infrastructure: NamedPorts = Field(description="Likewise, with the port of the metrics.")
+    scrape_ports: Ports = Field(description="Where pods may serve annotated metrics: the network is open for these.")
+
+    def but(self, **differences: Any) -> "Environment":
+        """The same values but for some, checked like the others."""
+        return Environment(**{**dict(self), **differences})
+
+    def facts(self, name: str) -> Cluster:
+        """The cluster as constructs know it.
+
+        Args:
+            name: Of the environment.
+        """
+        return Cluster(
+            name=self.cluster,
+            environment=name,
+            api_server=self.api_server,
+            api_server_port=self.api_server_port,
+            nodes=self.nodes,
+            dns=self.dns_cache,
+            signed_kubelets=self.signed_kubelets,
+            registry=self.registry or None,
+        )

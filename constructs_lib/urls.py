@@ -1,0 +1,28 @@
+"""Addresses that people follow."""
+
+from urllib.parse import urlsplit
+
+from constructs_lib.errors import ConstructError
+
+
+def absolute_url(value: str, *, of: str, path: bool = True) -> str:
+    """Give back a URL that a browser can open.
+
+    Args:
+        value: The URL.
+        of: What it is, for the message.
+        path: Whether it may have one: the probes would not find a program that serves below a path.
+    Raises:
+        ConstructError: no absolute URL, one with credentials, or one with a path where there must be none.
+    """
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ConstructError(f"{of} is {value!r}: use a URL such as 'https://prometheus.example.com'")
+    if parts.username or parts.password:
+        raise ConstructError(f"{of} of the host {parts.hostname} holds credentials: take them out of the URL")
+    if not path and parts.path.strip("/"):
+        raise ConstructError(f"{of} is {value!r}, with a path: give it a host of its own")
+    return value

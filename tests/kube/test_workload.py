@@ -1,0 +1,115 @@
+"""The three ways in which pods run, and what a component makes of each."""
+
+from typing import Any
+
+import pytest
+from constructs import Construct
+
+from constructs_lib.contract import Namespace, PodSecurity
+from constructs_lib.errors import ConstructError
+from constructs_lib.kube import HostPath, Mount, PerNode, Stateless
+from tests.minimal import CLUSTER, NAMESPACE, WEB, component, container, unrendered
+from tests.rendered import Objects, rendered
+
+HOST = Namespace(name="monitoring-host", level=PodSecurity.PRIVILEGED, cluster=CLUSTER)
+ROOT = Mount(source=HostPath("root", "/"), path="/host", follow_host=True)
+
+
+def build(chart: Construct) -> None:
+    component(chart, "any", workload=Stateless(user=1000))
+    component(chart, "many", workload=Stateless(user=1000, replicas=2))
+    everywhere = component(chart, "everywhere", containers=False, workload=PerNode(user=1000), namespace=HOST)
+    everywhere.add_container(container(mounts=(ROOT,)))
+
+
+@pytest.fixture(scope="module")
+def objects() -> Objects:
+    """A single pod, two of them, and one on every node."""
+    return rendered(build)
+
+
+def pod(workload: dict[str, Any]) -> dict[str, Any]:
+    spec: dict[str, Any] = workload["spec"]["template"]["spec"]
+    return spec
+
+
+def test_a_stateless_pod_is_gone_before_its_successor_starts(objects: Objects) -> None:
+    """Two at a time would be scraped both, and every series would be there twice."""
+    strategy = objects.named("Deployment", "any")["spec"]["strategy"]
+    assert strategy == {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}
+
+
+def test_a_stateless_pod_leaves_a_lost_node_after_a_minute(objects: Objects) -> None:
+    """It has no volume that must follow it, so nothing is gained by waiting for five."""
+    tolerations = pod(objects.named("Deployment", "any"))["tolerations"]
+    assert {each["key"]: each["tolerationSeconds"] for each in tolerations} == {
+        "node.kubernetes.io/not-ready": 60,
+        "node.kubernetes.io/unreachable": 60,
+    }
+
+
+@pytest.mark.trap(84)
+def test_only_two_of_a_kind_have_a_budget(objects: Objects) -> None:
+    """A budget of a single pod would block every drain; one of two lets one go, also when it is ill."""
+    (budget,) = objects.of("PodDisruptionBudget")
+    assert budget["metadata"]["name"] == "many"
+    assert budget["spec"]["maxUnavailable"] == 1
+    assert budget["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
+    assert budget["spec"]["selector"]["matchLabels"].items() <= (
+        objects.named("Deployment", "many")["spec"]["template"]["metadata"]["labels"].items()
+    )
+
+
+def test_only_named_pods_have_a_headless_service(objects: Objects) -> None:
+    """Pods of a Deployment or a DaemonSet have no names that it could resolve."""
+    assert [service["metadata"]["name"] for service in objects.of("Service")] == ["any", "many", "everywhere"]
+
+
+@pytest.mark.trap(78)
+def test_a_pod_on_every_node_shares_its_network_and_tolerates_everything(objects: Objects) -> None:
+    """A node with a taint is watched like the others, and mounts made later are seen."""
+    spec = pod(objects.named("DaemonSet", "everywhere"))
+    assert spec["hostNetwork"] is True
+    assert spec["hostPID"] is True
+    assert spec["tolerations"] == [{"operator": "Exists"}]
+    (mount,) = spec["containers"][0]["volumeMounts"]
+    assert mount == {"name": "root", "mountPath": "/host", "readOnly": True, "mountPropagation": "HostToContainer"}
+    assert spec["volumes"] == [{"name": "root", "hostPath": {"path": "/", "type": "Directory"}}]
+
+
+@pytest.mark.trap(78)
+def test_a_pod_on_every_node_has_no_more_rights_than_others(objects: Objects) -> None:
+    """It reads as nobody, without a capability, and writes nowhere."""
+    spec = pod(objects.named("DaemonSet", "everywhere"))
+    assert spec["securityContext"]["runAsNonRoot"] is True
+    assert spec["containers"][0]["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+
+
+@pytest.mark.trap(77)
+def test_a_pod_that_needs_the_host_is_refused_where_it_would_never_start() -> None:
+    """The API server would take the DaemonSet and refuse its pods."""
+    with pytest.raises(ConstructError, match=r"the namespace monitoring enforces restricted, .*: use Namespaces.privi"):
+        component(unrendered(), "everywhere", workload=PerNode(user=1000), namespace=NAMESPACE)
+
+
+@pytest.mark.trap(79)
+def test_the_door_of_a_pod_on_the_host_is_its_nodes_addresses() -> None:
+    """No policy that names pods opens the way to a pod that has its node's address."""
+
+    def connected(chart: Construct) -> None:
+        everywhere = component(chart, "everywhere", workload=PerNode(user=1000), namespace=HOST)
+        component(chart, "caller").connect_to(everywhere.endpoint(WEB))
+
+    egress = rendered(connected).named("NetworkPolicy", "caller")["spec"]["egress"]
+    assert {"to": [{"ipBlock": {"cidr": "10.8.0.0/16"}}], "ports": [{"protocol": "TCP", "port": 8080}]} in egress
+
+
+@pytest.mark.parametrize("replicas", [0, -1])
+def test_no_replica_is_refused(replicas: int) -> None:
+    """A Deployment of none would be there, and nothing of it."""
+    with pytest.raises(ConstructError, match=f"there are {replicas} replicas: use 1 or more, or leave the"):
+        Stateless(user=1000, replicas=replicas)
