@@ -11,6 +11,22 @@ REDIS_EXPORTER = Program(
     job="redis",
     metrics=(
         Metric("redis_up", Kind.GAUGE),
+        Metric(
+            "redis_instance_info",
+            Kind.GAUGE,
+            (
+                "role",
+                "redis_version",
+                "redis_build_id",
+                "redis_mode",
+                "os",
+                "maxmemory_policy",
+                "tcp_port",
+                "run_id",
+                "process_id",
+                "master_replid",
+            ),
+        ),
         Metric("redis_memory_max_bytes", Kind.GAUGE),
         Metric("redis_memory_used_bytes", Kind.GAUGE),
         Metric("redis_rejected_connections_total", Kind.COUNTER),

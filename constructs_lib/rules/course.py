@@ -50,6 +50,29 @@ class Course:
         """A series that turns bad and recovers just in time."""
         return samples((good, PEACE), (bad, self.evaluations), (good, self.long))
 
+    def appears(self, value: float = 1) -> str:
+        """A series that is only there while something is bad, from its beginning on."""
+        return f"_x{PEACE} {samples((value, self.long))}"
+
+    def vanishes(self, value: float = 1) -> str:
+        """A series that is only there while something is bad, which ends just in time."""
+        return f"_x{PEACE} {samples((value, self.evaluations))} stale"
+
+
+def events(interval: timedelta, within: timedelta, most: int) -> tuple[str, str, timedelta]:
+    """A counter of events that come too often, one of events that just do not, and when the first has had too many.
+
+    Args:
+        interval: Between two evaluations.
+        within: The time in which they are counted.
+        most: How many there may be in that time.
+    """
+    evaluations = within // interval
+    often, seldom = evaluations // (most + 3), -(-evaluations // most)
+    counts = range(8 * (most + 3))
+    too_many, few = (samples(*((count, spacing) for count in counts)) for spacing in (often, seldom))
+    return too_many, few, (most + 1) * often * interval
+
 
 def counter(*runs: tuple[float, int]) -> str:
     """A counter in promtool's notation: pairs of its increase per evaluation, and how many evaluations that lasts."""
