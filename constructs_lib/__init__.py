@@ -7,10 +7,28 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from constructs_lib.kube import Namespaces, PrometheusHA, StorageClass
+    from constructs_lib.kube import (
+        Alertmanager,
+        KubeStateMetrics,
+        Namespaces,
+        NodeExporter,
+        PostgresExporter,
+        PrometheusHA,
+        RedisExporter,
+        StorageClass,
+    )
 
 __version__ = "0.1.0"
-__all__ = ["Namespaces", "PrometheusHA", "StorageClass"]
+__all__ = [
+    "Alertmanager",
+    "KubeStateMetrics",
+    "Namespaces",
+    "NodeExporter",
+    "PostgresExporter",
+    "PrometheusHA",
+    "RedisExporter",
+    "StorageClass",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -17,11 +17,18 @@ ENGINES = {"cdk8s", "cdk8s_plus_27", "aws_cdk", "constructs", "jsii"}
 ALLOWED = {"kube": {"cdk8s", "cdk8s_plus_27", "constructs"}, "aws": {"aws_cdk", "constructs"}}
 MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 WITHOUT_ENGINE = [module for module in MODULES if module.parts[0] not in ALLOWED]
-PUBLIC = {"Namespaces", "PrometheusHA", "StorageClass"}
+PUBLIC = {
+    *("Alertmanager", "KubeStateMetrics", "Namespaces", "NodeExporter", "PostgresExporter", "PrometheusHA"),
+    *("RedisExporter", "StorageClass"),
+}
 PUBLIC_OF_KUBE = PUBLIC | {
     *("Component", "ComponentEndpoint", "ConfigMap", "Manifest", "synth"),
-    *("API_ACCESS", "Claimed", "ConfigMapFiles", "Container", "FieldOfPod", "Mount", "Placement", "Probe", "Resources"),
-    *("Annotated", "Destination", "Limits", "Links", "PodsJob", "Retention", "ScrapeDefaults", "Stateful", "Volume"),
+    *("Container", "FieldOfPod", "OfSecret", "Placement", "Probe", "Resources", "Text"),
+    *("API_ACCESS", "Claimed", "ConfigMapFiles", "HostPath", "Mount", "SecretFiles", "SecretKey", "Volume"),
+    *("Annotated", "Destination", "Limits", "Links", "PodsJob", "Retention", "ScrapeDefaults"),
+    *("PerNode", "Stateful", "Stateless"),
+    *("Delivery", "Email", "Heartbeat", "Inhibition", "PagerDuty", "Receiver", "Route", "Slack", "TimeInterval"),
+    *("Timing", "Webhook"),
 }
 
 

@@ -34,6 +34,7 @@ WEB = Port(name="web", number=9093)
 # Members join by TCP, but tell each other of what was sent by UDP: without it, both send.
 # https://github.com/prometheus/alertmanager#high-availability
 MESH = tuple(Port(name=f"mesh-{transport.lower()}", number=9094, transport=transport) for transport in Transport)
+RELOADER = Port(name="reloader", number=8080)
 USER = 65534  # of the image
 CONFIG, DATA = "/etc/alertmanager/config", "/alertmanager"
 # Prometheus repeats every alert within a minute: until then, a member that has just started does not know them all.
@@ -246,10 +247,13 @@ class Alertmanager(Component):
             args=(
                 f"--watched-dir={CONFIG}",
                 f"--reload-url=http://localhost:{WEB.number}/-/reload",
-                "--listen-address=localhost:8080",
+                f"--listen-address=:{RELOADER.number}",
             ),
+            ports=(RELOADER,),
             mounts=(Mount(source=ConfigMapFiles("config", self._file_name), path=CONFIG),),
             resources=Resources(cpu=Cpu(10), memory=Bytes.mib(32)),
+            readiness=Probe(path="/healthz", port=RELOADER, period=timedelta(seconds=10), failures=3),
+            liveness=Probe(path="/healthz", port=RELOADER, period=timedelta(seconds=30), failures=6),
         )
 
     @property

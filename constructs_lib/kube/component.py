@@ -40,7 +40,8 @@ class ComponentEndpoint(Endpoint):
     connections: Connections = field(compare=False, repr=False)
 
     def admit(self, caller: Pods) -> None:
-        self.connections.admit(PodPeer(caller), PolicyPort.of(self.port))
+        if not self.nodes:  # no policy holds for pods that share their node's network
+            self.connections.admit(PodPeer(caller), PolicyPort.of(self.port))
 
 
 class Component(Construct):
@@ -224,6 +225,7 @@ class Component(Construct):
         sources = {mount.source.name: mount.source for container in containers for mount in container.mounts}
         user = self.workload.user
         host = {"hostNetwork": True, "hostPID": True} if self.workload.on_host else {}
+        volumes = [volume for source in sources.values() if (volume := source.to_dict()) is not None]
         return {
             **host,
             "serviceAccountName": self.name,
@@ -241,7 +243,7 @@ class Component(Construct):
             **self._spread(),
             **self._placement.to_dict(self.workload.tolerations),
             "containers": [container.to_dict(self.namespace.cluster) for container in containers],
-            "volumes": [volume for source in sources.values() if (volume := source.to_dict()) is not None],
+            **({"volumes": volumes} if volumes else {}),
         }
 
     def _refuse_clashes(self) -> None:

@@ -146,7 +146,7 @@ def test_settings_reach_what_is_rendered(tmp_path: Path) -> None:
     """A `.env` in the working directory changes its environment, and no other."""
     (tmp_path / ".env").write_text("CONSTRUCTS_STAGING__PROMETHEUS_REPLICAS=3\n")
     assert synth(tmp_path, "out").returncode == 0
-    assert read(tmp_path / "out" / "staging").only("StatefulSet")["spec"]["replicas"] == 3
+    assert read(tmp_path / "out" / "staging").named("StatefulSet", "prometheus")["spec"]["replicas"] == 3
     assert contents(tmp_path / "out" / "prod") == contents(DIST / "prod")
 
 
