@@ -1,0 +1,180 @@
+"""Alerts on the way of alerts: from Prometheus to Alertmanager's members, and from there to people.
+
+They are part of the group `observability`. What breaks this way as a whole can only be heard of by the heartbeat's end.
+"""
+
+from datetime import timedelta
+
+from constructs_lib.errors import ConstructError
+from constructs_lib.metrics.alertmanager import ALERTMANAGER
+from constructs_lib.metrics.prometheus import PROMETHEUS
+from constructs_lib.promql import metric
+from constructs_lib.rules.counting import Again, lasting
+from constructs_lib.rules.course import counter
+from constructs_lib.rules.model import PLATFORM, Alert, Evaluator, Proof, Severity
+from constructs_lib.rules.scraping import too_few, up
+from constructs_lib.units import prometheus_duration
+
+# Prometheus repeats what fires each minute or somewhat later, the heartbeat at least: four times that always shows one.
+# https://prometheus.io/docs/prometheus/latest/command-line/prometheus/ (rules.alert.resend-delay)
+REPEATED_WITHIN = timedelta(minutes=5)
+# Each failure stands for all attempts of a group_interval, 5 minutes by default; a window of three shows two of them.
+# https://prometheus.io/docs/alerting/latest/configuration/#route
+FAILED_WITHIN = timedelta(minutes=15)
+
+
+def alertmanager_alerts(by: Evaluator) -> tuple[Alert, ...]:
+    """The alerts of this file; none when no Alertmanager is scraped.
+
+    Args:
+        by: Who sends its alerts there.
+    Raises:
+        ConstructError: an Alertmanager without members.
+    """
+    if (job := by.alertmanager_job) is None:
+        return ()
+    if by.alertmanagers < 1:
+        raise ConstructError(f"the Alertmanager of the job {job!r} has {by.alertmanagers} members: use 1 or more")
+    return (
+        _members_missing(by, job),
+        _reload_failed(by, job),
+        _notifications_failing(by, job),
+        _not_connected(by),
+        _notifications_dropped(by),
+    )
+
+
+def _members_missing(by: Evaluator, job: str) -> Alert:
+    pods = [f"{job}-{ordinal}" for ordinal in range(by.alertmanagers)]
+    course = lasting(by)
+    if by.alertmanagers == 1:
+        # One that is alone has no cluster to tell of.
+        expr = f"(count({metric('up', job=job)} == 1) or vector(0)) < 1"
+        proof = too_few(by, present=[up(job)], others=[up("another")], last=up(job))
+    else:
+        name = "alertmanager_cluster_members"
+        # Gone, or on its own beside the others: either way, some member sees too few.
+        expr = f"(min({metric(name, job=job)}) or vector(0)) < {by.alertmanagers}"
+        seen = {ALERTMANAGER.series(name, job=job, pod=pod): course.steady(by.alertmanagers) for pod in pods}
+        last, few = list(seen)[-1], by.alertmanagers - 1
+        another = {ALERTMANAGER.series(name, job="another", pod="another-0"): course.steady(0)}
+        proof = Proof(
+            fires=seen | {last: course.lasts(by.alertmanagers, few)},
+            at=course.at,
+            quiet=seen | {last: course.recovers(by.alertmanagers, few)} | another,
+        )
+    return Alert(
+        name="AlertmanagerMembersMissing",
+        expr=expr,
+        hold=course.hold,
+        severity=Severity.WARNING,
+        team=PLATFORM,
+        summary="Fewer members of Alertmanager know each other than there should be.",
+        description=f"Only {{{{ $value }}}} of {by.alertmanagers} members of Alertmanager are in its cluster.",
+        proof=proof,
+    )
+
+
+def _reload_failed(by: Evaluator, job: str) -> Alert:
+    name = "alertmanager_config_last_reload_successful"
+    ours = ALERTMANAGER.series(name, job=job, pod=f"{job}-0")
+    another = ALERTMANAGER.series(name, job="another", pod="another-0")
+    course = lasting(by)
+    return Alert(
+        name="AlertmanagerReloadFailed",
+        expr=f"{metric(name, job=job)} == 0",
+        hold=course.hold,
+        severity=Severity.CRITICAL,
+        team=PLATFORM,
+        summary="Alertmanager refuses its new configuration and keeps the old one.",
+        description="{{ $labels.pod }} has not been able to load its configuration.",
+        proof=Proof(
+            fires={ours: course.lasts(1, 0)},
+            at=course.at,
+            quiet={ours: course.recovers(1, 0), another: course.steady(0)},
+        ),
+    )
+
+
+def _notifications_failing(by: Evaluator, job: str) -> Alert:
+    """Failures, not their share: a heartbeat that goes out each minute would hide all others of its kind."""
+    name = "alertmanager_notifications_failed_total"
+    window = FAILED_WITHIN // by.interval
+    later, long = window * 3 // 4, window * 6
+
+    def failed(pod: str, *runs: tuple[float, int], of: str = job) -> dict[str, str]:
+        return {ALERTMANAGER.series(name, job=of, pod=pod, integration="slack", reason="authError"): counter(*runs)}
+
+    often = [(1, 1), (0, later - 1)] * 8
+    seldom = [(1, 1), (0, window * 4 // 3 - 1)] * 5
+    return Alert(
+        name="AlertmanagerNotificationsFailing",
+        # Whatever the reason: versions add some. A counter that grew once shows a little more than 1.
+        expr=f"sum by (integration, reason) (increase({metric(name, job=job)}"
+        f"[{prometheus_duration(FAILED_WITHIN)}])) > 1.5",
+        hold=timedelta(0),
+        severity=Severity.CRITICAL,
+        team=PLATFORM,
+        summary="Notifications do not reach their receiver, so nobody hears of alerts.",
+        description="Notifications by {{ $labels.integration }} have failed {{ $value | humanize }} times within "
+        f"{prometheus_duration(FAILED_WITHIN)}, with the reason {{{{ $labels.reason }}}}.",
+        proof=Proof(
+            # The members take turns: either alone fails once.
+            fires=failed(f"{job}-0", (0, window), (1, 1), (0, long))
+            | failed(f"{job}-1", (0, window + later), (1, 1), (0, long)),
+            at=(window + later) * by.interval,
+            quiet=failed(f"{job}-0", (0, window), *seldom) | failed("another-0", *often, of="another"),
+        ),
+    )
+
+
+def _not_connected(by: Evaluator) -> Alert:
+    name = "prometheus_notifications_alertmanagers_discovered"
+    ours = PROMETHEUS.series(name, job=by.job, pod=f"{by.job}-0")
+    another = PROMETHEUS.series(name, job="another", pod="another-0")
+    course = lasting(by)
+    return Alert(
+        name="PrometheusNotConnectedToAlertmanager",
+        expr=f"{metric(name, job=by.job)} < {by.alertmanagers}",
+        hold=course.hold,
+        severity=Severity.WARNING,
+        team=PLATFORM,
+        summary="Prometheus does not know every member of Alertmanager.",
+        description=f"{{{{ $labels.pod }}}} sends its alerts to {{{{ $value }}}} members, not to {by.alertmanagers}.",
+        proof=Proof(
+            fires={ours: course.lasts(by.alertmanagers, by.alertmanagers - 1)},
+            at=course.at,
+            quiet={ours: course.recovers(by.alertmanagers, by.alertmanagers - 1), another: course.steady(0)},
+        ),
+    )
+
+
+def _notifications_dropped(by: Evaluator) -> Alert:
+    """What one member does not take, another one does: only what none takes is lost."""
+    name = "prometheus_notifications_dropped_total"
+    course, window = lasting(by), max(REPEATED_WITHIN, by.window)
+    again = Again(course=course, window=window)
+
+    def to(member: str, pod: str = f"{by.job}-0", job: str = by.job) -> str:
+        return PROMETHEUS.series(name, job=job, pod=pod, alertmanager=f"http://{member}:9093/api/v2/alerts")
+
+    return Alert(
+        name="PrometheusNotificationsDropped",
+        expr=f"min by (pod) (increase({metric(name, job=by.job)}[{prometheus_duration(window)}])) > 0",
+        hold=course.hold,
+        severity=Severity.CRITICAL,
+        team=PLATFORM,
+        summary="A Prometheus server reaches no member of Alertmanager, so its alerts are lost.",
+        description="{{ $labels.pod }} keeps dropping its alerts, whichever member it sends them to.",
+        proof=Proof(
+            fires=dict.fromkeys([to("a"), to("b")], again.keeps()),
+            at=course.at,
+            quiet={
+                to("a"): again.stops(),
+                to("a", f"{by.job}-1"): again.keeps(),
+                to("b", f"{by.job}-1"): course.steady(0),
+                to("a", "another-0", "another"): again.keeps(),
+            },
+            step=2,  # what is seen once or twice
+        ),
+    )

@@ -1,0 +1,190 @@
+"""The applications: errors, slow answers, queues, and whether leads still come."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from constructs_lib.errors import ConstructError
+from constructs_lib.metrics.application import APPLICATION
+from constructs_lib.promql import matches, metric
+from constructs_lib.rules.course import Course, counter
+from constructs_lib.rules.limits import check_counts, check_durations, check_shares
+from constructs_lib.rules.model import BACKEND, Alert, Evaluator, Proof, Recording, RuleGroup, Severity
+from constructs_lib.rules.requests import Lasting, Pace, Words, failing, slow
+from constructs_lib.units import prometheus_duration
+
+# Requests per second, over the window of the limits.
+REQUESTS = "service_code:http_requests:rate"
+DURATIONS = "service_le:http_request_duration_seconds_bucket:rate"
+SERVER_ERRORS = "5.."
+QUANTILE = 0.95
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplicationLimits:
+    """What the group `application` bears.
+
+    Args:
+        errors: The share of a service's requests that it may answer with 5xx.
+        errors_high: The same, from where on somebody is woken.
+        latency: In which 95 % of a service's answers must come.
+        queue: How many entries may wait in a queue.
+        without_lead: How long no lead may come while requests do.
+        lasting: Over what requests are counted, and how long trouble must last.
+    Raises:
+        ConstructError: a share outside of 0 to 1 or out of order, a duration that is too short, or no entry.
+    """
+
+    errors: float = 0.05
+    errors_high: float = 0.25
+    latency: timedelta = timedelta(seconds=1)
+    queue: int = 1000
+    without_lead: timedelta = timedelta(minutes=30)
+    lasting: Lasting = field(default_factory=Lasting)
+
+    def __post_init__(self) -> None:
+        check_shares(errors=self.errors, errors_high=self.errors_high)
+        check_durations(without_lead=self.without_lead)
+        check_counts(queue=self.queue)
+        if self.errors_high <= self.errors:
+            raise ConstructError(
+                f"errors_high is {self.errors_high:g}, errors {self.errors:g}: use more for the former"
+            )
+        if self.latency <= timedelta(0):
+            raise ConstructError(f"latency is {self.latency}, in which nothing is answered: use more than 0")
+
+
+def application(by: Evaluator, limits: ApplicationLimits = ApplicationLimits()) -> RuleGroup:
+    """The group `application`, on whatever exports the metrics of `constructs_lib.metrics.application`.
+
+    Args:
+        by: Who evaluates it.
+        limits: From where on somebody must hear of it.
+    """
+    window = prometheus_duration(limits.lasting.onset(by).window)
+    requests, buckets = metric("http_requests_total"), metric("http_request_duration_seconds_bucket")
+    return RuleGroup(
+        name="application",
+        recordings=(
+            Recording(REQUESTS, f"sum by (service, code) (rate({requests}[{window}]))"),
+            Recording(DURATIONS, f"sum by (service, le) (rate({buckets}[{window}]))"),
+        ),
+        alerts=(
+            _errors(by, limits, name="ApiErrors", share=limits.errors, severity=Severity.WARNING),
+            _errors(by, limits, name="ApiErrorsHigh", share=limits.errors_high, severity=Severity.CRITICAL),
+            _slow(by, limits),
+            _queue(by, limits),
+            _leads(by, limits),
+        ),
+    )
+
+
+def _errors(by: Evaluator, limits: ApplicationLimits, *, name: str, share: float, severity: Severity) -> Alert:
+    def series(service: str, failed: Pace, every: Pace) -> Mapping[str, str]:
+        """Most of what does not fail is the caller's own fault."""
+        refused = (every[0] - failed[0], every[1] - failed[1])
+        onset = limits.lasting.onset(by)
+        return {
+            APPLICATION.series("http_requests_total", service=service, code=code): onset.runs(*pace)
+            for code, pace in (("503", failed), ("404", (refused[0] * 0.9, refused[1] * 0.9)))
+        } | {
+            APPLICATION.series("http_requests_total", service=service, code="200"): onset.runs(
+                refused[0] * 0.1, refused[1] * 0.1
+            )
+        }
+
+    words = Words(
+        name=name,
+        severity=severity,
+        team=BACKEND,
+        summary=f"A service fails to answer more than {share:.0%} of its requests.",
+        description="{{ $labels.service }} answers {{ $value | humanizePercentage }} of its requests with 5xx.",
+    )
+    failed = f"sum by (service) ({metric(REQUESTS, code=matches(SERVER_ERRORS))})"
+    every = f"sum by (service) ({metric(REQUESTS)})"
+    return failing(by, limits.lasting, words, failed=failed, every=every, share=share, series=series)
+
+
+def _slow(by: Evaluator, limits: ApplicationLimits) -> Alert:
+    words = Words(
+        name="ApiSlow",
+        severity=Severity.WARNING,
+        team=BACKEND,
+        summary="A service answers too slowly.",
+        description=f"One in {1 / (1 - QUANTILE):.0f} answers of {{{{ $labels.service }}}} takes more than "
+        "{{ $value | humanizeDuration }}.",
+    )
+    return slow(
+        by,
+        limits.lasting,
+        words,
+        buckets=DURATIONS,
+        label="service",
+        quantile=QUANTILE,
+        limit=limits.latency,
+        program=APPLICATION,
+        histogram="http_request_duration_seconds",
+    )
+
+
+def _queue(by: Evaluator, limits: ApplicationLimits) -> Alert:
+    course = Course(interval=by.interval, hold=limits.lasting.onset(by).hold)
+
+    def depth(instance: str) -> str:
+        return APPLICATION.series("queue_depth", queue="leads", instance=instance)
+
+    return Alert(
+        name="QueueDeep",
+        # The same queue as several see it.
+        expr=f"max by (queue) ({metric('queue_depth')}) > {limits.queue}",
+        hold=course.hold,
+        severity=Severity.WARNING,
+        team=BACKEND,
+        summary="A queue grows faster than it is worked off.",
+        description="{{ $value }} entries wait in the queue {{ $labels.queue }}.",
+        proof=Proof(
+            fires={depth("a"): course.lasts(0, limits.queue + 1), depth("b"): course.steady(0)},
+            at=course.at,
+            quiet={depth("a"): course.recovers(0, limits.queue + 1), depth("b"): course.steady(limits.queue)},
+        ),
+    )
+
+
+def _leads(by: Evaluator, limits: ApplicationLimits) -> Alert:
+    """What the applications are for; at night, when nobody asks for anything, no lead is no trouble."""
+    onset, guard = limits.lasting.onset(by), limits.lasting.guard(by)
+    window = -(-limits.without_lead // by.interval)
+    fewest = guard * by.interval.total_seconds()
+    quiet_traffic, traffic, too_few = fewest / 5, fewest * 1.05, fewest * 0.95
+    crossing = onset.crossing((quiet_traffic, traffic), (fewest, fewest), 1)
+    # So many evaluations without a lead before requests come again: the last one is only seen by a longer window.
+    idle = window * 5 // 4
+    at = idle - 1 + crossing
+    rest = 2 * (at + window)
+    end = at + -(-onset.hold // by.interval)
+    leads = APPLICATION.series("leads_created_total", source="web")
+    requests = APPLICATION.series("http_requests_total", service="api", code="200")
+    now_and_then = [(1, 1), (0, window * 2 // 3 - 1)] * 8
+    return Alert(
+        name="LeadsStopped",
+        expr=f"sum(increase({metric('leads_created_total')}[{prometheus_duration(limits.without_lead)}])) == 0 "
+        f"and sum({REQUESTS}) > {guard:g}",
+        hold=onset.hold,
+        severity=Severity.CRITICAL,
+        team=BACKEND,
+        summary="No lead has been created for long, though requests come.",
+        description=f"{{{{ $value }}}} leads were created within {prometheus_duration(limits.without_lead)}.",
+        proof=Proof(
+            fires={
+                leads: counter((1, 2), (0, rest)),
+                requests: counter((quiet_traffic, idle), (traffic, rest)),
+            },
+            at=at * by.interval + onset.hold,
+            # No lead while almost nobody asks; then many requests, and a lead now and then.
+            quiet={
+                leads: counter((0, end), *now_and_then),
+                requests: counter((too_few, end), (100 * fewest, rest)),
+            },
+            step=(1, guard / 10),
+        ),
+    )

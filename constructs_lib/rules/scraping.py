@@ -1,0 +1,123 @@
+"""Alerts on scrapes: whether targets answer, exist, and send no more than they may. Part of the group `observability`.
+
+Source: https://prometheus.io/docs/concepts/jobs_instances/
+"""
+
+from constructs_lib.metrics.prometheus import SCRAPE
+from constructs_lib.promql import metric
+from constructs_lib.rules.counting import lasting
+from constructs_lib.rules.course import PEACE
+from constructs_lib.rules.model import PLATFORM, Alert, Evaluator, Proof, Severity, samples
+
+NEAR_LIMIT = 0.8
+SHARE_DOWN = 0.5
+
+
+def scraping_alerts(by: Evaluator) -> tuple[Alert, ...]:
+    """The alerts of this file.
+
+    Args:
+        by: Who scrapes and evaluates.
+    """
+    return _target_down(by), _job_down(by), _job_missing(by), _near_sample_limit(by)
+
+
+def up(job: str, host: int = 1) -> str:
+    """Whether a target answers."""
+    return SCRAPE.series("up", job=job, instance=f"10.0.0.{host}:8080")
+
+
+def _target_down(by: Evaluator) -> Alert:
+    course = lasting(by)
+    return Alert(
+        name="TargetDown",
+        expr=f"{metric('up')} == 0",
+        hold=course.hold,
+        severity=Severity.WARNING,
+        team=PLATFORM,
+        summary="A target cannot be scraped.",
+        description="The scrape of {{ $labels.instance }} of the job {{ $labels.job }} fails.",
+        proof=Proof(fires={up("api"): course.lasts(1, 0)}, at=course.at, quiet={up("api"): course.recovers(1, 0)}),
+    )
+
+
+def _job_down(by: Evaluator) -> Alert:
+    course = lasting(by)
+    one, two, three = (up("api", host) for host in (1, 2, 3))
+    down, fine = course.lasts(1, 0), course.steady(1)
+    return Alert(
+        name="JobDown",
+        expr=f"count by (job) ({metric('up')} == 0) / count by (job) ({metric('up')}) > {SHARE_DOWN}",
+        hold=course.hold,
+        severity=Severity.CRITICAL,
+        team=PLATFORM,
+        summary="Most targets of a job cannot be scraped.",
+        description="{{ $value | humanizePercentage }} of the targets of the job {{ $labels.job }} cannot be scraped.",
+        proof=Proof(
+            fires={one: fine, two: down, three: down},
+            at=course.at,
+            # Half of a job, for ever; and all of one, but not for long enough.
+            quiet={one: fine, two: down, up("one", 4): course.recovers(1, 0)},
+            step=0.2,
+        ),
+    )
+
+
+def _job_missing(by: Evaluator) -> Alert:
+    """A target that vanishes leaves no series that could be 0."""
+    course = lasting(by)
+    expr = " or ".join(f"absent({metric('up', job=job)})" for job in by.jobs)
+    present = [up(job) for job in by.jobs]
+    another = {up("another"): course.steady(1)}
+    gone = f"{samples((1, PEACE))} stale"
+    back = f"{gone} _x{course.evaluations - 1} {course.steady(1)}"
+    return Alert(
+        name="JobMissing",
+        expr=expr,
+        hold=course.hold,
+        severity=Severity.CRITICAL,
+        team=PLATFORM,
+        summary="A job has no target at all.",
+        description="Discovery finds no target of the job {{ $labels.job }}.",
+        proof=Proof(
+            fires=dict.fromkeys(present, gone) | another,
+            at=course.at,
+            count=len(by.jobs),
+            quiet=dict.fromkeys(present, back) | another,
+        ),
+    )
+
+
+def _near_sample_limit(by: Evaluator) -> Alert:
+    course = lasting(by)
+    name, limited = "scrape_samples_post_metric_relabeling", "scrape_sample_limit"
+    sent, limit = (SCRAPE.series(each, job="api", instance="10.0.0.1:8080") for each in (name, limited))
+    allowed = {limit: course.steady(10_000)}
+    return Alert(
+        name="ScrapeSamplesNearLimit",
+        expr=f"{metric(name)} / {metric(limited)} > {NEAR_LIMIT}",
+        hold=course.hold,
+        severity=Severity.WARNING,
+        team=PLATFORM,
+        summary="A target is close to the number of samples at which it is refused whole.",
+        description="{{ $labels.instance }} of {{ $labels.job }} sends {{ $value | humanizePercentage }} of its limit.",
+        proof=Proof(
+            fires={sent: course.lasts(8000, 8100)} | allowed,
+            at=course.at,
+            quiet={sent: course.recovers(8000, 8100)} | allowed,
+            step=0.01,
+        ),
+    )
+
+
+def too_few(by: Evaluator, *, present: list[str], others: list[str], last: str) -> Proof:
+    """The proof of a count of series that are 1: all but the last stay so, and another job must not stand in for it.
+
+    Args:
+        present: Those that there should be.
+        others: Of another job, as many.
+        last: Of `present`, the one that becomes 0.
+    """
+    course = lasting(by)
+    fine = dict.fromkeys([*present, *others], course.steady(1))
+    return Proof(fires=fine | {last: course.lasts(1, 0)}, at=course.at, quiet=fine | {last: course.recovers(1, 0)})
