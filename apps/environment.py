@@ -117,7 +117,9 @@ class Environment(BaseModel):
     databases_credentials: str = Field(
         description="Secret with the passwords of the databases, by the keys postgres-password and redis-password."
     )
-    cluster_sample_limit: int = Field(ge=1, description="Samples that one API server, kubelet or kube-state-metrics may send.")
+    cluster_sample_limit: int = Field(
+        ge=1, description="Samples that one API server, kubelet or kube-state-metrics may send."
+    )
     retention: Duration = Field(description="How long samples stay on Prometheus' own disk.")
     scrape_interval: Duration = Field(description="Between two scrapes, and two evaluations of a rule.")
     application_namespace: str = Field(description="Where the application services and their databases run.")

@@ -1,5 +1,7 @@
 """The monitoring stack in the cluster: assembly only."""
 
+from collections.abc import Iterator
+
 import cdk8s
 
 from apps.alerting import alerting
@@ -22,7 +24,16 @@ from constructs_lib.kube import (
     StorageClass,
     Volume,
 )
+from constructs_lib.metrics.postgres import POSTGRES_EXPORTER
+from constructs_lib.metrics.redis import REDIS_EXPORTER
+from constructs_lib.rules.databases import databases
+from constructs_lib.rules.kubernetes import kubernetes
+from constructs_lib.rules.model import Evaluator, RuleGroup
+from constructs_lib.rules.nodes import nodes
 from constructs_lib.rules.observability import observability
+from constructs_lib.rules.services import services
+
+POSTGRES, REDIS = POSTGRES_EXPORTER.job, REDIS_EXPORTER.job
 
 
 def monitoring(app: cdk8s.App, name: str, values: Environment) -> PrometheusHA:
@@ -61,8 +72,20 @@ def monitoring(app: cdk8s.App, name: str, values: Environment) -> PrometheusHA:
     for database, port in values.infrastructure.items():
         pods = Pods.named(values.application_namespace, database)
         prometheus.scrape_pods(PodsJob(job=database, pods=pods, ports=PortRange.only(port)))
-    prometheus.add_rules(observability(prometheus.evaluator))
+    prometheus.add_rules(*_rules(prometheus.evaluator, values))
     return prometheus
+
+
+def _rules(by: Evaluator, values: Environment) -> Iterator[RuleGroup]:
+    """What somebody must hear of; a group about nothing is left out."""
+    yield observability(by)
+    yield kubernetes(by)
+    yield nodes(by)
+    if values.application_services:
+        yield services(by, jobs=values.application_services)
+    postgres, redis = POSTGRES if values.postgres_service else None, REDIS if values.redis_service else None
+    if postgres or redis:
+        yield databases(by, postgres=postgres, redis=redis)
 
 
 def _prometheus(app: cdk8s.App, namespace: Namespace, values: Environment) -> PrometheusHA:
@@ -103,7 +126,7 @@ def _watch_databases(app: cdk8s.App, namespace: Namespace, values: Environment, 
             password=SecretKey(values.databases_credentials, "postgres-password"),
             sslmode="disable",  # within the cluster, policies confine plain connections
         )
-        prometheus.scrape(postgres.metrics, job="postgres")
+        prometheus.scrape(postgres.metrics, job=POSTGRES)
     if values.redis_service:
         redis = RedisExporter(
             cdk8s.Chart(app, "redis-exporter"),
@@ -112,4 +135,4 @@ def _watch_databases(app: cdk8s.App, namespace: Namespace, values: Environment, 
             server=server(values.redis_service, 6379),
             password=SecretKey(values.databases_credentials, "redis-password"),
         )
-        prometheus.scrape(redis.metrics, job="redis")
+        prometheus.scrape(redis.metrics, job=REDIS)

@@ -155,7 +155,16 @@ class PrometheusHA(Component):
     def evaluator(self) -> Evaluator:
         """What rule groups need to know of the Prometheus that evaluates them: its jobs are those declared by now."""
         must_exist = (*(job.name for job in self._cluster_jobs), *sorted(self._pods_jobs))
-        return Evaluator(interval=self._scrape.interval, job=self.name, replicas=self._replicas, jobs=must_exist)
+        members = self._alertmanager
+        scraped_as = [each.job for each in self._pods_jobs.values() if members and each.pods == members.pods]
+        return Evaluator(
+            interval=self._scrape.interval,
+            job=self.name,
+            replicas=self._replicas,
+            jobs=must_exist,
+            alertmanager_job=scraped_as[0] if scraped_as else None,
+            alertmanagers=members.replicas if members else 0,
+        )
 
     @property
     def groups(self) -> tuple[RuleGroup, ...]:
