@@ -81,16 +81,17 @@ def application(by: Evaluator, limits: ApplicationLimits = ApplicationLimits()) 
 
 def _errors(by: Evaluator, limits: ApplicationLimits, *, name: str, share: float, severity: Severity) -> Alert:
     def series(service: str, failed: Pace, every: Pace) -> Mapping[str, str]:
-        """Most of what does not fail is the caller's own fault."""
-        refused = (every[0] - failed[0], every[1] - failed[1])
+        """Nine tenths of what does not fail is the caller's own fault."""
+        rest = (every[0] - failed[0], every[1] - failed[1])
+        codes: dict[str, Pace] = {
+            "503": failed,
+            "404": (rest[0] * 0.9, rest[1] * 0.9),
+            "200": (rest[0] * 0.1, rest[1] * 0.1),
+        }
         onset = limits.lasting.onset(by)
         return {
             APPLICATION.series("http_requests_total", service=service, code=code): onset.runs(*pace)
-            for code, pace in (("503", failed), ("404", (refused[0] * 0.9, refused[1] * 0.9)))
-        } | {
-            APPLICATION.series("http_requests_total", service=service, code="200"): onset.runs(
-                refused[0] * 0.1, refused[1] * 0.1
-            )
+            for code, pace in codes.items()
         }
 
     words = Words(
