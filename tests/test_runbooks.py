@@ -1,5 +1,6 @@
 """Runbooks: one page for every alert, and commands that name what is rendered."""
 
+import importlib
 import re
 from pathlib import Path
 
@@ -32,17 +33,23 @@ def commands(page: Path) -> list[str]:
 
 
 def test_every_rule_group_of_the_library_is_rendered() -> None:
-    """So that the alerts in dist/ are all the alerts that there are."""
-    modules = {path.stem.replace("_", "-") for path in RULES.glob("*.py")} - {"--init--", "model"}
+    """So that the alerts in dist/ are all the alerts that there are: a group's module has a function of its name."""
+    modules = [path.stem for path in RULES.glob("*.py")]
+    made = {
+        name.replace("_", "-")
+        for name in modules
+        if hasattr(importlib.import_module(f"constructs_lib.rules.{name}"), name)
+    }
     for name in ENVIRONMENTS:
-        assert set(groups(read(DIST / name))) == modules
+        assert set(groups(read(DIST / name))) == made
 
 
-@pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_every_alert_has_a_page_and_every_page_an_alert(environment: str) -> None:
+def test_every_alert_has_a_page_and_every_page_an_alert() -> None:
     """The link in a notification leads to a page that exists, and no page is left over."""
-    alerts = [alert for names in groups(read(DIST / environment)).values() for alert in names]
-    assert [page.stem for page in PAGES] == sorted(alerts)
+    alerts = {name: {alert for names in groups(read(DIST / name)).values() for alert in names} for name in ENVIRONMENTS}
+    pages = {page.stem for page in PAGES}
+    assert alerts["prod"] == pages
+    assert all(each <= pages for each in alerts.values())
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

@@ -6,10 +6,19 @@ from datetime import timedelta
 
 import pytest
 
+from constructs_lib.errors import ConstructError
 from constructs_lib.rules.model import PLATFORM, Alert, Evaluator, Severity
-from constructs_lib.rules.observability import observability
+from constructs_lib.rules.observability import ObservabilityLimits, observability
 
-BY = Evaluator(interval=timedelta(seconds=15), job="prom", replicas=2, jobs=("api", "prom"))
+BY = Evaluator(
+    interval=timedelta(seconds=15),
+    job="prom",
+    replicas=2,
+    jobs=("api", "prom"),
+    alertmanager_job="alerts",
+    alertmanagers=3,
+)
+WITHOUT = replace(BY, alertmanager_job=None, alertmanagers=0)
 COUNTERS = {
     "PrometheusWritesFailed": "prometheus_tsdb_wal_writes_failed_total",
     "PrometheusRuleFailures": "prometheus_rule_evaluation_failures_total",
@@ -18,7 +27,19 @@ COUNTERS = {
     "LabelLimitExceeded": "prometheus_target_scrape_pool_exceeded_label_limits_total",
     "BodySizeLimitExceeded": "prometheus_target_scrapes_exceeded_body_size_limit_total",
 }
+FAILED = "sum by (integration, reason) (increase(alertmanager_notifications_failed_total"
 CONDITIONS = {
+    "Heartbeat": "vector(1)",
+    "AlertmanagerMembersMissing": '(min(alertmanager_cluster_members{job="alerts"}) or vector(0)) < 3',
+    "AlertmanagerReloadFailed": 'alertmanager_config_last_reload_successful{job="alerts"} == 0',
+    "AlertmanagerNotificationsFailing": f'{FAILED}{{job="alerts"}}[15m])) > 1.5',
+    "PrometheusNotConnectedToAlertmanager": 'prometheus_notifications_alertmanagers_discovered{job="prom"} < 3',
+    "PrometheusNotificationsDropped": (
+        'min by (pod) (increase(prometheus_notifications_dropped_total{job="prom"}[5m])) > 0'
+    ),
+    "ObservabilityCostHigh": (
+        "sum(rate(observability_cost_total[1h])) / sum(rate(infrastructure_cost_total[1h])) > 0.05"
+    ),
     "TargetDown": "up == 0",
     "JobDown": "count by (job) (up == 0) / count by (job) (up) > 0.5",
     "JobMissing": 'absent(up{job="api"}) or absent(up{job="prom"})',
@@ -28,6 +49,8 @@ CONDITIONS = {
     "ScrapeSamplesNearLimit": "scrape_samples_post_metric_relabeling / scrape_sample_limit > 0.8",
 }
 NAMES = sorted({*COUNTERS, *CONDITIONS})
+# What is counted over a time of its own, or must not wait.
+AT_ONCE = {"AlertmanagerNotificationsFailing", "Heartbeat", "PrometheusRestarting"}
 
 
 def alerts(by: Evaluator = BY) -> dict[str, Alert]:
@@ -45,10 +68,10 @@ def test_the_group_holds_these_alerts() -> None:
     ("interval", "hold"), [(1, 300), (7, 301), (15, 300), (30, 300), (60, 600), (120, 1200)], ids=str
 )
 def test_every_condition_must_last_five_minutes_and_ten_evaluations(interval: int, hold: int) -> None:
-    """Whatever the interval; only restarts are counted over an hour of their own."""
+    """Whatever the interval; only what is counted over a time of its own fires at once, as the heartbeat does."""
     ours = alerts(replace(BY, interval=timedelta(seconds=interval)))
-    assert ours.pop("PrometheusRestarting").hold == timedelta(0)
-    assert {alert.hold for alert in ours.values()} == {timedelta(seconds=hold)}
+    assert {alert.hold for name, alert in ours.items() if name in AT_ONCE} == {timedelta(0)}
+    assert {alert.hold for name, alert in ours.items() if name not in AT_ONCE} == {timedelta(seconds=hold)}
 
 
 @pytest.mark.parametrize(("seconds", "window"), [(15, "1m"), (30, "2m")])
@@ -65,25 +88,71 @@ def test_conditions_that_are_no_counters(name: str, expr: str) -> None:
     assert alerts()[name].expr == expr
 
 
+def test_without_an_alertmanager_nothing_is_said_of_one() -> None:
+    """Its alerts would wait for series that never come; all others are the same."""
+    left_out = {"AlertmanagerMembersMissing", "AlertmanagerNotificationsFailing", "AlertmanagerReloadFailed"}
+    left_out |= {"PrometheusNotConnectedToAlertmanager", "PrometheusNotificationsDropped"}
+    assert alerts().keys() - alerts(WITHOUT).keys() == left_out
+    assert alerts(WITHOUT).keys() < alerts().keys()
+
+
+@pytest.mark.trap(26)
+def test_a_member_that_is_alone_is_missed_by_its_scrape() -> None:
+    """Without gossip, it tells of no cluster."""
+    alone = alerts(replace(BY, alertmanagers=1))["AlertmanagerMembersMissing"]
+    assert alone.expr == '(count(up{job="alerts"} == 1) or vector(0)) < 1'
+
+
+def test_an_alertmanager_without_members_is_refused() -> None:
+    """Nobody could be missed."""
+    with pytest.raises(ConstructError, match="the Alertmanager of the job 'alerts' has 0 members: use 1 or more"):
+        observability(replace(BY, alertmanagers=0))
+
+
+@pytest.mark.trap(32)
+def test_notifications_count_as_failed_for_whatever_reason() -> None:
+    """A new version's new reason must not be missed: no reason is selected, and the text says which it was."""
+    alert = alerts()["AlertmanagerNotificationsFailing"]
+    assert "reason=" not in alert.expr
+    assert "{{ $labels.reason }}" in alert.description
+
+
+def test_the_share_of_the_cost_can_be_chosen() -> None:
+    """It is one value; what is no share is refused."""
+    dear = {alert.name: alert for alert in observability(BY, ObservabilityLimits(cost=0.2)).alerts}
+    assert dear["ObservabilityCostHigh"].expr.endswith(" > 0.2")
+    with pytest.raises(ConstructError, match="cost is 5, but it is a part of a whole: use more than 0 and less than 1"):
+        ObservabilityLimits(cost=5)
+
+
 def test_what_makes_alerts_impossible_wakes_somebody() -> None:
-    """What leaves something unwatched is critical, all else can wait for the day."""
-    critical = {name for name, alert in alerts().items() if alert.severity is Severity.CRITICAL}
-    assert critical == {
+    """What leaves something unwatched or unheard is critical, all else can wait; the heartbeat is nobody's."""
+    severities = {name: alert.severity for name, alert in alerts().items()}
+    assert {name for name, severity in severities.items() if severity is Severity.CRITICAL} == {
         *("JobDown", "JobMissing"),
         *("PrometheusReloadFailed", "PrometheusRestarting", "PrometheusRuleFailures", "PrometheusWritesFailed"),
+        *("AlertmanagerReloadFailed", "AlertmanagerNotificationsFailing", "PrometheusNotificationsDropped"),
     }
+    assert {name for name, severity in severities.items() if severity is Severity.NONE} == {"Heartbeat"}
     assert {alert.team for alert in alerts().values()} == {PLATFORM}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", sorted({*NAMES} - {"Heartbeat"}))
 def test_every_alert_comes_with_its_proof(name: str) -> None:
     """The series that make it fire and those that do not are different, and speak of the metrics that it reads."""
     alert = alerts()[name]
-    read = set(re.findall(r"\b(?:up|[a-z]+(?:_[a-z]+)+)\b", re.sub(r'"[^"]*"|by \(.*?\)', "", alert.expr)))
+    bare = re.sub(r'"[^"]*"|\[\w+\]|by \(.*?\)', "", alert.expr)
+    read = set(re.findall(r"\b(?:up|[a-z]+(?:_[a-z]+)+)\b", bare))
     assert alert.proof.fires != alert.proof.quiet
     for series in (alert.proof.fires, alert.proof.quiet):
         assert {selector.partition("{")[0] for selector in series} == read
     assert alert.proof.at > alert.hold
+
+
+def test_the_heartbeat_needs_no_series_and_no_time() -> None:
+    """It fires from the first evaluation on, whatever is scraped."""
+    proof = alerts()["Heartbeat"].proof
+    assert (dict(proof.fires), dict(proof.quiet), proof.at) == ({}, {}, timedelta(0))
 
 
 @pytest.mark.trap(88)
@@ -101,6 +170,6 @@ def test_every_alert_reads_as_sentences(name: str) -> None:
     """The summary holds no values, the description does, and both end as sentences do."""
     alert = alerts()[name]
     assert "{{" not in alert.summary
-    assert "{{" in alert.description
+    assert ("{{" in alert.description) == (name != "Heartbeat")
     assert alert.summary.endswith(".")
     assert alert.description.endswith(".")
