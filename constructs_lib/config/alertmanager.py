@@ -10,7 +10,7 @@ from typing import Any
 
 from constructs_lib.config.intervals import TimeInterval
 from constructs_lib.config.receivers import HEARTBEAT_RECEIVER, Heartbeat, Receiver
-from constructs_lib.config.routes import HEARTBEAT, Inhibition, Route, Timing, matchers, refuse_unreachable
+from constructs_lib.config.routes import HEARTBEAT, Inhibition, Route, Timing, level, matchers, refuse_unreachable
 from constructs_lib.config.secrets import SecretKey
 from constructs_lib.errors import ConstructError
 from constructs_lib.units import prometheus_duration
@@ -124,7 +124,7 @@ class AlertmanagerConfig:
                 "receiver": self.default,
                 "group_by": list(GROUP_BY),
                 **self.timing.to_dict(),
-                "routes": [self._heartbeat_route(), *(route.to_dict() for route in self.routes)],
+                "routes": [self._heartbeat_route(), *level(self.routes, otherwise=self.default)],
             },
             **({"inhibit_rules": inhibitions} if inhibitions else {}),
             "receivers": sorted([*receivers, *nobody], key=lambda receiver: str(receiver["name"])),

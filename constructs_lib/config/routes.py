@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import product
 from typing import Any, TypeAlias
 
 from constructs_lib.contract import LABEL_VALUE
@@ -92,7 +93,8 @@ class Route:
         labels: What other labels must be, exactly.
         only_during: Names of time intervals, outside of which it is silent.
         never_during: Names of time intervals in which it is silent.
-        also_next: Whether the routes after it on the same level are asked as well.
+        also_next: Whether it hears beside the others, not in their place: the routes after it are asked as well, and
+            where none of them takes the alert, whoever would hear of it without this one does.
         routes: Those that are asked first, about the same alerts; they inherit no time interval.
     Raises:
         ConstructError: a label that is none or is said twice, or time intervals that contradict each other.
@@ -143,9 +145,23 @@ class Route:
             "active_time_intervals": list(self.only_during),
             "mute_time_intervals": list(self.never_during),
             "continue": self.also_next,
-            "routes": [route.to_dict() for route in self.routes],
+            "routes": level(self.routes, otherwise=self.receiver),
         }
         return {name: value for name, value in fields.items() if value}
+
+
+def level(routes: Iterable[Route], *, otherwise: str) -> list[dict[str, Any]]:
+    """Routes as they are written.
+
+    Args:
+        routes: Of one level, in order.
+        otherwise: Who hears of what none of them takes.
+    """
+    given = list(routes)
+    # Alertmanager takes a route with `continue` for an answer: who is above would not hear.
+    last = [{"receiver": otherwise}] if any(each.also_next for each in given) else []
+    catch_all = any(not each.demands and not each.also_next for each in given)
+    return [*(each.to_dict() for each in given), *([] if catch_all else last)]
 
 
 def refuse_unreachable(routes: Iterable[Route], *, within: Demands, before: Iterable[Demands] = ()) -> None:
@@ -154,7 +170,7 @@ def refuse_unreachable(routes: Iterable[Route], *, within: Demands, before: Iter
     Args:
         routes: Of one level, in order.
         within: What their alerts have anyhow.
-        before: What earlier routes take.
+        before: What earlier routes take, of this level and of those above.
     Raises:
         ConstructError: the route, and why.
     """
@@ -165,15 +181,22 @@ def refuse_unreachable(routes: Iterable[Route], *, within: Demands, before: Iter
             demands[label] = demands.get(label, values) & values
             if not demands[label]:
                 raise ConstructError(f"the route {route} is within one that wants another {label}: put it outside")
-        for earlier in taken:
-            if all(demands.get(label, set()) and demands[label] <= set(values) for label, values in earlier.items()):
-                raise ConstructError(
-                    f"no alert reaches the route {route}, since one before it takes them all "
-                    f"({', '.join(matchers(earlier)) or 'everything'}): put it first, or give that one also_next"
-                )
+        # If any alert gets here, then one that has no other label than those that are wanted.
+        barest = [dict(zip(demands, values, strict=True)) for values in product(*map(sorted, demands.values()))]
+        takers = [next((each for each in taken if _fits(alert, each)), None) for alert in barest]
+        if None not in takers:
+            spelled = sorted({", ".join(matchers(each)) or "everything" for each in takers if each is not None})
+            raise ConstructError(
+                f"no alert reaches the route {route}, since all are taken before ({' and '.join(spelled)}): "
+                "put it first, or let that go on by also_next"
+            )
+        refuse_unreachable(route.routes, within=demands, before=taken)
         if not route.also_next:
             taken.append(demands)
-        refuse_unreachable(route.routes, within=demands)
+
+
+def _fits(alert: Mapping[str, str], demands: Demands) -> bool:
+    return all(alert.get(label) in values for label, values in demands.items())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

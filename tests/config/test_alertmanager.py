@@ -187,7 +187,9 @@ def test_names_that_are_missing_taken_or_useless_are_refused(make: Any, message:
 
 def test_routes_that_no_alert_reaches_are_refused() -> None:
     """On every level, and after the heartbeat's, which is the first."""
-    with pytest.raises(ConstructError, match=r'no alert reaches .*, since one before .*alertname="Heartbeat"'):
+    with pytest.raises(
+        ConstructError, match=r'no alert reaches .*, since all are taken before .*alertname="Heartbeat"'
+    ):
         config(Route(receiver="chat", labels={"alertname": HEARTBEAT, "cluster": "blue"}))
     with pytest.raises(ConstructError, match='no alert reaches the route of team="a" to chat'):
         config(Route(receiver="pager", routes=(Route(receiver="chat"), Route(receiver="chat", team="a"))))

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from constructs_lib.config.routes import HEARTBEAT, Inhibition, Route, Timing, refuse_unreachable
+from constructs_lib.config.routes import HEARTBEAT, Inhibition, Route, Timing, level, refuse_unreachable
 from constructs_lib.errors import ConstructError
 from constructs_lib.rules.model import Severity
 
@@ -27,6 +27,20 @@ def test_a_route_says_what_it_wants() -> None:
         "continue": True,
     }
     assert Route(receiver="chat").to_dict() == {"receiver": "chat"}
+
+
+def test_a_route_beside_others_takes_nothing_from_them() -> None:
+    """Alertmanager asks nobody above when a route has answered, even one with `continue`; a last one makes up."""
+    copy = Route(receiver="archive", also_next=True)
+    inner = Route(receiver="chat", team="a", routes=(copy,))
+    everybody = {"receiver": "archive", "continue": True}
+    assert level([copy, inner], otherwise="default") == [
+        everybody,
+        {"receiver": "chat", "matchers": ['team="a"'], "routes": [everybody, {"receiver": "chat"}]},
+        {"receiver": "default"},
+    ]
+    assert level([copy, Route(receiver="chat")], otherwise="default") == [everybody, {"receiver": "chat"}]
+    assert level([], otherwise="default") == []
 
 
 def test_quotes_and_backslashes_are_text() -> None:
@@ -57,21 +71,35 @@ ALL = Route(receiver="pager")
     [
         (
             [CHAT, CRITICAL],
-            'no alert reaches the route of severity="critical", team="a" to pager, since one before it takes them all '
-            r'\(team="a"\): put it first, or give that one also_next',
+            'no alert reaches the route of severity="critical", team="a" to pager, since all are taken before '
+            r'\(team="a"\): put it first, or let that go on by also_next',
         ),
         ([CHAT, PAGER, CHAT], 'no alert reaches the route of team="a" to chat'),
         (
             [Route(receiver="chat", only_during=("night",)), CHAT],
-            r'the route of team="a" to chat, since one before it takes them all \(everything\)',
+            r'the route of team="a" to chat, since all are taken before \(everything\)',
         ),
         (
             [Route(receiver="chat", team="a", routes=(PAGER,))],
             'the route of team="b" to pager is within one that wants another team: put it outside',
         ),
         (
+            [
+                *(Route(receiver="chat", severities=(each,)) for each in Severity),
+                Route(receiver="x", severities=tuple(Severity)),
+            ],
+            r'before \(severity="critical" and severity=',
+        ),
+        (
+            [
+                Route(receiver="chat", labels={"x": "y"}),
+                Route(receiver="x", team="a", routes=(Route(receiver="z", labels={"x": "y"}),)),
+            ],
+            r'no alert reaches the route of x="y" to z, since all are taken before \(x="y"\)',
+        ),
+        (
             [Route(receiver="chat", team="a", routes=(CHAT, ALL))],
-            r'the route of everything to pager, since one before it takes them all \(team="a"\)',
+            r'the route of everything to pager, since all are taken before \(team="a"\)',
         ),
     ],
 )

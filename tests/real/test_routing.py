@@ -1,0 +1,181 @@
+"""Alertmanager's configuration, read by the real amtool: hundreds of random accepted ones, and where alerts go."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+import pytest
+
+from constructs_lib.config import to_yaml
+from constructs_lib.config.alertmanager import DEFAULT_INHIBITIONS, HEARTBEAT, AlertmanagerConfig
+from constructs_lib.config.intervals import WORKING_DAYS, TimeInterval
+from constructs_lib.config.notifications import (
+    PAGER_SEVERITY,
+    PLAIN_RUNBOOK,
+    RUNBOOK_URL,
+    SLACK_RUNBOOK,
+    SUBJECT,
+    TITLE,
+    each,
+)
+from constructs_lib.config.receivers import Heartbeat, Receiver, Webhook
+from constructs_lib.config.routes import Route
+from constructs_lib.config.secrets import SecretKey
+from constructs_lib.rules.model import Severity
+from tests.real.amtool import checked, filled, routed
+from tests.real.documents import Documents
+
+TOGETHER = 40  # so many documents in one call
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_whatever_is_accepted_here_is_accepted_there(seed: int) -> None:
+    """Nothing that the model accepts is refused by Alertmanager, or read in two ways: some hundreds of files."""
+    documents = Documents(seed)
+
+    read = checked(*(to_yaml(documents.next().to_dict()) for _ in range(TOGETHER)))
+
+    assert read.returncode == 0, read.stdout
+    assert read.stdout.count("SUCCESS") == TOGETHER
+    assert "level=" not in read.stdout
+
+
+def barest(
+    routes: tuple[Route, ...], above: Mapping[str, frozenset[str]] | None = None
+) -> Iterator[tuple[Route, list[dict[str, str]]]]:
+    """For each route that has none of its own, the alerts that have only the labels which it wants."""
+    for route in routes:
+        wanted = dict(above or {})
+        for label, values in route.demands.items():
+            wanted[label] = wanted.get(label, values) & values
+        if route.routes:
+            yield from barest(route.routes, wanted)
+        else:
+            yield route, [dict(zip(wanted, values, strict=True)) for values in product(*map(sorted, wanted.values()))]
+
+
+def test_every_accepted_route_is_reached_by_some_alert() -> None:
+    """What is not refused as unreachable is not, on every level, whatever the text of the labels."""
+    documents, asked = Documents(0), 0
+    while asked < 100:
+        config = documents.next()
+        text = to_yaml(config.to_dict())
+        for route, alerts in barest(config.routes):
+            asked += 1
+            assert any(route.receiver in routed(text, **alert) for alert in alerts), f"{route} in {text}"
+
+
+def hook(name: str) -> Receiver:
+    return Receiver(name=name, integrations=(Webhook(url=SecretKey("receivers", f"{name}-url")),))
+
+
+# What a site of several teams has: a pager for what cannot wait, a room for each team, a copy of all for the archive.
+TEAMS = AlertmanagerConfig(
+    default="platform",
+    receivers=tuple(hook(name) for name in ("platform", "pager", "backend", "backend-pager", "database", "archive")),
+    routes=(
+        Route(receiver="archive", also_next=True),
+        Route(
+            receiver="backend",
+            team="backend",
+            routes=(
+                Route(receiver="backend-pager", severities=(Severity.CRITICAL,), labels={"service": "api"}),
+                Route(receiver="backend", severities=(Severity.WARNING,), only_during=("office-hours",)),
+            ),
+        ),
+        Route(receiver="database", team="database", severities=(Severity.WARNING,)),
+        Route(receiver="pager", severities=(Severity.CRITICAL,)),
+    ),
+    inhibitions=DEFAULT_INHIBITIONS,
+    intervals=(TimeInterval(name="office-hours", weekdays=WORKING_DAYS, location="Europe/Berlin"),),
+    heartbeat=Heartbeat(url=SecretKey("receivers", "heartbeat-url")),
+)
+
+
+@pytest.mark.parametrize(
+    ("labels", "heard"),
+    [
+        ({"team": "backend", "severity": "critical"}, "backend"),
+        ({"team": "backend", "severity": "critical", "service": "api"}, "backend-pager"),
+        ({"team": "backend", "severity": "warning", "service": "api"}, "backend"),
+        ({"team": "database", "severity": "warning"}, "database"),
+        ({"team": "database", "severity": "critical"}, "pager"),
+        ({"team": "ml", "severity": "critical"}, "pager"),
+        ({"team": "ml", "severity": "warning"}, "platform"),
+        ({"team": "backend-two", "severity": "warning"}, "platform"),
+        ({}, "platform"),
+    ],
+)
+def test_an_alert_goes_to_its_team_by_its_severity(labels: dict[str, str], heard: str) -> None:
+    """The archive hears of all, and one more of each; by default that is the platform's team."""
+    assert routed(to_yaml(TEAMS.to_dict()), alertname="Some", **labels) == ["archive", heard]
+
+
+def test_the_heartbeat_goes_nowhere_else() -> None:
+    """Neither to a team nor to the archive, whatever its labels; without a server to tell, to nobody."""
+    labels = {"alertname": HEARTBEAT, "team": "backend", "severity": "critical"}
+    assert routed(to_yaml(TEAMS.to_dict()), **labels) == ["heartbeat"]
+    assert routed(to_yaml(replace(TEAMS, heartbeat=None).to_dict()), **labels) == ["nobody"]
+
+
+def alert(status: str, pod: str) -> dict[str, Any]:
+    return {
+        "status": status,
+        "labels": {"alertname": "PodDown", "severity": "critical", "pod": pod},
+        "annotations": {
+            "summary": "A pod is down.",
+            "description": f"{pod} does not answer.",
+            "runbook_url": "https://runbooks.example.com/PodDown",
+        },
+    }
+
+
+NOTIFICATION = {
+    "receiver": "chat",
+    "status": "firing",
+    "alerts": [alert("firing", "api-0"), alert("resolved", "api-1")],
+    "commonLabels": {"alertname": "PodDown", "severity": "critical"},
+    "commonAnnotations": {"summary": "A pod is down.", "runbook_url": "https://runbooks.example.com/PodDown"},
+}
+
+
+@pytest.mark.parametrize(
+    ("template", "text"),
+    [
+        (TITLE, "[FIRING:1] PodDown: A pod is down."),
+        (SUBJECT, "PodDown: A pod is down."),
+        (RUNBOOK_URL, "https://runbooks.example.com/PodDown"),
+        (PAGER_SEVERITY, "critical"),
+        (
+            each(".Alerts", runbook=SLACK_RUNBOOK),
+            "[firing] A pod is down.\napi-0 does not answer.\n<https://runbooks.example.com/PodDown|Runbook>\n\n"
+            "[resolved] A pod is down.\napi-1 does not answer.\n<https://runbooks.example.com/PodDown|Runbook>\n\n",
+        ),
+        (
+            each(".Alerts.Resolved", runbook=PLAIN_RUNBOOK),
+            "[resolved] A pod is down.\napi-1 does not answer.\nRunbook: https://runbooks.example.com/PodDown\n\n",
+        ),
+    ],
+)
+def test_a_notification_says_what_happened_where_and_what_to_do(template: str, text: str) -> None:
+    """As Alertmanager itself fills it in; check-config does not look into templates."""
+    assert filled(template, NOTIFICATION) == text
+
+
+@pytest.mark.parametrize("labels", [{}, {"severity": "none"}, {"severity": "critical "}])
+def test_an_unknown_severity_is_one_that_pagerduty_knows(labels: dict[str, str]) -> None:
+    """It would refuse the event."""
+    assert filled(PAGER_SEVERITY, {**NOTIFICATION, "commonLabels": labels}) == "error"
+
+
+def test_what_alertmanager_refuses_is_seen() -> None:
+    """The judge is awake: a document that names nobody's receiver, and one whose matcher is read in two ways."""
+    text = to_yaml(TEAMS.to_dict())
+
+    refused = checked(text.replace("receiver: archive", "receiver: attic"))
+    doubtful = checked(text.replace('team="database"', "team='database"))
+
+    assert refused.returncode != 0
+    assert 'undefined receiver "attic" used in route' in refused.stdout
+    assert "level=WARN" in doubtful.stdout
