@@ -67,8 +67,8 @@ class Heartbeat:
 
     Args:
         url: The key that holds the URL, at port 443.
-        interval: Between two beats. The server must wait for two: a beat may be late by more than half of one when a member
-            of Alertmanager takes over from another.
+        interval: Between two beats. The server must wait for two of them: a beat may be late by more than half of
+            one when a member of Alertmanager takes over from another.
     Raises:
         ConstructError: an interval below 30 seconds, within which a member that waits for the others would not be done.
     Source: https://prometheus.io/docs/practices/alerting/#metamonitoring
