@@ -26,9 +26,11 @@ from constructs_lib.kube import (
 )
 from constructs_lib.metrics.postgres import POSTGRES_EXPORTER
 from constructs_lib.metrics.redis import REDIS_EXPORTER
+from constructs_lib.rules.application import application
 from constructs_lib.rules.databases import databases
 from constructs_lib.rules.kubernetes import kubernetes
 from constructs_lib.rules.model import Evaluator, RuleGroup
+from constructs_lib.rules.models import models
 from constructs_lib.rules.nodes import nodes
 from constructs_lib.rules.observability import observability
 from constructs_lib.rules.services import services
@@ -79,6 +81,8 @@ def monitoring(app: cdk8s.App, name: str, values: Environment) -> PrometheusHA:
 def _rules(by: Evaluator, values: Environment) -> Iterator[RuleGroup]:
     """What somebody must hear of; a group about nothing is left out."""
     yield observability(by)
+    yield application(by)
+    yield models(by)
     yield kubernetes(by)
     yield nodes(by)
     if values.application_services:
