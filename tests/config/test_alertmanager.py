@@ -107,6 +107,7 @@ def test_the_file_reads_back_as_the_same_data() -> None:
     assert yaml.safe_load(to_yaml(document)) == document
 
 
+@pytest.mark.trap(30)
 def test_the_heartbeat_has_a_route_of_its_own() -> None:
     """First, alone, at once, and again at each look."""
     document = config(Route(receiver="chat", team="platform"), heartbeat=BEAT).to_dict()
@@ -195,6 +196,7 @@ def test_routes_that_no_alert_reaches_are_refused() -> None:
         config(Route(receiver="pager", routes=(Route(receiver="chat"), Route(receiver="chat", team="a"))))
 
 
+@pytest.mark.trap(28)
 def test_a_repetition_that_is_forgotten_is_refused() -> None:
     """What the log has forgotten is sent again, too early."""
     assert config(timing=Timing(repeat_interval=RETENTION)).to_dict()["route"]["repeat_interval"] == "5d"

@@ -182,6 +182,7 @@ def test_a_timing_that_is_not_kept_is_refused(fields: dict[str, timedelta], mess
 DOWN, SLOW = {"alertname": "Down"}, {"alertname": "Slow"}
 
 
+@pytest.mark.trap(31)
 @pytest.mark.parametrize(
     ("source", "target", "equal", "message"),
     [
