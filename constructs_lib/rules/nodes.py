@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
+from constructs_lib.errors import ConstructError
 from constructs_lib.metrics.kube_state_metrics import KUBE_STATE_METRICS
 from constructs_lib.metrics.node_exporter import NODE_EXPORTER
 from constructs_lib.promql import matches, matches_not, metric
@@ -32,7 +33,7 @@ class NodeLimits:
         skew: By how much its clock may be wrong, 1 ms or more.
         skewed: For how long.
     Raises:
-        ConstructError: a share outside of 0 to 1, or a duration below 1 minute.
+        ConstructError: a share outside of 0 to 1, a duration below 1 minute, or a skew below 1 ms.
     """
 
     not_ready: timedelta = timedelta(minutes=2)
@@ -45,6 +46,8 @@ class NodeLimits:
     def __post_init__(self) -> None:
         check_shares(memory=self.memory, cpu=self.cpu)
         check_durations(not_ready=self.not_ready, busy=self.busy, skewed=self.skewed)
+        if self.skew < timedelta(milliseconds=1):
+            raise ConstructError(f"skew is {self.skew}, which no clock keeps: use 1ms or more")
 
 
 def nodes(
