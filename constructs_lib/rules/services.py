@@ -103,9 +103,10 @@ def _down(by: Evaluator, jobs: tuple[str, ...], limits: ServiceLimits) -> Alert:
     def pod(job: str, host: int = 1) -> str:
         return metric("up", job=job, instance=f"10.0.0.{host}:8080")
 
-    half = course.evaluations // 2
-    gone = f"1x{PEACE - 1} 0x{half} stale"  # at first it does not answer, and then it is gone
-    restarts = f"1x{PEACE - 1} 0x{half} stale _x{course.evaluations - half - 2} 1x{course.long}"
+    # At first it does not answer, then it is gone; and in the quiet series, it is back just in time.
+    silent = course.evaluations // 2
+    fails = " ".join([f"1x{PEACE - 1}", *["0"] * silent, "stale"])
+    returns = " ".join([fails, *["_"] * (course.evaluations - silent - 1), f"1x{course.long}"])
     others = {pod("another"): course.steady(0), pod("one-more"): course.steady(1)}
     return Alert(
         name="ServiceDown",
@@ -116,10 +117,10 @@ def _down(by: Evaluator, jobs: tuple[str, ...], limits: ServiceLimits) -> Alert:
         summary="Nobody answers for a service.",
         description="The service {{ $labels.job }} has no pod that answers.",
         proof=Proof(
-            fires={pod(job): gone for job in jobs} | others,
+            fires={pod(job): fails for job in jobs} | others,
             at=course.at,
             count=len(jobs),
-            quiet={pod(job): restarts for job in jobs}
+            quiet={pod(job): returns for job in jobs}
             # One that answers is enough.
             | {pod(jobs[0], 2): course.steady(0), pod(jobs[0], 3): course.steady(1)}
             | others,
@@ -158,7 +159,6 @@ def _cpu(by: Evaluator, job: str, limits: ServiceLimits) -> Alert:
         return {CADVISOR.series(name, job=job, pod=pod): runs}
 
     rate = f"rate({metric(name, job=CADVISOR.job)}[{prometheus_duration(by.window)}])"
-    peace = (idle, PEACE + 1)
     return Alert(
         name="ContainerCpuNearLimit",
         expr=f"sum by ({CONTAINER}) ({rate}) / {_limit(job, 'cpu')} > {limits.cpu:g}",
@@ -168,9 +168,9 @@ def _cpu(by: Evaluator, job: str, limits: ServiceLimits) -> Alert:
         summary="A container uses nearly all the processor time that it may, and is slowed down.",
         description=CONTAINER_NAMED + " uses {{ $value | humanizePercentage }} of its processor limit.",
         proof=Proof(
-            fires=used("busy", counter(peace, (over, course.long))) | _limits(job, "cpu", course, "busy"),
+            fires=used("busy", counter((idle, PEACE + 1), (over, course.long))) | _limits(job, "cpu", course, "busy"),
             at=course.at,
-            quiet=used("resting", counter(peace, (over, last), (idle, course.long)))
+            quiet=used("resting", counter((idle, PEACE + 1), (over, last), (idle, course.long)))
             | _limits(job, "cpu", course, "resting")
             | used("nearly", counter((under, course.long)))
             | used("nearly", counter((over, course.long)), "another")
