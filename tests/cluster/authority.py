@@ -1,4 +1,4 @@
-"""The cluster's certificate authority, and the credentials that it and the token file give out."""
+"""The certificate authorities of the cluster and of the world, and the credentials that are given out."""
 
 import json
 import secrets
@@ -8,6 +8,9 @@ from pathlib import Path
 from tests.cluster.errors import ClusterError
 from tests.cluster.spec import API_PORT, ClusterSpec
 
+# The authority that everybody trusts, and its one server. It is not the cluster's: who must name that, as clients of
+# kubelets must, would otherwise get by without.
+PUBLIC = "public"
 # User of the API server -> group. kube-router is no part of Kubernetes, so no default role exists for it.
 USERS = {
     "admin": "system:masters",
@@ -19,12 +22,13 @@ USERS = {
 
 
 class Authority:
-    """Files of the authority in one directory: `ca.crt`, `<name>.crt`, `<name>.key`, `tokens.csv`, `<user>.conf`."""
+    """Files in one directory: `ca.crt`, `public-ca.crt`, `<name>.crt`, `<name>.key`, `tokens.csv`, `<user>.conf`."""
 
     def __init__(self, directory: Path, spec: ClusterSpec) -> None:
         self.directory = directory
         directory.mkdir()
-        self._self_signed()
+        self._self_signed("ca", "/CN=test-cluster")
+        self._self_signed(f"{PUBLIC}-ca", "/CN=test-world")
         services = (
             "kubernetes",
             "kubernetes.default",
@@ -39,6 +43,8 @@ class Authority:
         )
         for node in spec.nodes:
             self._issue(f"kubelet-{node.name}", f"/CN={node.name}", [f"DNS:{node.name}", f"IP:{node.address}"])
+        outside = [f"DNS:{name}" for name in spec.outside_names] + [f"IP:{spec.outside_host}"]
+        self._issue(PUBLIC, "/CN=outside", outside, authority=f"{PUBLIC}-ca")
         self._openssl("genrsa", "-out", self.path("service-accounts.key"), "2048")
         users = USERS | {f"system:node:{node.name}": "system:nodes" for node in spec.nodes}
         tokens = {user: secrets.token_hex(16) for user in users}
@@ -57,14 +63,19 @@ class Authority:
         """Path of a user's configuration for clients."""
         return self.path(f"{user.replace(':', '-')}.conf")
 
-    def _self_signed(self) -> None:
-        usage = ("-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign,cRLSign")
-        self._request("ca", "/CN=test-cluster", *usage)
+    @property
+    def trusted(self) -> bytes:
+        """The certificates of authorities that everybody trusts."""
+        return Path(self.path(f"{PUBLIC}-ca.crt")).read_bytes()
 
-    def _issue(self, name: str, subject: str, names: list[str]) -> None:
-        authority = ("-CA", self.path("ca.crt"), "-CAkey", self.path("ca.key"))
+    def _self_signed(self, name: str, subject: str) -> None:
+        usage = ("-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign,cRLSign")
+        self._request(name, subject, *usage)
+
+    def _issue(self, name: str, subject: str, names: list[str], authority: str = "ca") -> None:
+        signed = ("-CA", self.path(f"{authority}.crt"), "-CAkey", self.path(f"{authority}.key"))
         usage = ("-addext", "basicConstraints=critical,CA:FALSE", "-addext", "extendedKeyUsage=serverAuth,clientAuth")
-        self._request(name, subject, *authority, *usage, "-addext", f"subjectAltName={','.join(names)}")
+        self._request(name, subject, *signed, *usage, "-addext", f"subjectAltName={','.join(names)}")
 
     def _request(self, name: str, subject: str, *options: str) -> None:
         key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", self.path(f"{name}.key"))

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -16,11 +17,12 @@ from typing import Self, TypeVar
 from tests.cluster import controlplane
 from tests.cluster.authority import Authority
 from tests.cluster.errors import ClusterError
-from tests.cluster.image import COREDNS, PAUSE, PROBE, Image, write_image
+from tests.cluster.image import COREDNS, PAUSE, PROBE, TRUSTED, Image, write_image
 from tests.cluster.kubernetes import Kubernetes, is_ready
-from tests.cluster.machine import Machine, connect
+from tests.cluster.machine import Machine, connect, in_network
 from tests.cluster.manifests import manifests
 from tests.cluster.node import Node
+from tests.cluster.outside.world import Outside
 from tests.cluster.programs import built, require
 from tests.cluster.rundirectory import RunDirectory, remove_leftovers
 from tests.cluster.spec import DEFAULT, ClusterSpec
@@ -39,10 +41,12 @@ class Cluster(Kubernetes):
     is removed by the next start.
 
     Args:
-        images: What pods may run, besides the probe (`registry.local/probe:1`); nothing is pulled.
+        images: What pods may run, besides the probe (`registry.local/probe:1`); nothing is pulled. All of them trust
+            the certificates of the outside world.
     """
 
     directory: Path  # of the run, with the logs
+    outside: Outside
     _control_plane: Machine
     _authority: Authority
 
@@ -69,7 +73,7 @@ class Cluster(Kubernetes):
             CannotRunError: this machine lacks something; the message says what to do.
             ClusterError: something did not start; the message ends with the last lines of all logs.
         """
-        require()
+        require(package for image in self._images for package in image.packages)
         remove_leftovers()
         self._stop_when_interrupted()
         try:
@@ -100,6 +104,10 @@ class Cluster(Kubernetes):
         statuses = [status for status in found["status"]["containerStatuses"] if container in (None, status["name"])]
         self._nodes[found["spec"]["nodeName"]].kill_container(statuses[0]["containerID"].removeprefix("containerd://"))
 
+    def in_network_of(self, namespace: str, pod: str) -> list[str]:
+        found = self.get("pod", pod, namespace)
+        return in_network(self._nodes[found["spec"]["nodeName"]].network_of(found["metadata"]["uid"]))
+
     @property
     def _kubectl(self) -> Sequence[str]:
         # Only the network is the control plane's: paths of files mean what they mean to the tests.
@@ -123,6 +131,7 @@ class Cluster(Kubernetes):
         self.directory = run.path
         self._authority = Authority(run.path / "authority", self.spec)
         self._start_control_plane(run.path / "control-plane")
+        self._start_outside(run.path / "outside")
         for spec in self.spec.nodes:
             node = Node(self.spec, spec, self._authority, run.path / spec.name, f"{run.cgroup}/{spec.name}")
             self._nodes[spec.name] = node
@@ -143,6 +152,7 @@ class Cluster(Kubernetes):
         wait("all nodes are ready", self._nodes_ready, STEP)
         for node in self._nodes.values():
             node.start_policy_engine()
+        self.outside.wait_ready()
         self.wait_ready("kube-system", timeout=STEP)
 
     def _own(self, machine: Machine) -> Machine:
@@ -162,10 +172,31 @@ class Cluster(Kubernetes):
         machine.start("etcd", controlplane.etcd(directory))
         machine.start("kube-apiserver", controlplane.api_server(self.spec, self._authority))
 
+    def _start_outside(self, directory: Path) -> None:
+        outside = self.outside = Outside(self.spec, self._authority, directory)
+        self._own(outside.machine).boot()
+        self._plug_in(
+            outside.machine,
+            *(
+                f"address add {address}/{self.spec.outside.prefixlen} dev eth0"
+                for address in (outside.address, *outside.addresses.values())
+            ),
+            "link set eth0 up",
+            f"route add {self.spec.network} dev eth0",
+            *(f"route add {node.pods} via {node.address}" for node in self.spec.nodes),
+        )
+        outside.start()
+
+    def _plug_in(self, machine: Machine, *commands: str) -> None:
+        """Connect a machine with the bridge, and run `ip` commands on it."""
+        connect(machine, "eth0", self._control_plane, machine.name)
+        self._control_plane.ip(f"link set {machine.name} master {BRIDGE} up")
+        machine.ip(*commands)
+
     def _write_images(self, directory: Path) -> list[Path]:
         paths = [directory / f"image-{number}.tar" for number in range(len(self._images))]
         for image, path in zip(self._images, paths, strict=True):
-            write_image(image, path)
+            write_image(replace(image, files={TRUSTED: self._authority.trusted, **image.files}), path)
         return paths
 
     def _prepare(self, node: Node, images: Future[list[Path]]) -> None:
@@ -176,12 +207,12 @@ class Cluster(Kubernetes):
     def _start_machine(self, node: Node) -> None:
         machine, spec = node.machine, node.spec
         machine.boot()
-        connect(machine, "eth0", self._control_plane, spec.name)
-        self._control_plane.ip(f"link set {spec.name} master {BRIDGE} up")
-        machine.ip(
+        self._plug_in(
+            machine,
             f"address add {spec.address}/{self.spec.network.prefixlen} dev eth0",
             "link set eth0 up",
             f"route add default via {self.spec.control_plane}",
+            f"route add {self.spec.outside} dev eth0",
             *(f"route add {other.pods} via {other.address}" for other in self.spec.nodes if other != spec),
         )
         node.start_runtime()

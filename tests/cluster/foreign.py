@@ -42,6 +42,11 @@ class ForeignCluster(Kubernetes):
             f"node {name} of a foreign cluster cannot be started: run this test on the tests' own cluster"
         )
 
+    def in_network_of(self, namespace: str, pod: str) -> list[str]:
+        raise CannotRunError(
+            f"the network of {pod} on a foreign cluster cannot be entered: run this test on the tests' own cluster"
+        )
+
     def kill_process(self, namespace: str, pod: str, container: str | None = None) -> None:
         raise CannotRunError(
             f"no process of {pod} can be killed on a foreign cluster: run this test on the tests' own cluster"

@@ -1,16 +1,17 @@
-"""OCI images of static programs, under the very names that manifests use: nothing is pulled."""
+"""OCI images of programs built here or installed, under the very names that manifests use: nothing is pulled."""
 
 import hashlib
 import io
 import json
 import platform
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.cluster.programs import built
 
+TRUSTED = "/etc/ssl/certs/ca-certificates.crt"  # where Go, OpenSSL and Debian look for the authorities
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -22,11 +23,17 @@ class Image:
         name: As in the manifests, with its tag.
         programs: Name of a built program -> its path in the image, as in the official image.
         user: Numeric user, or user:group.
+        packages: Debian packages of this machine of which it holds programs.
+        files: Path -> content of files that all may read.
+        fill: Adds whatever else is in it, when the image is written.
         directories: Empty directories, writable for `user`, as some official images have them.
     """
 
     name: str
-    programs: Mapping[str, str]
+    programs: Mapping[str, str] = field(default_factory=dict)
+    packages: tuple[str, ...] = ()
+    files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    fill: Callable[[tarfile.TarFile], None] = field(default=lambda _: None, repr=False)
     entrypoint: tuple[str, ...]
     user: str = "0"
     directories: tuple[str, ...] = ()
@@ -91,6 +98,9 @@ def _layer(image: Image) -> bytes:
             tar.addfile(entry)
         for program, target in image.programs.items():
             _add(tar, target.lstrip("/"), Path(built(program)).read_bytes(), mode=0o755)
+        for name, content in image.files.items():
+            _add(tar, name.lstrip("/"), content)
+        image.fill(tar)
     return buffer.getvalue()
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tests.cluster.errors import ClusterError
+from tests.cluster.outside.world import Outside
 from tests.cluster.programs import ENVIRONMENT
 from tests.cluster.waiting import wait
 
@@ -19,7 +20,13 @@ WORKLOADS = "deployments,statefulsets,daemonsets"
 
 
 class Kubernetes(ABC):
-    """A cluster that tests may use as they like: they stop its nodes and destroy its volumes."""
+    """A cluster that tests may use as they like: they stop its nodes and destroy its volumes.
+
+    Attributes:
+        outside: The world outside, with its receivers of notifications; a foreign cluster has none that is ours.
+    """
+
+    outside: Outside | None = None
 
     @property
     @abstractmethod
@@ -41,6 +48,14 @@ class Kubernetes(ABC):
     @abstractmethod
     def kill_process(self, namespace: str, pod: str, container: str | None = None) -> None:
         """Send SIGKILL to the main process of a pod's container, its first one by default."""
+
+    @abstractmethod
+    def in_network_of(self, namespace: str, pod: str) -> list[str]:
+        """The beginning of a command line that runs a command of this machine in a running pod's network.
+
+        Only the network is the pod's: files and other processes are the tests' own. The process ends, killed, with the
+        thread that starts it, so that none is left behind.
+        """
 
     def kubectl(self, *arguments: str, input: str | None = None) -> str:
         """Run kubectl and return its standard output."""

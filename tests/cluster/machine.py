@@ -67,6 +67,11 @@ class Machine:
         """Path of the network namespace."""
         return f"/proc/{self.pid}/ns/net"
 
+    @property
+    def processes(self) -> str:
+        """Path of the machine's own /proc, in which its processes have the numbers that they know."""
+        return f"/proc/{self.pid}/root/proc"
+
     def inside(self, *command: str) -> list[str]:
         """The command line that runs a command in the machine."""
         # The holder itself stays outside the process namespace that it made for its children.
@@ -125,6 +130,14 @@ def connect(machine: Machine, interface: str, switch: Machine, port: str) -> Non
     ends = (interface, "netns", str(machine.pid)), (port, "netns", str(switch.pid))
     command = ["ip", "link", "add", *ends[0], "type", "veth", "peer", "name", *ends[1]]
     _run(command, f"the cable from {machine.name} to {switch.name}")
+
+
+def in_network(namespace: str) -> list[str]:
+    """The beginning of a command line that runs a command in a network, with files and processes as they are here.
+
+    The process ends, killed, with the thread that starts it, so that none is left behind in the network.
+    """
+    return ["nsenter", f"--net={namespace}", "setpriv", "--pdeathsig", "KILL", "--"]
 
 
 def _run(command: list[str], what: str, stdin: str | None = None) -> str:

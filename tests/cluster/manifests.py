@@ -20,7 +20,16 @@ def _dns(spec: ClusterSpec) -> list[dict[str, Any]]:
     for item in objects:
         if item["kind"] == "Service":
             item["spec"]["clusterIP"] = str(spec.dns_service)
+        if item["kind"] == "ConfigMap" and spec.outside_names:
+            item["data"]["Corefile"] += _outside(spec)
     return objects
+
+
+def _outside(spec: ClusterSpec) -> str:
+    """The block of the names outside (https://coredns.io/plugins/hosts/)."""
+    zones = " ".join(f"{name}:53" for name in spec.outside_names)
+    hosts = [f"{address} {name}" for name, address in spec.outside_addresses.items()]
+    return "\n".join([f"{zones} {{", "errors", "hosts {", *hosts, "}", "reload 2s", "}", ""])
 
 
 def _storage_class(spec: ClusterSpec) -> dict[str, Any]:

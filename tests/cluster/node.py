@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tests.cluster import cgroups
 from tests.cluster.authority import Authority
+from tests.cluster.errors import ClusterError
 from tests.cluster.image import PAUSE
 from tests.cluster.machine import Machine
 from tests.cluster.programs import built, cni_plugins
@@ -111,8 +112,19 @@ class Node:
         """Send SIGKILL to a container's main process."""
         self._ctr("tasks", "kill", "--signal", "SIGKILL", container)
 
-    def _ctr(self, *arguments: str) -> None:
-        self.machine.run("ctr", "--address", SOCKET, "--namespace", "k8s.io", *arguments)
+    def network_of(self, pod: str) -> str:
+        """Path of the network namespace of a pod, by the pod's UID."""
+        # The sandbox holds the namespaces of its pod, and runs also while the pod's own containers do not.
+        labels = f'labels."io.kubernetes.pod.uid"=={pod},labels."io.cri-containerd.kind"==sandbox'
+        sandboxes = self._ctr("containers", "list", "--quiet", labels).split()
+        tasks = [line.split() for line in self._ctr("tasks", "list").splitlines()]
+        running = [pid for task, pid, status in tasks if task in sandboxes and status == "RUNNING"]
+        if not running:
+            raise ClusterError(f"no pod with the UID {pod} runs on {self.spec.name}")
+        return f"{self.machine.processes}/{running[-1]}/ns/net"
+
+    def _ctr(self, *arguments: str) -> str:
+        return self.machine.run("ctr", "--address", SOCKET, "--namespace", "k8s.io", *arguments)
 
     def _runtime_answers(self) -> bool:
         self.machine.check()

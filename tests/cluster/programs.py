@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from tests.cluster.errors import CannotRunError
@@ -27,7 +28,15 @@ SYSTEM = {
     "nftables": ("nft",),
     "conntrack": ("conntrack",),
     "openssl": ("openssl",),
-    "util-linux": ("unshare", "nsenter"),
+    "util-linux": ("unshare", "nsenter", "setpriv"),
+}
+POSTGRES = Path("/usr/lib/postgresql/15/bin")
+# The same, of packages that only some images need.
+FOR_IMAGES = {
+    "postgresql-15": tuple(str(POSTGRES / name) for name in ("postgres", "initdb")),
+    "postgresql-client-15": (str(POSTGRES / "psql"),),
+    "redis-server": ("redis-server",),
+    "redis-tools": ("redis-cli",),
 }
 
 
@@ -49,14 +58,27 @@ def cni_plugins() -> str:
     )
 
 
-def require() -> None:
-    """Refuse, in one sentence, a machine that cannot run the cluster."""
+def installed(name: str) -> Path:
+    """A program of the system, by its name or path."""
+    found = shutil.which(name, path=ENVIRONMENT["PATH"])
+    if found is None:
+        raise CannotRunError(f"the program {name} is not installed")
+    return Path(found)
+
+
+def require(packages: Iterable[str] = ()) -> None:
+    """Refuse, in one sentence, a machine that cannot run the cluster.
+
+    Args:
+        packages: Further Debian packages, of `FOR_IMAGES`.
+    """
     if sys.platform != "linux":
         raise CannotRunError(f"the test cluster needs Linux and its namespaces, and this is {sys.platform}")
     if os.geteuid() != 0:
         raise CannotRunError("the test cluster makes namespaces and mounts: run the tests as root")
     path = ENVIRONMENT["PATH"]
-    missing = [package for package, names in SYSTEM.items() if not all(shutil.which(name, path=path) for name in names)]
+    needed = SYSTEM | {package: FOR_IMAGES[package] for package in packages}
+    missing = [package for package, names in needed.items() if not all(shutil.which(name, path=path) for name in names)]
     if missing:
         raise CannotRunError(f"programs of the test cluster are missing: run `apt-get install {' '.join(missing)}`")
     for name in CLUSTER:

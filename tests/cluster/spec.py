@@ -5,6 +5,7 @@ from datetime import timedelta
 from ipaddress import IPv4Address, IPv4Network
 
 from tests.cluster.errors import ClusterError
+from tests.cluster.outside.services import Service
 
 API_PORT = 443  # network policies see the port after the Service's translation, and managed clusters listen here
 
@@ -33,6 +34,10 @@ class ClusterSpec:
         create_storage_class: False when the manifests under test bring a class of that name.
         volumes_per_node: Local volumes, each of `volume_capacity` (nominal: nothing enforces it); none is used twice.
         cpus_per_node: Nominal too, so that the requests of a production environment fit: the scheduler counts them.
+        outside: Public addresses of the outside world: number 1 is a host that is nobody's, and the hosts of `services`
+            follow from number 10 on.
+        outside_ports: Of the host that is nobody's, TCP and UDP.
+        services: What receives notifications outside.
         lost_after: Silence after which a node counts as lost (`--node-monitor-grace-period`).
     """
 
@@ -49,6 +54,9 @@ class ClusterSpec:
     volumes_per_node: int = 8
     volume_capacity: str = "200Gi"
     cpus_per_node: int = 8
+    outside: IPv4Network = field(default=IPv4Network("203.0.113.0/24"))  # for examples: never in anybody's network
+    outside_ports: tuple[int, ...] = (80, 5432, 8080, 9094)
+    services: tuple[Service, ...] = ()
     lost_after: timedelta = timedelta(seconds=20)
 
     def __post_init__(self) -> None:
@@ -65,6 +73,21 @@ class ClusterSpec:
     def dns_service(self) -> IPv4Address:
         """Address of the Service `kube-dns`."""
         return self.service_range[10]
+
+    @property
+    def outside_host(self) -> IPv4Address:
+        """A host outside that is nobody's."""
+        return self.outside[1]
+
+    @property
+    def outside_names(self) -> tuple[str, ...]:
+        """The names outside that cluster DNS knows."""
+        return tuple(dict.fromkeys(service.host for service in self.services))
+
+    @property
+    def outside_addresses(self) -> dict[str, IPv4Address]:
+        """Name outside -> its address."""
+        return {name: self.outside[10 + number] for number, name in enumerate(self.outside_names)}
 
     @property
     def issuer(self) -> str:

@@ -17,7 +17,9 @@ from constructs_lib.rules.model import Alert, Proof, RuleGroup, Severity
 from tests.cluster.fixture import FOREIGN, running
 from tests.cluster.image import Image
 from tests.cluster.kubernetes import Kubernetes
+from tests.cluster.outside.world import Outside
 from tests.cluster.spec import ClusterSpec
+from tests.real.outside import POSTGRES, REDIS, SERVICES
 from tests.real.prometheus import COUNT_BY_JOB, DIST, PODS_BY_JOB, PrometheusPod
 from tests.real.traces import files, processes, runs
 
@@ -38,6 +40,7 @@ def prod_cluster() -> ClusterSpec:
         node_range=IPv4Network(PROD.nodes[0]),
         storage_class="gp3",
         create_storage_class=False,  # dist/prod makes it
+        services=SERVICES,
         lost_after=timedelta(seconds=10),
     )
     endpoints = [IPv4Network(cidr) for cidr in PROD.api_server]
@@ -49,12 +52,20 @@ def prod_cluster() -> ClusterSpec:
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Kubernetes]:
     """One cluster for the whole run."""
-    with running(prod_cluster(), images=[PROMETHEUS]) as cluster:
+    with running(prod_cluster(), images=[PROMETHEUS, POSTGRES, REDIS]) as cluster:
         ours = runs(os.getpid())
         assert processes(ours) or FOREIGN in os.environ
         yield cluster
     assert processes(ours) == [], "processes of the stopped cluster live on"
     assert files(ours) == [], "mounts, directories or control groups of the stopped cluster are left"
+
+
+@pytest.fixture(scope="session")
+def outside(cluster: Kubernetes) -> Outside:
+    """The world outside of our own cluster."""
+    if cluster.outside is None:
+        pytest.skip("a foreign cluster has no world outside that can be asked: run this test on the tests' own cluster")
+    return cluster.outside
 
 
 @pytest.fixture(scope="session")

@@ -2,8 +2,6 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -21,8 +19,11 @@ const usage = `usage:
   probe serve [-path /metrics] [-metrics FILE] PORT...   HTTP: metrics under the path (from FILE, $METRICS or a default), "/" answers 200
   probe listen PORT...                                   accept TCP connections, echo UDP datagrams
   probe get URL [HEADER:VALUE]...                        print the status code, then the body
+  probe post URL BODY [HEADER:VALUE]...                  the same, sending JSON
+  probe mail HOST:PORT USER PASSWORD FROM TO MESSAGE     by SMTP, after STARTTLS and AUTH PLAIN: SENT, or what went wrong
   probe tcp HOST:PORT                                    OPEN, or DENIED and exit code 1
   probe udp HOST:PORT                                    ECHO, or DENIED and exit code 1
+  probe scan [HOST:PORT/PROTOCOL]...                     all at once, from standard input if none: "tcp HOST:PORT OPEN" or DENIED
   probe lookup NAME                                      the addresses of a name
   probe sleep                                            until SIGTERM
 `
@@ -44,11 +45,17 @@ func main() {
 	case command == "listen" && len(arguments) > 0:
 		listen(arguments)
 	case command == "get" && len(arguments) > 0:
-		get(arguments[0], arguments[1:])
+		request(http.MethodGet, arguments[0], "", arguments[1:])
+	case command == "post" && len(arguments) > 1:
+		request(http.MethodPost, arguments[0], arguments[1], arguments[2:])
+	case command == "mail" && len(arguments) == 6:
+		mail(arguments[0], arguments[1], arguments[2], arguments[3], arguments[4], arguments[5])
 	case command == "tcp" && len(arguments) == 1:
 		tcp(arguments[0])
 	case command == "udp" && len(arguments) == 1:
 		udp(arguments[0])
+	case command == "scan":
+		scan(arguments)
 	case command == "lookup" && len(arguments) == 1:
 		lookup(arguments[0])
 	case command == "sleep":
@@ -145,11 +152,26 @@ func listen(ports []string) {
 		listener, err := net.Listen("tcp", ":"+port)
 		check(err)
 		go accept(listener)
-		packets, err := net.ListenPacket("udp", ":"+port)
-		check(err)
-		go echo(packets)
+		for _, address := range addresses() {
+			packets, err := net.ListenPacket("udp", net.JoinHostPort(address, port))
+			check(err)
+			go echo(packets)
+		}
 	}
 	wait()
+}
+
+// addresses are the machine's own: an echo must come from the one that was asked, which a socket for all does not ensure.
+func addresses() []string {
+	found, err := net.InterfaceAddrs()
+	check(err)
+	var own []string
+	for _, address := range found {
+		if network, ok := address.(*net.IPNet); ok && !network.IP.IsLinkLocalUnicast() {
+			own = append(own, network.IP.String())
+		}
+	}
+	return own
 }
 
 func accept(listener net.Listener) {
@@ -167,53 +189,4 @@ func echo(packets net.PacketConn) {
 		check(err)
 		packets.WriteTo(buffer[:size], sender)
 	}
-}
-
-func get(url string, headers []string) {
-	request, err := http.NewRequest(http.MethodGet, url, nil)
-	check(err)
-	for _, header := range headers {
-		name, value, _ := strings.Cut(header, ":")
-		request.Header.Set(name, strings.TrimSpace(value))
-	}
-	client := http.Client{Timeout: limit}
-	answer, err := client.Do(request)
-	check(err)
-	fmt.Println(answer.StatusCode)
-	_, err = io.Copy(os.Stdout, answer.Body)
-	check(err)
-}
-
-func tcp(address string) {
-	connection, err := net.DialTimeout("tcp", address, limit)
-	if err != nil {
-		exit(1, "DENIED "+err.Error())
-	}
-	exit(0, "OPEN "+connection.RemoteAddr().String())
-}
-
-func udp(address string) {
-	connection, err := net.Dial("udp", address)
-	check(err)
-	buffer := make([]byte, 64)
-	for end := time.Now().Add(limit); time.Now().Before(end); { // datagrams may be lost: ask again
-		fmt.Fprint(connection, "probe")
-		connection.SetReadDeadline(time.Now().Add(limit / 3))
-		size, err := connection.Read(buffer)
-		if err == nil {
-			exit(0, "ECHO "+string(buffer[:size]))
-		}
-		if !errors.Is(err, os.ErrDeadlineExceeded) {
-			exit(1, "DENIED "+err.Error())
-		}
-	}
-	exit(1, fmt.Sprintf("DENIED no echo in %s", limit))
-}
-
-func lookup(name string) {
-	deadline, cancel := context.WithTimeout(context.Background(), limit)
-	defer cancel()
-	addresses, err := net.DefaultResolver.LookupHost(deadline, name)
-	check(err)
-	fmt.Println(strings.Join(addresses, " "))
 }

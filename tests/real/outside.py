@@ -1,0 +1,45 @@
+"""What surrounds dist/prod in the tests: the services outside, the databases, and the credentials of both."""
+
+from secrets import token_hex
+
+import yaml
+
+from apps.environments import PROD
+from tests.cluster.debian import postgres_image, redis_image
+from tests.cluster.outside.services import Mailbox, PagerDuty, Slack, Webhook
+
+WEBHOOK = Webhook(host="webhook.example.com", path=f"/alerts?token={token_hex(16)}")
+HEARTBEAT = Webhook(host="heartbeat.example.com", path=f"/beat/{token_hex(16)}")
+SLACK = Slack(host="hooks.slack.com", path=f"/services/T00000000/B00000000/{token_hex(12)}")
+PAGERDUTY = PagerDuty(host="events.pagerduty.com", routing_key=token_hex(16))
+MAILBOX = Mailbox(host=PROD.smtp_host, user=PROD.smtp_user, password=token_hex(16))
+SERVICES = (WEBHOOK, HEARTBEAT, SLACK, PAGERDUTY, MAILBOX)
+
+POSTGRES_PASSWORD, REDIS_PASSWORD = token_hex(16), token_hex(16)
+POSTGRES = postgres_image(
+    "registry.local/postgres:15",
+    password=POSTGRES_PASSWORD,
+    sql=f"CREATE ROLE {PROD.postgres_user} LOGIN PASSWORD '{POSTGRES_PASSWORD}' IN ROLE pg_monitor",
+)
+REDIS = redis_image("registry.local/redis:7", password=REDIS_PASSWORD)
+
+
+def credentials() -> str:
+    """The Secrets that dist/prod asks for, to apply."""
+    receivers = {
+        "webhook-url": f"https://{WEBHOOK.host}{WEBHOOK.path}",
+        "heartbeat-url": f"https://{HEARTBEAT.host}{HEARTBEAT.path}",
+        "slack-url": f"https://{SLACK.host}{SLACK.path}",
+        "pagerduty-key": PAGERDUTY.routing_key,
+        "smtp-password": MAILBOX.password,
+    }
+    databases = {"postgres-password": POSTGRES_PASSWORD, "redis-password": REDIS_PASSWORD}
+    return yaml.safe_dump_all(
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": name, "namespace": PROD.namespace},
+            "stringData": data,
+        }
+        for name, data in ((PROD.receivers_credentials, receivers), (PROD.databases_credentials, databases))
+    )
