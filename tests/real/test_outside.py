@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,10 +15,12 @@ import yaml
 
 from apps.environments import PROD
 from tests.cluster.cluster import Cluster
-from tests.cluster.errors import ClusterError
+from tests.cluster.debian import postgres_image
+from tests.cluster.errors import CannotRunError, ClusterError
+from tests.cluster.image import write_image
 from tests.cluster.outside.world import Outside
+from tests.cluster.programs import FOR_IMAGES, built, require
 from tests.cluster.programs import POSTGRES as POSTGRES_PROGRAMS
-from tests.cluster.programs import built
 from tests.real.outside import (
     MAILBOX,
     PAGERDUTY,
@@ -266,3 +269,17 @@ def test_redis_asks_for_the_password(cluster: Cluster, pods: dict[str, str]) -> 
 
     assert ping("-a", REDIS_PASSWORD, "--no-auth-warning") == "PONG\n"
     assert "NOAUTH" in ping()
+
+
+def test_a_missing_package_of_an_image_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without a program that an image holds is refused in a sentence that says what to install."""
+    require(REDIS.packages)
+    monkeypatch.setitem(FOR_IMAGES, "redis-server", ("no-such-program",))
+    with pytest.raises(CannotRunError, match=r"are missing: run `apt-get install redis-server`$"):
+        require(REDIS.packages)
+
+
+def test_a_database_is_not_made_by_wrong_sql(tmp_path: Path) -> None:
+    """PostgreSQL ends well after a wrong statement; the image is refused all the same."""
+    with pytest.raises(ClusterError, match=r'(?s)postgres failed: .*syntax error at or near "CREAT"'):
+        write_image(postgres_image("x", password="x", sql="CREAT ROLE x"), tmp_path / "x.tar")  # noqa: S106 - of nothing
