@@ -41,7 +41,7 @@ def matches_not(pattern: str) -> Matcher:
     return Matcher("!~", pattern)
 
 
-def metric(name: str, **labels: str | Matcher) -> str:
+def metric(name: str, /, **labels: str | Matcher) -> str:
     """A selector of series: `metric("up", job="prometheus")` is `up{job="prometheus"}`.
 
     Args:

@@ -36,8 +36,19 @@ NOBODY = "nobody"
 GROUP_BY = ("alertname", "cluster", "namespace", "job")
 _HEARTBEAT = {"alertname": [HEARTBEAT]}
 DEFAULT_INHIBITIONS = (
-    # Each target of the job would tell the same again. Both alerts always have the label `job`.
-    Inhibition(source={"alertname": "JobDown"}, target={"alertname": "TargetDown"}, equal=("cluster", "job")),
+    # What says more, or the same of the whole, speaks for the rest. All of them have the labels that must be equal.
+    *(
+        Inhibition(source={"alertname": source}, target={"alertname": target}, equal=("cluster", *equal))
+        for source, target, *equal in (
+            ("JobDown", "TargetDown", "job"),
+            ("ServiceDown", "TargetDown", "job"),
+            ("ServiceDown", "JobDown", "job"),
+            ("ServiceDown", "JobMissing", "job"),
+            ("NodeNotReady", "TargetDown", "node"),
+            ("ContainerCrashLooping", "ContainerRestarting", "namespace", "pod", "container"),
+            ("ApiErrorsHigh", "ApiErrors", "service"),
+        )
+    ),
 )
 """Those that fit the alerts of this library."""
 

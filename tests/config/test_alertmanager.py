@@ -138,13 +138,11 @@ def test_credentials_and_ports_follow_from_the_receivers() -> None:
 
 def test_a_job_that_is_down_silences_its_targets() -> None:
     """And those of no other job, and of no other cluster."""
-    assert config(inhibitions=DEFAULT_INHIBITIONS).to_dict()["inhibit_rules"] == [
-        {
-            "source_matchers": ['alertname="JobDown"'],
-            "target_matchers": ['alertname="TargetDown"'],
-            "equal": ["cluster", "job"],
-        }
-    ]
+    assert {
+        "source_matchers": ['alertname="JobDown"'],
+        "target_matchers": ['alertname="TargetDown"'],
+        "equal": ["cluster", "job"],
+    } in config(inhibitions=DEFAULT_INHIBITIONS).to_dict()["inhibit_rules"]
 
 
 HOURS = timedelta(hours=1)
