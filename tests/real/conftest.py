@@ -6,32 +6,41 @@ from collections.abc import Iterator
 from datetime import timedelta
 from ipaddress import IPv4Network
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from apps.environments import PROD
-from constructs_lib import versions
 from constructs_lib.config import to_yaml
 from constructs_lib.rules.model import Alert, Proof, RuleGroup, Severity
 from tests.cluster.fixture import FOREIGN, running
-from tests.cluster.image import Image
 from tests.cluster.kubernetes import Kubernetes
 from tests.cluster.outside.world import Outside
 from tests.cluster.spec import ClusterSpec
-from tests.real.outside import POSTGRES, REDIS, SERVICES
+from tests.real.images import SHIPPED
+from tests.real.outside import POSTGRES, REDIS, SERVICES, credentials
 from tests.real.prometheus import COUNT_BY_JOB, DIST, PODS_BY_JOB, PrometheusPod
 from tests.real.traces import files, processes, runs
 
 APPLICATIONS = Path(__file__).with_name("applications.yaml")
 SOON = timedelta(minutes=2)
-# The official images' programs, at their paths, and a client for tests of what the pod may reach.
-PROMETHEUS = Image(
-    name=versions.PROMETHEUS.reference(),
-    programs={"prometheus": "bin/prometheus", "promtool": "bin/promtool", "probe": "probe"},
-    entrypoint=("/bin/prometheus",),
-    user="65534",
-)
+# What was rendered in an earlier release: an upgrade from it must be possible.
+EARLIER = Path(__file__).parents[1] / "fixtures" / "earlier" / "prod"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Markers of these tests alone."""
+    config.addinivalue_line("markers", "stage(number): when the test runs; 2 unless it says otherwise")
+    config.addinivalue_line("markers", "cluster: needs the cluster; set by itself")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Incidents ripen while other tests run, and what breaks the stack comes last."""
+    for item in items:
+        if "cluster" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.cluster)
+    items.sort(key=lambda item: mark.args[0] if (mark := item.get_closest_marker("stage")) else 2)
 
 
 def prod_cluster() -> ClusterSpec:
@@ -52,7 +61,7 @@ def prod_cluster() -> ClusterSpec:
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Kubernetes]:
     """One cluster for the whole run."""
-    with running(prod_cluster(), images=[PROMETHEUS, POSTGRES, REDIS]) as cluster:
+    with running(prod_cluster(), images=[*SHIPPED, POSTGRES, REDIS]) as cluster:
         ours = runs(os.getpid())
         assert processes(ours) or FOREIGN in os.environ
         yield cluster
@@ -69,11 +78,22 @@ def outside(cluster: Kubernetes) -> Outside:
 
 
 @pytest.fixture(scope="session")
-def applied(cluster: Kubernetes) -> Iterator[str]:
-    """What kubectl said when dist/prod was applied beside the applications."""
+def before_upgrade(cluster: Kubernetes) -> dict[str, dict[str, Any]]:
+    """The pods of an earlier release, which runs beside the applications, by name."""
     cluster.apply(APPLICATIONS)
+    cluster.apply(EARLIER)
+    cluster.apply(credentials())
+    cluster.wait_ready("monitoring")
+    return {pod["metadata"]["name"]: pod for pod in cluster.find("pods", "monitoring")}
+
+
+@pytest.fixture(scope="session")
+def applied(cluster: Kubernetes, before_upgrade: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """What kubectl said when dist/prod was applied over it."""
+    assert before_upgrade
     said = cluster.apply(DIST)
-    cluster.wait_ready("monitoring", "statefulset/prometheus")
+    for namespace in ("monitoring", "monitoring-host"):
+        cluster.wait_ready(namespace)
     yield said
     cluster.kubectl("delete", "--wait=false", "-k", str(DIST))
     cluster.kubectl("delete", "--wait=false", "-f", str(APPLICATIONS))

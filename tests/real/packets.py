@@ -14,7 +14,8 @@ from contextlib import suppress
 MARK = b"matrix"
 IPV4, TCP, UDP = 0x0800, 6, 17
 SYN, ACK = 0x02, 0x10
-FIRST_PORT = 40_000  # of the sender: tells these packets from the pods' own
+FIRST_PORT = 20_000  # of the sender, below those that the kernel gives: tells these packets from all others
+LAST_PORT = 30_000
 
 
 def send(targets: list[tuple[str, int]]) -> None:
@@ -50,7 +51,7 @@ def see() -> None:
             source_port, port = struct.unpack("!HH", body[:4])
             wanted = (packet[9] == UDP and body[8:] == MARK) or (packet[9] == TCP and body[13] & (SYN | ACK) == SYN)
             line = f"{'tcp' if packet[9] == TCP else 'udp'} {socket.inet_ntoa(packet[12:16])} {port}"
-            if wanted and source_port >= FIRST_PORT and line not in seen:
+            if wanted and FIRST_PORT <= source_port < LAST_PORT and line not in seen:
                 seen.add(line)
                 _say(line)
 

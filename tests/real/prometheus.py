@@ -13,6 +13,7 @@ NODES = 3
 # Each job of prod, and what it must find: pods of applications.yaml, or so many targets of the cluster itself.
 PODS_BY_JOB = {
     "prometheus": {"prometheus-0", "prometheus-1"},
+    "alertmanager": {"alertmanager-0", "alertmanager-1"},
     "api": {"api"},
     "backend": {"backend"},
     "data-service": {"data-service"},
@@ -23,7 +24,10 @@ PODS_BY_JOB = {
     "annotated-pods": {"worker"},
     "annotated-services": {"legacy"},
 }
-COUNT_BY_JOB = {"apiserver": 1, "kubelet": NODES, "cadvisor": NODES}
+COUNT_BY_JOB = {
+    **{"apiserver": 1, "kubelet": NODES, "cadvisor": NODES, "node-exporter": NODES},
+    **{"kube-state-metrics": 1, "postgres": 1, "redis": 1},
+}
 
 
 @dataclass(frozen=True, slots=True)

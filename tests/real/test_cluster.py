@@ -27,6 +27,8 @@ RESTRICTED = {
     "runAsNonRoot": True,
     "seccompProfile": {"type": "RuntimeDefault"},
 }
+# Before anything runs on the cluster: a node of it is lost here.
+pytestmark = pytest.mark.stage(0)
 RUN_UNTIL_KILLED = """
 import signal
 from tests.cluster.cluster import Cluster

@@ -10,6 +10,7 @@ from tests.real.prometheus import DIST, PrometheusPod
 SOON = timedelta(minutes=2)
 
 
+@pytest.mark.stage(3)
 def test_new_rule_is_live_without_a_restart(
     cluster: Kubernetes, servers: list[PrometheusPod], rule_added: float
 ) -> None:
@@ -32,6 +33,7 @@ def test_new_rule_is_live_without_a_restart(
     assert cluster.get("statefulset", "prometheus", "monitoring")["metadata"]["generation"] == 1
 
 
+@pytest.mark.stage(4)
 @pytest.mark.trap(4)
 @pytest.mark.trap(6)
 def test_killed_server_comes_back_with_its_samples(cluster: Kubernetes, servers: list[PrometheusPod]) -> None:

@@ -1,0 +1,31 @@
+"""The official images' programs, at their paths, under the very names that dist/prod uses."""
+
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+
+from constructs_lib import versions
+from constructs_lib.image import Image as Shipped
+from tests.cluster.image import Image
+
+
+def image(shipped: Shipped, *programs: str, user: str = "65534", **others: str) -> Image:
+    """An image whose entry point is its first program.
+
+    Args:
+        programs: Paths in the image, each named as the built program is.
+        others: Further built programs, each with its path.
+    """
+    paths: Mapping[str, str] = {PurePosixPath(path).name: path for path in programs} | others
+    return Image(name=shipped.reference(), programs=paths, entrypoint=(f"/{programs[0]}",), user=user)
+
+
+SHIPPED = (
+    # With a client for tests of what the pod may reach.
+    image(versions.PROMETHEUS, "bin/prometheus", "bin/promtool", probe="probe"),
+    image(versions.ALERTMANAGER, "bin/alertmanager", "bin/amtool"),
+    image(versions.CONFIG_RELOADER, "bin/prometheus-config-reloader"),
+    image(versions.NODE_EXPORTER, "bin/node_exporter"),
+    image(versions.KUBE_STATE_METRICS, "kube-state-metrics"),
+    image(versions.POSTGRES_EXPORTER, "bin/postgres_exporter"),
+    image(versions.REDIS_EXPORTER, "redis_exporter", user="59000"),
+)

@@ -1,0 +1,165 @@
+"""Something breaks, and somebody hears of it: once, in time, and once more when it is over."""
+
+import itertools
+import json
+import statistics
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from apps.environments import PROD
+from constructs_lib.rules.kubernetes import KubernetesLimits
+from tests.cluster.kubernetes import Kubernetes
+from tests.cluster.outside.record import Received
+from tests.cluster.outside.world import Outside
+from tests.real.notifications import Told, raise_alert, told, within
+from tests.real.outside import HEARTBEAT, MAILBOX, PAGERDUTY, SLACK, WEBHOOK
+from tests.real.prometheus import PrometheusPod
+
+INCIDENTS = Path(__file__).with_name("incidents.yaml")
+APPLICATIONS = PROD.application_namespace
+HOME = "test/home"
+SOON = timedelta(minutes=1)
+# Whose alert goes where: another receiver, and so another protocol, for each.
+WAYS = {
+    WEBHOOK.host: {"team": "platform", "severity": "warning"},
+    PAGERDUTY.host: {"team": "platform", "severity": "critical"},
+    MAILBOX.host: {"team": "database", "severity": "warning"},
+    SLACK.host: {"team": "backend", "severity": "warning"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """What went wrong, and when.
+
+    Args:
+        alertname: Of the alert that tells of it.
+        hold: How long it must last.
+        since: In seconds since 1970.
+    """
+
+    alertname: str
+    hold: timedelta
+    since: float
+
+
+@pytest.fixture(scope="session")
+def crashing(cluster: Kubernetes, servers: list[PrometheusPod]) -> Incident:
+    """A container that ends as soon as it is started, again and again."""
+    assert servers
+    cluster.apply(INCIDENTS)
+
+    def waiting() -> bool:
+        (pod,) = cluster.find("pods", APPLICATIONS, "app=crashing")
+        (status,) = pod["status"]["containerStatuses"]
+        return bool(status["state"]["waiting"]["reason"] == "CrashLoopBackOff")
+
+    cluster.wait("the container waits to be started again", waiting, SOON)
+    return Incident("ContainerCrashLooping", KubernetesLimits().crash_looping, time.time())
+
+
+@pytest.fixture(scope="session")
+def homeless(cluster: Kubernetes, crashing: Incident) -> Incident:
+    """The pod of a Deployment that ran, was deleted, and finds no node any more."""
+    assert crashing
+    cluster.kubectl("label", "node", "n2", f"{HOME}=yes")
+    cluster.wait_ready(APPLICATIONS, "deployment/homeless")
+    cluster.kubectl("label", "node", "n2", f"{HOME}-")
+    cluster.kubectl("-n", APPLICATIONS, "delete", "pod", "-l", "app=homeless", "--wait=false")
+    since = time.time()
+
+    def unschedulable() -> bool:
+        pods = cluster.find("pods", APPLICATIONS, "app=homeless")
+        return any(each["reason"] == "Unschedulable" for pod in pods for each in pod["status"]["conditions"])
+
+    cluster.wait("the new pod finds no node", unschedulable, SOON)
+    return Incident("PodUnschedulable", KubernetesLimits().unschedulable, since)
+
+
+@pytest.fixture(scope="session")
+def incidents(crashing: Incident, homeless: Incident) -> list[Incident]:
+    """Both, as they begin; their alerts ripen while other tests run."""
+    return [crashing, homeless]
+
+
+@pytest.fixture(scope="session")
+def raised(cluster: Kubernetes, servers: list[PrometheusPod]) -> float:
+    """One alert for every receiver, told to both members; when that was."""
+    assert servers
+    return max(raise_alert(cluster, "Test", instance=host, **labels) for host, labels in WAYS.items())
+
+
+@pytest.mark.stage(1)
+def test_things_break(incidents: list[Incident], raised: float) -> None:
+    """What the tests below wait for begins here, so that it ripens while others run."""
+    assert raised > min(incident.since for incident in incidents)
+
+
+@pytest.mark.stage(3)
+@pytest.mark.parametrize("host", WAYS)
+def test_every_kind_of_receiver_hears(cluster: Kubernetes, outside: Outside, raised: float, host: str) -> None:
+    """Once, in time, by the protocol and with the credential that the real service wants, over TLS."""
+
+    def heard() -> list[Received]:
+        return [each for each in outside.received(host) if "Test" in json.dumps(each.body)]
+
+    first = cluster.wait(f"{host} hears of the alert", heard, SOON)[0]
+
+    assert first.at - raised < within(timedelta(0))
+    assert len(heard()) == 1
+    assert outside.refused(host) == []
+    assert "It is a test." in json.dumps(first.body)
+
+
+@pytest.mark.stage(3)
+@pytest.mark.parametrize("kind", ["ContainerCrashLooping", "PodUnschedulable"])
+def test_one_notification_in_time(cluster: Kubernetes, outside: Outside, incidents: list[Incident], kind: str) -> None:
+    """Two Prometheus saw it and told two Alertmanagers: one person hears of it, once, as soon as can be."""
+    (incident,) = (each for each in incidents if each.alertname == kind)
+
+    def heard() -> list[Told]:
+        return told(outside, kind, namespace=APPLICATIONS)
+
+    first = cluster.wait(f"the webhook hears of {kind}", heard, timedelta(seconds=within(incident.hold)))[0]
+
+    assert first.status == "firing"
+    assert first.at - incident.since < within(incident.hold)
+    assert len(heard()) == 1
+
+
+@pytest.mark.stage(3)
+def test_recovery_begins(cluster: Kubernetes, incidents: list[Incident]) -> None:
+    """Both are repaired; that they were is told later."""
+    assert incidents
+    repaired = '[{"op": "replace", "path": "/spec/template/spec/containers/0/args", "value": ["sleep"]}]'
+    cluster.kubectl("-n", APPLICATIONS, "patch", "deployment", "crashing", "--type=json", f"--patch={repaired}")
+    cluster.kubectl("label", "node", "n2", f"{HOME}=yes")
+    cluster.wait_ready(APPLICATIONS, "deployment/crashing", "deployment/homeless")
+
+
+@pytest.mark.stage(6)
+@pytest.mark.parametrize("kind", ["ContainerCrashLooping", "PodUnschedulable"])
+def test_one_notification_says_that_it_is_over(cluster: Kubernetes, outside: Outside, kind: str) -> None:
+    """Of the whole incident there were two: one at the beginning, one at the end."""
+
+    def over() -> bool:
+        return [each.status for each in told(outside, kind, namespace=APPLICATIONS)] == ["firing", "resolved"]
+
+    cluster.wait(f"the webhook hears that {kind} is over", over, timedelta(minutes=4))
+
+
+@pytest.mark.trap(30)
+@pytest.mark.stage(6)
+def test_heartbeat_keeps_its_interval(outside: Outside) -> None:
+    """From the first beat to the last, whichever member sent it."""
+    beats = [each.at for each in outside.received(HEARTBEAT.host)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(beats)]
+    assert PROD.heartbeat_interval is not None
+    interval = PROD.heartbeat_interval.total_seconds()
+    assert len(beats) >= 4
+    assert max(gaps) < 1.5 * interval, gaps
+    assert statistics.mean(gaps) == pytest.approx(interval, rel=0.2), gaps

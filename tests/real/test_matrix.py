@@ -1,0 +1,189 @@
+"""Who may talk to whom: every pod to every port of every other one, by TCP and UDP, as the specification has it.
+
+What is expected is written here by hand, in the words of the specification; none of it is read from our code. Packets
+are seen where they arrive, so it does not matter who listens.
+"""
+
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.cluster import Cluster
+from tests.cluster.errors import ClusterError
+from tests.cluster.programs import built
+from tests.real.prometheus import PrometheusPod
+
+Arrival = tuple[str, str, str, int]  # source, target, transport, port
+SOON = timedelta(seconds=10)
+PACKETS = str(Path(__file__).with_name("packets.py"))
+APPLICATIONS, OURS, HOST = "insurance-lead-gen", "monitoring", "monitoring-host"
+# Every port of every component, those of applications and databases, and some that nobody has.
+PORTS = sorted(
+    {
+        *(9090, 9093, 9094, 8080, 8081, 9100, 9187, 9121),
+        *(5432, 6379, 2004, 6333, 7777, 8000, 9999),
+        *(22, 25, 53, 80, 443, 587, 7999, 10000, 10250, 4317, 3100, 3000),
+    }
+)
+EVERYTHING = {(transport, port) for transport in ("tcp", "udp") for port in PORTS}
+IN_RANGE = {("tcp", port) for port in PORTS if 8000 <= port <= 9999}
+PODS = {
+    "prometheus": ["prometheus-0", "prometheus-1"],
+    "alertmanager": ["alertmanager-0", "alertmanager-1"],
+    "kube-state-metrics": [],  # these have no names of their own
+    "postgres-exporter": [],
+    "redis-exporter": [],
+}
+CLOSED = set(PODS)
+OPEN = {"api", "nats", "neo4j", "qdrant", "postgresql", "redis", "stranger", "dns", "outside"}
+# From each, what is open to each; between whom nothing is said, nothing is open.
+MATRIX = {
+    "prometheus": {
+        "prometheus": {("tcp", 9090)},
+        "alertmanager": {("tcp", 9093)},
+        "kube-state-metrics": {("tcp", 8080)},
+        "postgres-exporter": {("tcp", 9187)},
+        "redis-exporter": {("tcp", 9121)},
+        # A namespace that opted in, on the ports that the app declares; databases on their own besides.
+        "api": IN_RANGE,
+        "postgresql": IN_RANGE,
+        "redis": IN_RANGE,
+        "nats": {*IN_RANGE, ("tcp", 7777)},
+        "neo4j": {*IN_RANGE, ("tcp", 2004)},
+        "qdrant": {*IN_RANGE, ("tcp", 6333)},
+    },
+    "alertmanager": {
+        "alertmanager": {("tcp", 9094), ("udp", 9094)},
+        "outside": {("tcp", 443), ("tcp", 587)},
+    },
+    "kube-state-metrics": {},
+    "postgres-exporter": {"postgresql": {("tcp", 5432)}},
+    "redis-exporter": {"redis": {("tcp", 6379)}},
+}
+RESOLVING = {("tcp", 53), ("udp", 53)}
+# What is no pod, or shares its node's network: who reaches it, by TCP.
+NODES_AND_API = {
+    "kubelet": {"prometheus"},
+    "node exporter": {"prometheus"},
+    "API server": {"prometheus", "kube-state-metrics"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A network namespace, and what it is called in the matrix."""
+
+    name: str
+    kind: str
+    address: str
+    enter: tuple[str, ...]
+
+
+def expected(source: Place, target: Place) -> set[tuple[str, int]]:
+    """What the matrix says."""
+    if source.kind in OPEN:
+        return EVERYTHING if target.kind in OPEN else set()
+    return RESOLVING if target.kind == "dns" else MATRIX[source.kind].get(target.kind, set())
+
+
+@pytest.fixture(scope="module")
+def places(cluster: Cluster, servers: list[PrometheusPod]) -> list[Place]:
+    """One pod of every kind, two where there are two, and the outside."""
+    found = []
+    wanted = [
+        *((OURS, kind) for kind in PODS),
+        *((APPLICATIONS, name) for name in ("api", "nats", "neo4j", "qdrant", "postgresql", "redis")),
+        ("stranger", "stranger"),
+    ]
+    for namespace, kind in wanted:
+        for pod in cluster.find("pods", namespace, f"app.kubernetes.io/name={kind}"):
+            name = pod["metadata"]["name"]
+            found.append(Place(name, kind, pod["status"]["podIP"], tuple(cluster.in_network_of(namespace, name))))
+    dns = cluster.find("pods", "kube-system", "k8s-app=kube-dns")[0]
+    name = dns["metadata"]["name"]
+    found.append(Place(name, "dns", dns["status"]["podIP"], tuple(cluster.in_network_of("kube-system", name))))
+    found.append(Place("outside", "outside", str(cluster.outside.address), tuple(cluster.outside.enter)))
+    assert {place.kind for place in found} == CLOSED | OPEN
+    assert all(
+        len([place for place in found if place.kind == kind]) == max(1, len(names)) for kind, names in PODS.items()
+    )
+    return found
+
+
+@contextmanager
+def seeing(target: Place, names: dict[str, str], seen: set[Arrival]) -> Iterator[None]:
+    """Note what arrives at a place, from places with a name."""
+    command = [*target.enter, sys.executable, PACKETS, "see"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watching, ThreadPoolExecutor(1) as thread:
+        assert watching.stdout
+        assert watching.stdout.readline() == "ready\n"
+
+        def note(lines: Iterable[str]) -> None:
+            for line in lines:
+                transport, source, port = line.split()
+                seen.add((names[source], target.name, transport, int(port)))
+
+        noted = thread.submit(note, watching.stdout)
+        try:
+            yield
+        finally:
+            watching.terminate()
+            noted.result()
+
+
+def send(source: Place, targets: list[Place]) -> None:
+    lines = "".join(f"{target.address} {port}\n" for target in targets if target != source for port in PORTS)
+    subprocess.run([*source.enter, sys.executable, PACKETS, "send"], input=lines, check=True, text=True)
+
+
+@pytest.mark.trap(21)
+@pytest.mark.trap(81)
+def test_every_way_is_open_or_shut_as_the_matrix_says(cluster: Cluster, places: list[Place]) -> None:
+    """What the matrix allows arrives; nothing else does, from or to any of our pods, by TCP or UDP, at any port."""
+    names = {place.address: place.name for place in places}
+    wanted = {
+        (source.name, target.name, *way)
+        for source in places
+        for target in places
+        if source != target
+        for way in expected(source, target)
+    }
+    seen: set[Arrival] = set()
+    with ExitStack() as stack:
+        for target in places:
+            stack.enter_context(seeing(target, names, seen))
+        for source in places:
+            send(source, places)
+        with suppress(ClusterError):  # the difference says more than that it was waited for
+            cluster.wait("all that may arrive has arrived", lambda: wanted <= seen, SOON)
+
+    assert sorted(wanted - seen) == []
+    assert sorted(seen - wanted) == []
+
+
+@pytest.mark.trap(79)
+@pytest.mark.trap(80)
+def test_nodes_and_the_api_server_are_reached_by_those_who_must(places: list[Place], cluster: Cluster) -> None:
+    """Kubelets and node exporters live on the host network: the way to them is the callers' egress alone."""
+    node = next(iter(cluster.find("nodes")))
+    address = next(each["address"] for each in node["status"]["addresses"] if each["type"] == "InternalIP")
+    api = cluster.get("service", "kubernetes", "default")["spec"]["clusterIP"]
+    doors = {"kubelet": f"{address}:10250", "node exporter": f"{address}:9100", "API server": f"{api}:443"}
+    # Addresses of Services mean nothing outside of the cluster.
+    tries = [(place, door) for place in places if place.kind != "outside" for door in doors]
+
+    def reached(place: Place, door: str) -> bool:
+        command = [*place.enter, built("probe"), "tcp", doors[door]]
+        return subprocess.run(command, check=False, capture_output=True).returncode == 0
+
+    with ThreadPoolExecutor(16) as pool:  # a way that is shut takes seconds to be so
+        found = dict(zip(tries, pool.map(lambda tried: reached(*tried), tries), strict=True))
+
+    assert found == {(place, door): place.kind in OPEN or place.kind in NODES_AND_API[door] for place, door in tries}
