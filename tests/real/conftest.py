@@ -32,6 +32,7 @@ EARLIER = Path(__file__).parents[1] / "fixtures" / "earlier" / "prod"
 def pytest_configure(config: pytest.Config) -> None:
     """Markers of these tests alone."""
     config.addinivalue_line("markers", "stage(number): when the test runs; 2 unless it says otherwise")
+    config.addinivalue_line("markers", "soak: takes longer than CI can; `make soak` runs it")
     config.addinivalue_line("markers", "cluster: needs the cluster; set by itself")
 
 
