@@ -7,8 +7,9 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_settings import NoDecode
 
-from constructs_lib.contract import Cluster, PortRange, cidr, object_name
+from constructs_lib.contract import Cluster, PortRange
 from constructs_lib.errors import ConstructError
+from constructs_lib.names import cidr, object_name
 from constructs_lib.units import Bytes, Cpu, parse_duration
 
 

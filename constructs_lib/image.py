@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 from constructs_lib.errors import ConstructError
+from constructs_lib.names import LABEL_VALUE
 
 # No longer maintained where they are, or ended: what was pinned to them breaks or rots unnoticed.
 ENDED = {
@@ -36,7 +37,7 @@ class Image:
     def __post_init__(self) -> None:
         if not self.tag or self.tag == "latest":
             raise ConstructError(f"the image {self.repository} has the tag {self.tag!r}, which moves: pin a version")
-        if not re.fullmatch(r"[a-zA-Z0-9]([-a-zA-Z0-9_.]{0,61}[a-zA-Z0-9])?", self.tag):  # it becomes a label too
+        if not re.fullmatch(LABEL_VALUE, self.tag):  # it becomes a label too
             raise ConstructError(
                 f"the image {self.repository} has the tag {self.tag!r}: use up to 63 letters and digits"
             )

@@ -10,8 +10,8 @@ from datetime import time
 from enum import StrEnum
 from typing import Any
 
-from constructs_lib.contract import dns_label
 from constructs_lib.errors import ConstructError
+from constructs_lib.names import dns_label
 
 
 class Weekday(StrEnum):

@@ -9,8 +9,8 @@ from typing import Any
 
 from constructs_lib.config.integrations import Email, Integration, PagerDuty, Slack, Webhook
 from constructs_lib.config.secrets import SecretKey
-from constructs_lib.contract import dns_label
 from constructs_lib.errors import ConstructError
+from constructs_lib.names import dns_label
 from constructs_lib.units import MILLISECOND, prometheus_duration
 
 __all__ = ["HEARTBEAT_RECEIVER", "Email", "Heartbeat", "PagerDuty", "Receiver", "Slack", "Webhook"]

@@ -10,8 +10,8 @@ from datetime import timedelta
 from itertools import product
 from typing import Any, TypeAlias
 
-from constructs_lib.contract import LABEL_VALUE
 from constructs_lib.errors import ConstructError
+from constructs_lib.names import LABEL_VALUE
 from constructs_lib.promql import LABEL_NAME
 from constructs_lib.rules.model import Severity
 from constructs_lib.units import prometheus_duration

@@ -3,8 +3,8 @@
 import re
 from dataclasses import dataclass
 
-from constructs_lib.contract import object_name
 from constructs_lib.errors import ConstructError
+from constructs_lib.names import object_name
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -17,7 +17,7 @@ from constructs_lib.config.alertmanager import (
 )
 from constructs_lib.config.intervals import TimeInterval
 from constructs_lib.config.receivers import Heartbeat, Receiver
-from constructs_lib.contract import Namespace, Port, Transport, cidr
+from constructs_lib.contract import Namespace, Port, Transport
 from constructs_lib.errors import ConstructError
 from constructs_lib.kube.component import Component
 from constructs_lib.kube.manifest import ConfigMap
@@ -26,6 +26,7 @@ from constructs_lib.kube.pod import Container, FieldOfPod, Placement, Probe, Res
 from constructs_lib.kube.storage import Volume
 from constructs_lib.kube.volumes import Claimed, ConfigMapFiles, Mount, SecretFiles
 from constructs_lib.kube.workload import Stateful
+from constructs_lib.names import cidr
 from constructs_lib.units import Bytes, Cpu, prometheus_duration
 from constructs_lib.urls import absolute_url
 

@@ -20,13 +20,13 @@ from constructs_lib.contract import (
     Pods,
     PodSecurity,
     Port,
-    dns_label,
 )
 from constructs_lib.errors import ConstructError
 from constructs_lib.kube.manifest import Body, Manifest
 from constructs_lib.kube.network import Connections, Destination, PodPeer, PolicyPort
 from constructs_lib.kube.pod import Container, Placement
 from constructs_lib.kube.workload import Stateful, Workload
+from constructs_lib.names import dns_label
 from constructs_lib.units import whole_seconds
 
 # A StatefulSet writes the revision into a label of its pods: its name, a dash and ten characters more.

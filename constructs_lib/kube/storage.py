@@ -6,8 +6,8 @@ from typing import Any
 from cdk8s_plus_27 import k8s
 from constructs import Construct
 
-from constructs_lib.contract import object_name
 from constructs_lib.errors import ConstructError
+from constructs_lib.names import object_name
 from constructs_lib.units import Bytes
 
 

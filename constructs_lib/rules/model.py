@@ -11,8 +11,8 @@ from enum import StrEnum
 from typing import Any
 
 from constructs_lib import promql
-from constructs_lib.contract import LABEL_VALUE
 from constructs_lib.errors import ConstructError
+from constructs_lib.names import LABEL_VALUE
 from constructs_lib.units import prometheus_duration
 
 # What texts may say of the alert; anything else would be refused by Prometheus, or fail when the alert fires.
