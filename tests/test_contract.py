@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from constructs_lib.contract import (
     Cluster,
+    Endpoint,
     Namespace,
     Pods,
     PodSecurity,
