@@ -1,5 +1,6 @@
 """Addresses that people follow."""
 
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from constructs_lib.errors import ConstructError
@@ -26,3 +27,22 @@ def absolute_url(value: str, *, of: str, path: bool = True) -> str:
     if not path and parts.path.strip("/"):
         raise ConstructError(f"{of} is {value!r}, with a path: give it a host of its own")
     return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Links:
+    """Where the links in notifications lead.
+
+    Args:
+        external_url: Under which people reach Prometheus, without a path.
+        runbooks: Below which every alert has a page of its name.
+    Raises:
+        ConstructError: no absolute URL; or a path, under which the probes would not find Prometheus.
+    """
+
+    external_url: str
+    runbooks: str
+
+    def __post_init__(self) -> None:
+        absolute_url(self.external_url, of="external_url", path=False)
+        absolute_url(self.runbooks, of="runbooks")

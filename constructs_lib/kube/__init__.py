@@ -15,10 +15,12 @@ from constructs_lib.kube.namespaces import Namespaces
 from constructs_lib.kube.network import Destination
 from constructs_lib.kube.node_exporter import NodeExporter
 from constructs_lib.kube.pod import Container, FieldOfPod, OfSecret, Placement, Probe, Resources, Text
-from constructs_lib.kube.prometheus import Links, PrometheusHA, Retention
+from constructs_lib.kube.prometheus import PrometheusHA
+from constructs_lib.kube.retention import Retention
 from constructs_lib.kube.storage import StorageClass, Volume
 from constructs_lib.kube.volumes import API_ACCESS, Claimed, ConfigMapFiles, HostPath, Mount, SecretFiles
 from constructs_lib.kube.workload import PerNode, Stateful, Stateless
+from constructs_lib.urls import Links
 
 __all__ = [
     "API_ACCESS",

@@ -1,7 +1,6 @@
 """Prometheus, alone or as a highly available pair."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 
 from constructs import Construct
@@ -16,13 +15,14 @@ from constructs_lib.kube.component import Component
 from constructs_lib.kube.manifest import ConfigMap
 from constructs_lib.kube.network import Destination
 from constructs_lib.kube.pod import Container, FieldOfPod, Placement, Probe, Resources
+from constructs_lib.kube.retention import Retention
 from constructs_lib.kube.rights import Rules, grant, grant_everywhere, to_watch
 from constructs_lib.kube.storage import Volume
 from constructs_lib.kube.volumes import API_ACCESS, Claimed, ConfigMapFiles, Mount
 from constructs_lib.kube.workload import Stateful
 from constructs_lib.rules.model import Evaluator, RuleGroup
 from constructs_lib.units import Bytes, Cpu
-from constructs_lib.urls import absolute_url
+from constructs_lib.urls import Links
 
 PROMETHEUS = "prometheus"
 WEB = Port(name="web", number=9090)
@@ -33,50 +33,6 @@ CONFIG, RULES = "/etc/prometheus/config", "/etc/prometheus/rules"
 # Three segments of the write-ahead log, at 128 MiB each, exist in any case.
 SMALLEST_VOLUME = Bytes.gib(2)
 RELOAD = timedelta(seconds=30)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retention:
-    """How long samples stay on local disk, whichever limit comes first.
-
-    Args:
-        time: At least two hours, the span of one block.
-        share_of_volume: The size limit; what is left holds the write-ahead log and compaction's temporary files.
-    Raises:
-        ConstructError: less than a block, or a share that lets the volume fill up.
-    Source: https://prometheus.io/docs/prometheus/latest/storage/#right-sizing-retention-size
-    """
-
-    time: timedelta = timedelta(days=30)
-    share_of_volume: float = 0.8
-
-    def __post_init__(self) -> None:
-        if self.time < timedelta(hours=2):
-            raise ConstructError(f"the retention is {self.time}, less than one block of 2 hours: use 2 hours or more")
-        if not 0.1 <= self.share_of_volume <= 0.85:
-            raise ConstructError(
-                f"the size limit is {self.share_of_volume:.0%} of the volume: use 10% to 85%, since the write-ahead "
-                "log and compaction need the rest"
-            )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Links:
-    """Where the links in notifications lead.
-
-    Args:
-        external_url: Under which people reach Prometheus, without a path.
-        runbooks: Below which every alert has a page of its name.
-    Raises:
-        ConstructError: no absolute URL; or a path, under which the probes would not find Prometheus.
-    """
-
-    external_url: str
-    runbooks: str
-
-    def __post_init__(self) -> None:
-        absolute_url(self.external_url, of="external_url", path=False)
-        absolute_url(self.runbooks, of="runbooks")
 
 
 class PrometheusHA(Component):
