@@ -23,6 +23,7 @@ from tests.real.outside import POSTGRES, REDIS, SERVICES, credentials
 from tests.real.prometheus import COUNT_BY_JOB, DIST, PODS_BY_JOB, PrometheusPod
 from tests.real.traces import files, processes, runs
 
+ADDED = "resolve_timeout: 6m"
 APPLICATIONS = Path(__file__).with_name("applications.yaml")
 SOON = timedelta(minutes=2)
 # What was rendered in an earlier release: an upgrade from it must be possible.
@@ -118,9 +119,9 @@ def servers(cluster: Kubernetes, applied: str) -> list[PrometheusPod]:
 
 @pytest.fixture(scope="session")
 def rule_added(cluster: Kubernetes, servers: list[PrometheusPod]) -> float:
-    """When a rule group was added to the mounted ConfigMap, in seconds since 1970.
+    """When a rule group and a line of Alertmanager's file were added to the mounted ConfigMaps: seconds since 1970.
 
-    The kubelet takes a minute to bring it into the pods: tests that do not mind run meanwhile.
+    The kubelet takes a minute to bring them into the pods: tests that do not mind run meanwhile.
     """
     new = Alert(
         name="JustAdded",
@@ -132,12 +133,20 @@ def rule_added(cluster: Kubernetes, servers: list[PrometheusPod]) -> float:
         description="Never.",
         proof=Proof(fires={}, at=timedelta(0), quiet={}),
     )
-    (rules,) = (
-        document
-        for document in yaml.safe_load_all((DIST / "k8s" / "prometheus.k8s.yaml").read_text())
-        if document["metadata"]["name"] == "prometheus-rules"
-    )
+    rules, alertmanager = rendered("prometheus", "prometheus-rules"), rendered("alertmanager", "alertmanager-config")
     rules["data"]["added.yaml"] = to_yaml(RuleGroup(name="added", alerts=(new,)).to_dict(PROD.runbooks_url))
+    alertmanager["data"]["alertmanager.yml"] += f"global:\n  {ADDED}\n"
     added = time.time()
     cluster.apply(to_yaml(rules))
+    cluster.apply(to_yaml(alertmanager))
     return added
+
+
+def rendered(file: str, config_map: str) -> dict[str, Any]:
+    """A ConfigMap of dist/prod."""
+    (found,) = (
+        document
+        for document in yaml.safe_load_all((DIST / "k8s" / f"{file}.k8s.yaml").read_text())
+        if document["kind"] == "ConfigMap" and document["metadata"]["name"] == config_map
+    )
+    return dict(found)

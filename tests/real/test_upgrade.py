@@ -1,0 +1,94 @@
+"""A release over a running one, and a change of configuration alone: what must not restart does not."""
+
+import json
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import yaml
+
+from constructs_lib.kube.alertmanager import WEB
+from tests.cluster.kubernetes import Kubernetes
+from tests.real.conftest import ADDED, EARLIER
+from tests.real.notifications import MEMBERS
+from tests.real.prometheus import DIST, PrometheusPod
+
+SOON, IN_TIME = timedelta(minutes=2, seconds=30), timedelta(minutes=2)
+
+
+def test_release_over_an_earlier_one_restarts_nothing_that_stays_the_same(
+    cluster: Kubernetes, before_upgrade: dict[str, dict[str, Any]], servers: list[PrometheusPod]
+) -> None:
+    """No immutable field is in the way, and pods whose template is what it was are the same pods, never restarted."""
+    templates = [
+        {each["metadata"]["name"]: each["spec"]["template"] for each in workloads(directory)}
+        for directory in (EARLIER, DIST)
+    ]
+    same = [name for name, template in templates[0].items() if templates[1].get(name) == template]
+    assert "prometheus" in same
+    assert {"prometheus-0", "prometheus-1"} <= before_upgrade.keys()
+    for name, pod in before_upgrade.items():
+        assert cluster.get("pod", name, "monitoring")["metadata"]["uid"] == pod["metadata"]["uid"]
+    assert [server.restarts() for server in servers] == [0, 0]
+
+
+def workloads(directory: Any) -> list[dict[str, Any]]:
+    documents = [
+        document for path in sorted((directory / "k8s").iterdir()) for document in yaml.safe_load_all(path.read_text())
+    ]
+    return [document for document in documents if document["kind"] in {"StatefulSet", "Deployment", "DaemonSet"}]
+
+
+@pytest.mark.stage(3)
+@pytest.mark.trap(16)
+def test_new_receivers_and_routes_are_live_without_a_restart(cluster: Kubernetes, rule_added: float) -> None:
+    """A change of Alertmanager's file is read by every member within two minutes, by the same process."""
+    for member in MEMBERS:
+
+        def live(member: str = member) -> bool:
+            _, body = cluster.http_get("monitoring", member, WEB.number, "/api/v2/status")
+            return ADDED in json.loads(body)["config"]["original"]
+
+        cluster.wait(f"the change is live on {member}", live, SOON)
+
+        _, metrics = cluster.http_get("monitoring", member, WEB.number, "/metrics")
+        name = "alertmanager_config_last_reload_success_timestamp_seconds"
+        (read,) = re.findall(rf"^{name} (\S+)$", metrics, re.MULTILINE)
+        assert 0 < float(read) - rule_added < IN_TIME.total_seconds()
+        statuses = cluster.get("pod", member, "monitoring")["status"]["containerStatuses"]
+        assert [status["restartCount"] for status in statuses] == [0, 0]
+
+
+@pytest.mark.stage(3)
+@pytest.mark.trap(16)
+def test_new_rule_is_live_without_a_restart(
+    cluster: Kubernetes, servers: list[PrometheusPod], rule_added: float
+) -> None:
+    """A rule group that is added to the mounted ConfigMap is evaluated within two minutes, by the same process."""
+    for server in servers:
+        reloaded = f'prometheus_config_last_reload_success_timestamp_seconds{{pod="{server.name}"}}'
+
+        def live(server: PrometheusPod = server, reloaded: str = reloaded) -> float | None:
+            if "added" not in {group["name"] for group in server.api("rules")["groups"]}:
+                return None
+            at = float(server.query(reloaded)[0]["value"][1])
+            return at if at > rule_added else None
+
+        at = cluster.wait(f"the rule is live on {server.name}", live, SOON)
+
+        assert at is not None
+        assert at - rule_added < IN_TIME.total_seconds()
+    assert [server.restarts() for server in servers] == [0, 0]
+
+
+@pytest.mark.stage(3)
+@pytest.mark.usefixtures("rule_added", "servers")
+def test_taking_it_back_touches_no_workload(cluster: Kubernetes) -> None:
+    """What was added by hand goes with the next apply, and no workload is another one for it."""
+    names = [(each["kind"], each["metadata"]["name"], each["metadata"]["namespace"]) for each in workloads(DIST)]
+    before = [cluster.get(*name)["metadata"]["generation"] for name in names]
+
+    cluster.apply(DIST)
+
+    assert [cluster.get(*name)["metadata"]["generation"] for name in names] == before
