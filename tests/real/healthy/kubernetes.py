@@ -1,0 +1,81 @@
+"""What kube-state-metrics says on a quiet day: pods are started again or moved, a new one waits for a node."""
+
+from collections.abc import Callable
+
+from apps.environment import Environment
+from constructs_lib.metrics.kube_state_metrics import KUBE_STATE_METRICS
+from tests.real.healthy.workloads import NODES, RESTARTED, RESTARTED_AT, Workload, target_of
+from tests.real.simulation import WHOLE, Course, System, but, happens, minute, only, steady
+
+DAY = 86400
+# Of every container.
+LIMITS = {"cpu": ("core", 1.0), "memory": ("byte", 2.0**30)}
+CONDITIONS = {"Ready": "true", "MemoryPressure": "false", "DiskPressure": "false", "PIDPressure": "false"}
+# What each kind of workload has, and wants to have.
+REPLICAS = {
+    "deployment": ("kube_deployment_status_replicas_available", "kube_deployment_spec_replicas"),
+    "statefulset": ("kube_statefulset_status_replicas_available", "kube_statefulset_replicas"),
+    "daemonset": ("kube_daemonset_status_number_available", "kube_daemonset_status_desired_number_scheduled"),
+}
+# One pod less for two minutes each: a rollout, a pod that moves to another node.
+LESS = {"backend": minute(30), "alertmanager": minute(33), "node-exporter": minute(36)}
+# Ended before, each for a reason: when, in seconds before the beginning.
+ENDED = {"worker-0": ("OOMKilled", 2 * DAY), "qdrant-0": ("Error", 9 * DAY), "api-0": ("Completed", DAY)}
+# Waits for the database at its start, and is held back for that once.
+CRASHED = "backend-1"
+
+
+def add(system: System, pods: list[Workload], values: Environment) -> None:
+    """All objects, as one exporter tells of them."""
+    target = target_of(pods, KUBE_STATE_METRICS.job)
+
+    def tell(name: str, course: Course, **labels: str) -> None:
+        system.add(KUBE_STATE_METRICS, target, name, course, **labels)
+
+    for node in NODES:
+        for condition, good in CONDITIONS.items():
+            for status in ("true", "false", "unknown"):
+                labels = {"node": node, "condition": condition, "status": status}
+                tell("kube_node_status_condition", steady(status == good), **labels)
+    for workload in pods:
+        available, wanted = REPLICAS[workload.kind]
+        labels = {"namespace": workload.namespace, workload.kind: workload.name}
+        count = steady(workload.replicas)
+        less = LESS.get(workload.name)
+        tell(wanted, count, **labels)
+        tell(available, count if less is None else but(count, less, 2, workload.replicas - 1), **labels)
+        for pod, node in workload.pods():
+            container = {"namespace": workload.namespace, "pod": pod, "uid": f"uid-{pod}", "container": workload.name}
+            _tell_of_container(tell, container, node)
+    # A day ago a batch failed; the one of today did not.
+    for batch, age in {"report-1": 1.5 * DAY, "report-2": DAY / 2}.items():
+        labels = {"namespace": values.application_namespace, "job_name": batch}
+        tell("kube_job_status_start_time", steady(WHOLE.total_seconds() - age), **labels)
+        if batch == "report-1":
+            tell("kube_job_failed", steady(1), **labels, condition="true")
+            tell("kube_job_failed", steady(0), **labels, condition="false")
+    # A pod came for which a node had to be started first.
+    new = {"namespace": values.application_namespace, "pod": "report-3", "uid": "uid-report-3"}
+    tell("kube_pod_status_unschedulable", only(minute(50), 2), **new)
+    waits = {**new, "container": "report", "reason": "ContainerCreating"}
+    tell("kube_pod_container_status_waiting_reason", only(minute(52), 1), **waits)
+
+
+def _tell_of_container(tell: Callable[..., None], container: dict[str, str], node: str) -> None:
+    pod = container["pod"]
+    for resource, (unit, limit) in LIMITS.items():
+        labels = {**container, "node": node, "resource": resource, "unit": unit}
+        tell("kube_pod_container_resource_limits", steady(limit), **labels)
+    crashes = {RESTARTED: (RESTARTED_AT,), CRASHED: (minute(30), minute(31))}.get(pod, ())
+    tell("kube_pod_container_status_restarts_total", happens(*crashes), **container)
+    if pod in ENDED:
+        reason, ago = ENDED[pod]
+        tell("kube_pod_container_status_last_terminated_reason", steady(1), **container, reason=reason)
+        tell("kube_pod_container_status_last_terminated_timestamp", steady(-ago), **container)
+    elif crashes:
+        since = only(crashes[0], 99)
+        tell("kube_pod_container_status_last_terminated_reason", since, **container, reason="Error")
+        tell("kube_pod_container_status_last_terminated_timestamp", only(crashes[0], 99, crashes[-1]), **container)
+    if pod == CRASHED:
+        held = only(crashes[-1], 0.5)
+        tell("kube_pod_container_status_waiting_reason", held, **container, reason="CrashLoopBackOff")

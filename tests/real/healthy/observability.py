@@ -1,0 +1,86 @@
+"""What Prometheus and Alertmanager say of themselves and of their targets on a quiet day."""
+
+from apps.environment import Environment
+from constructs_lib.metrics.alertmanager import ALERTMANAGER
+from constructs_lib.metrics.prometheus import PROMETHEUS, SCRAPE
+from tests.real.healthy.workloads import NODES, Workload, cluster_targets
+from tests.real.simulation import WHOLE, Course, System, Target, but, happens, minute, steady, sways
+
+RULE_FILES = ("nodes", "services", "observability")
+INTEGRATIONS = ("webhook", "pagerduty", "slack", "email")
+REASONS = (
+    "other",
+    "clientError",
+    "serverError",
+    "contextCanceled",
+    "contextDeadlineExceeded",
+    "authError",
+    "rateLimited",
+)
+# How many samples a target may send, and how many it sends.
+SAMPLES, SENT = 10_000, 1_500
+NEVER = (
+    "prometheus_target_scrape_pool_exceeded_label_limits_total",
+    "prometheus_target_scrapes_exceeded_body_size_limit_total",
+    "prometheus_target_scrapes_exceeded_sample_limit_total",
+    "prometheus_tsdb_wal_writes_failed_total",
+)
+
+
+def add(system: System, pods: list[Workload], values: Environment) -> None:
+    """All members, and every scrape."""
+    for target in (*cluster_targets(), *(target for workload in pods for target in workload.targets())):
+        _add_scrape(system, target)
+        if target.job == PROMETHEUS.job:
+            _add_server(system, target, values.alertmanager_replicas)
+        elif target.job == ALERTMANAGER.job:
+            _add_member(system, target, values.alertmanager_replicas)
+
+
+def _add_scrape(system: System, target: Target) -> None:
+    seconds = system.interval.total_seconds()
+
+    def of_scrape(course: Course, failed: float) -> Course:
+        return lambda t: course(t) if target.answers(t, seconds) else failed
+
+    large = 20 if target.job == "kube-state-metrics" or "pod" not in target.labels else 1
+    sent = of_scrape(sways(large * SENT, large * SENT / 10), failed=0)
+    system.add_scrape(SCRAPE, target, "up", of_scrape(steady(1), failed=0))
+    system.add_scrape(SCRAPE, target, "scrape_sample_limit", steady(large * SAMPLES))
+    system.add_scrape(SCRAPE, target, "scrape_samples_post_metric_relabeling", sent)
+
+
+def _add_server(system: System, target: Target, members: int) -> None:
+    def tell(name: str, course: Course, **labels: str) -> None:
+        system.add(PROMETHEUS, target, name, course, **labels)
+
+    started = but(steady(-86400), target.restarts, WHOLE.total_seconds() / 60, target.restarts)
+    # While an Alertmanager moves to another node, one notification is lost, and one evaluation takes too long.
+    tell("process_start_time_seconds", started)
+    tell("prometheus_ready", steady(1))
+    tell("prometheus_config_last_reload_successful", but(steady(1), minute(42), 1, 0))
+    tell("prometheus_notifications_alertmanagers_discovered", but(steady(members), minute(33), 2, members - 1))
+    for member in range(members):
+        url = f"http://alertmanager-{member}.alertmanager-headless.monitoring.svc.cluster.local:9093/api/v2/alerts"
+        tell("prometheus_notifications_dropped_total", happens(minute(33)), alertmanager=url)
+    for name in RULE_FILES:
+        group = f"/etc/prometheus/rules/{name}.yaml;{name}"
+        tell("prometheus_rule_evaluation_failures_total", steady(0), rule_group=group)
+        tell("prometheus_rule_group_iterations_missed_total", happens(minute(33)), rule_group=group)
+    for name in NEVER:
+        tell(name, steady(0))
+
+
+def _add_member(system: System, target: Target, members: int) -> None:
+    def tell(name: str, course: Course, **labels: str) -> None:
+        system.add(ALERTMANAGER, target, name, course, **labels)
+
+    tell("alertmanager_config_last_reload_successful", steady(1))
+    if members > 1:
+        tell("alertmanager_cluster_members", but(steady(members), minute(33), 2, members - 1))
+    for integration in INTEGRATIONS:
+        for reason in REASONS:
+            # One attempt failed; the next one arrived.
+            once = (integration, reason, target.labels["node"]) == ("webhook", "serverError", NODES[0])
+            labels = {"integration": integration, "reason": reason}
+            tell("alertmanager_notifications_failed_total", happens(*[minute(22)] * once), **labels)

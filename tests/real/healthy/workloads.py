@@ -1,0 +1,85 @@
+"""The pods and nodes of a healthy system, and how they are scraped."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from apps.environment import Environment
+from constructs_lib.config import discovery
+from tests.real.simulation import Target, minute
+
+NODES = ("node-a", "node-b", "node-c")
+# One pod of a service is started again, and so is the last of several servers of Prometheus.
+RESTARTED, RESTARTED_AT = "api-1", minute(20)
+SERVER_RESTARTED_AT = minute(40)
+# A node is busy for a moment.
+FAILS_AT = minute(10)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """Equal pods of one container.
+
+    Args:
+        kind: deployment, statefulset or daemonset.
+        name: Also of the container and the application.
+        namespace: Where it runs.
+        replicas: How many.
+        job: By which each pod is scraped.
+    """
+
+    kind: str
+    name: str
+    namespace: str
+    replicas: int
+    job: str
+
+    def pods(self) -> Iterator[tuple[str, str]]:
+        """The names of its pods, and the node of each."""
+        for ordinal in range(self.replicas):
+            yield f"{self.name}-{ordinal}", NODES[ordinal % len(NODES)]
+
+    def targets(self) -> Iterator[Target]:
+        """Its pods as they are scraped."""
+        for ordinal, (pod, node) in enumerate(self.pods()):
+            labels = {"namespace": self.namespace, "pod": pod, "node": node, "app": self.name}
+            last_server = self.job == "prometheus" and 0 < ordinal == self.replicas - 1
+            restarts = {RESTARTED: RESTARTED_AT}.get(pod, SERVER_RESTARTED_AT if last_server else float("inf"))
+            fails = FAILS_AT if (self.job, node) == ("node-exporter", NODES[1]) else float("inf")
+            instance = f"10.1.{len(self.name)}.{ordinal}:8080"
+            yield Target(job=self.job, labels={"instance": instance, **labels}, restarts=restarts, fails=fails)
+
+
+def workloads(values: Environment) -> list[Workload]:
+    """Those of an environment."""
+
+    def workload(kind: str, name: str, replicas: int, job: str | None = None, namespace: str | None = None) -> Workload:
+        return Workload(
+            kind=kind, name=name, namespace=namespace or values.namespace, replicas=replicas, job=job or name
+        )
+
+    theirs = values.application_namespace
+    return [
+        workload("statefulset", "prometheus", values.prometheus_replicas),
+        workload("statefulset", "alertmanager", values.alertmanager_replicas),
+        workload("deployment", "kube-state-metrics", 1),
+        workload("daemonset", "node-exporter", len(NODES), namespace=f"{values.namespace}-host"),
+        workload("deployment", "postgres-exporter", 1, "postgres"),
+        workload("deployment", "redis-exporter", 1, "redis"),
+        *(workload("deployment", name, 2, namespace=theirs) for name in values.application_services),
+        *(workload("statefulset", name, 1, namespace=theirs) for name in values.infrastructure),
+        workload("deployment", "worker", 1, discovery.ANNOTATED_PODS, theirs),
+        workload("deployment", "legacy", 1, discovery.ANNOTATED_SERVICES, theirs),
+    ]
+
+
+def cluster_targets() -> Iterator[Target]:
+    """What is no pod: the API server, and on every node the kubelet with cAdvisor in it."""
+    yield Target(job=discovery.API_SERVER, labels={"instance": "10.20.0.10:443"})
+    for number, node in enumerate(NODES):
+        for job in (discovery.KUBELET, discovery.CADVISOR):
+            yield Target(job=job, labels={"instance": f"10.20.16.{number + 1}:10250", "node": node})
+
+
+def target_of(pods: list[Workload], job: str, pod: int = 0) -> Target:
+    """A pod's target."""
+    return [target for workload in pods if workload.job == job for target in workload.targets()][pod]
