@@ -21,6 +21,8 @@ from constructs_lib.kube import (
 )
 from constructs_lib.rules.model import BACKEND, DATABASE, ML, Severity
 
+WEBHOOK = "webhook"
+
 
 def alerting(chart: cdk8s.Chart, namespace: Namespace, values: Environment) -> Alertmanager:
     """Add the Alertmanager of one environment: the webhook hears of everything that no other receiver hears of.
@@ -45,11 +47,14 @@ def alerting(chart: cdk8s.Chart, namespace: Namespace, values: Environment) -> A
         resources=Resources(cpu=values.alertmanager_cpu, memory=values.alertmanager_memory),
         external_url=values.alertmanager_url,
         delivery=Delivery(
-            default=Receiver(name="webhook", integrations=(Webhook(url=credential("webhook-url")),)),
+            default=Receiver(name=WEBHOOK, integrations=(Webhook(url=credential("webhook-url")),)),
             receivers_at=values.receivers_at,
         ),
     )
     if values.pagerduty:
+        # When it is PagerDuty that does not hear, somebody else must hear of that.
+        failing = {"alertname": "AlertmanagerNotificationsFailing"}
+        alertmanager.add_routes(Route(receiver=WEBHOOK, labels=failing, also_next=True))
         pager = Receiver(name="pagerduty", integrations=(PagerDuty(routing_key=credential("pagerduty-key")),))
         alertmanager.add_receiver(pager)
         alertmanager.add_routes(Route(receiver=pager.name, severities=(Severity.CRITICAL,)))

@@ -152,7 +152,7 @@ class Alertmanager(Component):
         """
         if self._receivers.setdefault(receiver.name, receiver) != receiver:
             raise ConstructError(f"{self.name} has two different receivers {receiver.name!r}: rename one")
-        self._open(receiver.ports)
+        self._open(receiver)
 
     def add_routes(self, *routes: Route) -> None:
         """Send alerts elsewhere than by default; of several routes that match, the one that was added first wins."""
@@ -180,7 +180,7 @@ class Alertmanager(Component):
         if self._heartbeat not in {None, heartbeat}:
             raise ConstructError(f"{self.name} has two different heartbeats: keep one")
         self._heartbeat = heartbeat
-        self._open(heartbeat.ports)
+        self._open(heartbeat.receiver)
 
     @property
     def config(self) -> AlertmanagerConfig:
@@ -196,9 +196,14 @@ class Alertmanager(Component):
             retention=RETENTION,
         )
 
-    def _open(self, ports: frozenset[int]) -> None:
-        for port in ports:
+    def _open(self, receiver: Receiver) -> None:
+        """The way out, and the credentials: a missing one must not keep a member from all other receivers."""
+        for port in receiver.ports:
             self.allow(Destination.outside(self._delivery.receivers_at, port))
+        for secret in {key.secret for key in receiver.secrets}:
+            self.mount(
+                Mount(source=SecretFiles(secret, optional=True), path=f"{CREDENTIALS}/{secret}"), into=ALERTMANAGER
+            )
 
     def _program(self, external_url: str, resources: Resources) -> Container:
         return Container(
@@ -215,7 +220,6 @@ class Alertmanager(Component):
             environment={"POD_NAME": FieldOfPod("metadata.name"), "POD_IP": FieldOfPod("status.podIP")},
             mounts=(
                 Mount(source=ConfigMapFiles("config", self._file_name), path=CONFIG),
-                Mount(source=SecretFiles("credentials", lambda: self.config.secrets), path=CREDENTIALS),
                 Mount(source=Claimed(), path=DATA, read_only=False),
             ),
             resources=resources,

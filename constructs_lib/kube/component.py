@@ -1,7 +1,7 @@
 """A component: a workload with its Services, its identity, its disruption budget and its one NetworkPolicy."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -25,6 +25,7 @@ from constructs_lib.errors import ConstructError
 from constructs_lib.kube.manifest import Body, Manifest
 from constructs_lib.kube.network import Connections, Destination, PodPeer, PolicyPort
 from constructs_lib.kube.pod import Container, Placement
+from constructs_lib.kube.volumes import Mount
 from constructs_lib.kube.workload import Stateful, Workload
 from constructs_lib.names import dns_label
 from constructs_lib.units import whole_seconds
@@ -101,6 +102,7 @@ class Component(Construct):
         self._placement = placement
         self._ports: dict[str, Port] = {}
         self._containers: dict[str, Container] = {}
+        self._mounts: dict[str, set[Mount]] = {}
         self._make_identity()
         self._make_services(sticky)
         self._manifest("workload", workload.api_version, workload.kind, self._workload)
@@ -151,6 +153,15 @@ class Component(Construct):
         taken = self._containers.setdefault(container.name, container)
         if taken != container:
             raise ConstructError(f"{self.name} has two different containers {container.name!r}: rename one")
+
+    def mount(self, mount: Mount, *, into: str) -> None:
+        """Let a container see a volume. Idempotent.
+
+        Args:
+            mount: What it sees, and where.
+            into: Name of the container; when rendered, it must be there.
+        """
+        self._mounts.setdefault(into, set()).add(mount)
 
     def connect_to(self, endpoint: Endpoint | ExternalHost) -> None:
         """Open an endpoint to this component: egress here, ingress there where it is ours. Idempotent."""
@@ -219,9 +230,23 @@ class Component(Construct):
         template = {"metadata": {"labels": dict(self.labels)}, "spec": self._pod()}
         return {"spec": self.workload.spec(pods=self.pods, headless=self.headless, template=template)}
 
+    def _complete(self) -> list[Container]:
+        """The containers with all that is mounted into them."""
+        if not self._containers:
+            raise ConstructError(f"{self.name} has no container: add one")
+        for name in self._mounts.keys() - self._containers.keys():
+            raise ConstructError(f"{self.name} mounts a volume into the container {name!r}, which it has not: add it")
+        return [
+            replace(
+                each,
+                mounts=(*each.mounts, *sorted(self._mounts.get(each.name, set()), key=lambda mount: mount.path)),
+            )
+            for each in self._containers.values()
+        ]
+
     def _pod(self) -> dict[str, Any]:
-        self._refuse_clashes()
-        containers = self._containers.values()
+        containers = self._complete()
+        self._refuse_clashes(containers)
         sources = {mount.source.name: mount.source for container in containers for mount in container.mounts}
         user = self.workload.user
         host = {"hostNetwork": True, "hostPID": True} if self.workload.on_host else {}
@@ -246,11 +271,8 @@ class Component(Construct):
             **({"volumes": volumes} if volumes else {}),
         }
 
-    def _refuse_clashes(self) -> None:
+    def _refuse_clashes(self, containers: Sequence[Container]) -> None:
         """What two containers may not share, and what a door needs."""
-        if not self._containers:
-            raise ConstructError(f"{self.name} has no container: add one")
-        containers = self._containers.values()
         opened = [port for container in containers for port in container.ports]
         for kind, names in (
             ("the port", Counter(port.name for port in opened)),

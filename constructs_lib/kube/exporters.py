@@ -69,7 +69,7 @@ class PostgresExporter(Component):
                     "DATA_SOURCE_USER": Text(user),
                     "DATA_SOURCE_PASS_FILE": Text(password.path_below(CREDENTIALS)),
                 },
-                mounts=(Mount(source=SecretFiles("credentials", lambda: (password,)), path=CREDENTIALS),),
+                mounts=(Mount(source=SecretFiles(password.secret), path=f"{CREDENTIALS}/{password.secret}"),),
                 resources=SMALL,
                 readiness=Probe(path="/", port=port, period=timedelta(seconds=10), failures=3),
                 liveness=Probe(path="/", port=port, period=timedelta(seconds=30), failures=6),

@@ -16,6 +16,8 @@ NODE_EXPORTER = "node-exporter"
 METRICS = Port(name="metrics", number=9100)
 USER = 65534  # nobody
 ROOT = "/host/root"
+# A node that is full must still be watched: https://kubernetes.io/docs/tasks/administer-cluster/guaranteed-scheduling-critical-addon-pods/
+CRITICAL = Placement(priority_class="system-node-critical")
 # What comes and goes with every pod would be new series for ever.
 # https://github.com/prometheus-operator/kube-prometheus/blob/main/jsonnet/kube-prometheus/components/node-exporter.libsonnet
 NO_MOUNTS = r"^/(dev|proc|sys|run/(k3s/)?containerd/.+|var/lib/(docker|containers/storage|kubelet/pods)/.+)($|/)"
@@ -30,7 +32,7 @@ class NodeExporter(Component):
         name: Of its objects.
         port: Of the nodes themselves: a second node exporter needs another one.
         resources: On each node.
-        placement: A priority class if need be; it runs on every node whatever its taints.
+        placement: Its priority, and on which nodes: on every one if it says nothing, whatever its taints.
     Raises:
         ConstructError: a namespace that would refuse its pods.
     Source: https://github.com/prometheus/node_exporter
@@ -45,7 +47,7 @@ class NodeExporter(Component):
         name: str = NODE_EXPORTER,
         port: int = METRICS.number,
         resources: Resources = Resources(cpu=Cpu(50), memory=Bytes.mib(64)),
-        placement: Placement = Placement(),
+        placement: Placement = CRITICAL,
     ) -> None:
         super().__init__(
             scope,

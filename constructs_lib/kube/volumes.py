@@ -3,12 +3,11 @@
 Source: https://kubernetes.io/docs/concepts/storage/volumes/
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from constructs_lib.config.prometheus import SERVICE_ACCOUNT
-from constructs_lib.config.secrets import SecretKey
 
 
 class VolumeSource(Protocol):
@@ -63,27 +62,23 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class SecretFiles:
-    """Keys of Secrets as files `<secret>/<key>`, brought up to date when a Secret changes.
-
-    A pod starts only when all of them are there: a missing credential stops the release, not the notification.
+    """All keys of a Secret as files, brought up to date when it changes: a key that comes later changes no pod.
 
     Args:
-        name: Of the volume.
-        keys: Asked when the chart is rendered.
+        secret: Which one.
+        optional: Whether a pod starts without it; else it waits, and a drain may end in a pod that never starts.
     """
 
-    name: str
-    keys: Callable[[], Sequence[SecretKey]]
+    secret: str
+    optional: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"secret-{self.secret}".replace(".", "-")[:63].rstrip("-")
 
     def to_dict(self) -> Mapping[str, Any]:
-        secrets: dict[str, list[str]] = {}
-        for each in sorted(set(self.keys())):
-            secrets.setdefault(each.secret, []).append(each.key)
-        sources = [
-            {"secret": {"name": secret, "items": [{"key": key, "path": f"{secret}/{key}"} for key in keys]}}
-            for secret, keys in secrets.items()
-        ]
-        return {"name": self.name, "projected": {"sources": sources}}
+        source = {"secretName": self.secret, **({"optional": True} if self.optional else {})}
+        return {"name": self.name, "secret": source}
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,9 +89,9 @@ class Stateful:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stateless:
-    """Pods that any other may replace, as a Deployment; the new one starts when the old one is gone.
+    """Pods that any other may replace, as a Deployment.
 
-    A second pod beside a single one would be scraped too, and every series of it would be there twice.
+    A single one is gone before its successor starts: two would be scraped both, and every series be there twice.
 
     Args:
         replicas: At least 1.
@@ -125,7 +125,7 @@ class Stateless:
     def spec(self, *, pods: Pods, headless: str, template: Mapping[str, Any]) -> dict[str, Any]:
         return {
             "replicas": self.replicas,
-            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}},
+            "strategy": {"type": "Recreate"} if self.replicas == 1 else {"type": "RollingUpdate"},
             "selector": {"matchLabels": dict(pods.labels)},
             "template": template,
         }

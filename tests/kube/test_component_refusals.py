@@ -10,7 +10,17 @@ from constructs import Construct
 
 from constructs_lib.contract import Port, Transport
 from constructs_lib.errors import ConstructError
-from constructs_lib.kube import API_ACCESS, Component, ConfigMapFiles, Container, Mount, Placement, Stateful, Volume
+from constructs_lib.kube import (
+    API_ACCESS,
+    Component,
+    ConfigMapFiles,
+    Container,
+    Mount,
+    Placement,
+    SecretFiles,
+    Stateful,
+    Volume,
+)
 from constructs_lib.units import Bytes
 from tests.kube.test_component import DNS
 from tests.minimal import NAMESPACE, WEB, component, container, unrendered
@@ -34,6 +44,16 @@ def test_a_component_without_containers_is_refused() -> None:
     """Verbs may add them until rendering, and not later."""
     with pytest.raises(ConstructError, match="pair has no container: add one"):
         text(lambda chart: component(chart, "pair", containers=False))
+
+
+def test_a_volume_for_a_container_that_is_not_there_is_refused() -> None:
+    """Nobody would see it; the container may be added later."""
+
+    def build(chart: Construct) -> None:
+        component(chart, "pair").mount(Mount(source=SecretFiles("keys"), path="/keys"), into="helper")
+
+    with pytest.raises(ConstructError, match="pair mounts a volume into the container 'helper', which it has not: add"):
+        rendered(build)
 
 
 def test_the_same_container_may_be_added_twice() -> None:

@@ -77,7 +77,7 @@ def test_object_metrics_may_read_what_they_watch_and_no_secret(objects: Objects)
 def test_object_metrics_have_one_teller(objects: Objects) -> None:
     """A second one would double every series."""
     assert objects.named("Deployment", "kube-state-metrics")["spec"]["replicas"] == 1
-    assert objects.named("Deployment", "kube-state-metrics")["spec"]["strategy"]["rollingUpdate"]["maxSurge"] == 0
+    assert objects.named("Deployment", "kube-state-metrics")["spec"]["strategy"] == {"type": "Recreate"}
 
 
 def test_object_metrics_are_not_killed_with_the_api_server(objects: Objects) -> None:
@@ -138,7 +138,7 @@ def test_a_password_is_a_file_that_the_exporter_is_told_of(objects: Objects) -> 
         "DATA_SOURCE_PASS_FILE": "/etc/exporter/credentials/databases/password",
     }
     assert program["volumeMounts"] == [
-        {"name": "credentials", "mountPath": "/etc/exporter/credentials", "readOnly": True}
+        {"name": "secret-databases", "mountPath": "/etc/exporter/credentials/databases", "readOnly": True}
     ]
 
 

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -54,14 +55,15 @@ def killed() -> Runs:
 
 
 @pytest.fixture
-def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> str:
-    """A namespace that admits restricted pods only."""
+def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A namespace that admits restricted pods only, and is gone when other tests look at what runs."""
     name = request.function.__name__.replace("_", "-")
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
     cluster.apply(
         yaml.safe_dump({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
     )
-    return str(name)
+    yield str(name)
+    cluster.kubectl("delete", "namespace", name, "--wait=false")
 
 
 def pod(namespace: str, name: str, node: str, **container: Any) -> dict[str, Any]:
