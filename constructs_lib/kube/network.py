@@ -171,8 +171,9 @@ class Connections:
             "spec": {
                 "podSelector": {"matchLabels": dict(pods.labels)},
                 "policyTypes": ["Ingress", "Egress"],
-                "ingress": _rules("from", self.ingress.items()),
-                "egress": _rules("to", self.egress.items()),
+                # An empty list is kept as none, and so would be changed by every apply.
+                **({"ingress": _rules("from", self.ingress.items())} if self.ingress else {}),
+                **({"egress": _rules("to", self.egress.items())} if self.egress else {}),
             }
         }
 

@@ -32,6 +32,8 @@ from tests.real.outside import (
     WEBHOOK,
 )
 
+# Before others read what the receivers got.
+pytestmark = pytest.mark.stage(0)
 SOON = timedelta(minutes=1)
 NAMESPACE = "outside"
 # The authority of the cluster alone is trusted, not that of the world.

@@ -19,6 +19,7 @@ from tests.real.prometheus import COUNT_BY_JOB, DIST, NODES, PODS_BY_JOB, Promet
 GROUPS = monitoring(cdk8s.App(), "prod", PROD).groups
 # Their status moves by itself.
 WORKLOADS = {"StatefulSet", "Deployment", "DaemonSet"}
+BROKEN = {"crashing", "homeless"}
 SOON = timedelta(minutes=2)
 
 
@@ -103,8 +104,10 @@ def test_nothing_fires_in_peace(cluster: Kubernetes, servers: list[PrometheusPod
         return [rule for group in servers[0].api("rules")["groups"] for rule in group["rules"]]
 
     def calm() -> bool:
-        alerts = [alert["labels"]["alertname"] for rule in rules() for alert in rule.get("alerts", ())]
-        assert alerts == [HEARTBEAT]
+        alerts = [alert["labels"] for rule in rules() for alert in rule.get("alerts", ())]
+        # What test_delivery.py breaks is no concern of this one.
+        broken = [each for each in alerts if {each.get("pod", "").split("-")[0], each.get("deployment")} & BROKEN]
+        assert [each["alertname"] for each in alerts if each not in broken] == [HEARTBEAT]
         return True
 
     assert {rule["name"] for rule in rules()} == {
