@@ -85,7 +85,9 @@ class Slack:
             "api_url_file": self.api_url.path_below(credentials),
             "channel": self.channel,
             "title": notifications.TITLE,
-            "text": notifications.each(".Alerts", runbook=notifications.SLACK_RUNBOOK),
+            "fallback": notifications.TITLE,  # which a phone shows
+            "color": notifications.SLACK_COLOR,
+            "text": notifications.SLACK_TEXT,
         }
 
 
@@ -145,7 +147,8 @@ class Email:
             "auth_password_file": self.password.path_below(credentials),
             "require_tls": True,
             "headers": {"Subject": notifications.TITLE},
-            "text": notifications.each(".Alerts", runbook=notifications.PLAIN_RUNBOOK),
+            "text": notifications.PLAIN_TEXT,
+            "html": "",  # else every mail program shows Alertmanager's own page in place of the text
         }
 
 
@@ -174,12 +177,22 @@ class PagerDuty:
             "routing_key_file": self.routing_key.path_below(credentials),
             "description": notifications.SUBJECT,
             "severity": notifications.PAGER_SEVERITY,
-            # In place of two documents of JSON.
+            "source": notifications.PAGER_SOURCE,
+            "class": "{{ .CommonLabels.alertname }}",
+            "component": "{{ .CommonLabels.job }}",
+            "group": "{{ .CommonLabels.namespace }}",
             "details": {
-                "firing": notifications.each(".Alerts.Firing", runbook=notifications.PLAIN_RUNBOOK),
-                "resolved": notifications.each(".Alerts.Resolved", runbook=notifications.PLAIN_RUNBOOK),
+                # In place of two documents of JSON.
+                "firing": notifications.each(".Alerts.Firing"),
+                "resolved": notifications.each(".Alerts.Resolved"),
+                # Alertmanager makes an object of it, which PagerDuty's own rules can read.
+                "labels": "{{ .CommonLabels | toJson }}",
             },
-            "links": [{"href": notifications.RUNBOOK_URL, "text": "Runbook"}],
+            "links": [
+                {"href": notifications.RUNBOOK_URL, "text": "Runbook"},
+                {"href": notifications.GRAPH_URL, "text": "Graph"},
+                {"href": notifications.SILENCE_URL, "text": "Silence"},
+            ],
         }
 
 

@@ -88,18 +88,51 @@ def test_email_never_goes_in_the_clear() -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
+    "texts",
     [
-        Slack(api_url=KEY, channel="#alerts").to_dict("/secrets")["text"],
-        email().to_dict("/secrets")["text"],
-        PagerDuty(routing_key=KEY).to_dict("/secrets")["details"]["firing"],
-        PagerDuty(routing_key=KEY).to_dict("/secrets")["details"]["resolved"],
+        [Slack(api_url=KEY, channel="#alerts").to_dict("/secrets")[name] for name in ("title", "text")],
+        [email().to_dict("/secrets")["headers"]["Subject"], email().to_dict("/secrets")["text"]],
+        [str(PagerDuty(routing_key=KEY).to_dict("/secrets"))],
     ],
 )
-def test_every_text_tells_what_an_alert_tells(text: str) -> None:
-    """Summary, description and runbook of each alert."""
-    for annotation in ("summary", "description", "runbook_url"):
-        assert f".Annotations.{annotation} " in text
+def test_every_way_tells_what_an_alert_tells(texts: list[str]) -> None:
+    """What, how bad, where; of each alert description and labels; and the links to read on and to silence."""
+    told = "".join(texts)
+    for part in (
+        ".CommonLabels.severity",
+        ".CommonLabels.alertname",
+        ".CommonLabels.cluster",
+        ".CommonLabels.namespace",
+        ".CommonLabels.job",
+        ".CommonAnnotations.summary",
+        ".Annotations.description",
+        ".Labels.Remove",
+        ".CommonAnnotations.runbook_url",
+        ".GeneratorURL",
+        "/#/silences/new?filter=",
+    ):
+        assert part in told
+
+
+def test_a_mail_is_what_we_wrote() -> None:
+    """Alertmanager adds a page of its own in HTML unless it is told not to, and mail programs prefer that one."""
+    assert email().to_dict("/secrets")["html"] == ""
+
+
+def test_a_phone_shows_the_title_of_a_message_in_slack() -> None:
+    """Its own title is a list of labels."""
+    document = Slack(api_url=KEY, channel="#alerts").to_dict("/secrets")
+    assert document["fallback"] == document["title"]
+
+
+def test_an_incident_of_pagerduty_can_be_sorted() -> None:
+    """By the fields that its rules know, and by each label; none of its links is without an address."""
+    document = PagerDuty(routing_key=KEY).to_dict("/secrets")
+    assert document["class"] == "{{ .CommonLabels.alertname }}"
+    assert document["component"] == "{{ .CommonLabels.job }}"
+    assert document["group"] == "{{ .CommonLabels.namespace }}"
+    assert document["details"]["labels"] == "{{ .CommonLabels | toJson }}"
+    assert [link["text"] for link in document["links"] if link["href"]] == ["Runbook", "Graph", "Silence"]
 
 
 def test_templates_survive_the_file() -> None:

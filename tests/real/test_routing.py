@@ -11,10 +11,15 @@ from constructs_lib.config import to_yaml
 from constructs_lib.config.alertmanager import DEFAULT_INHIBITIONS, HEARTBEAT, AlertmanagerConfig
 from constructs_lib.config.intervals import WORKING_DAYS, TimeInterval
 from constructs_lib.config.notifications import (
+    GRAPH_URL,
     PAGER_SEVERITY,
-    PLAIN_RUNBOOK,
+    PAGER_SOURCE,
+    PLAIN_TEXT,
     RUNBOOK_URL,
-    SLACK_RUNBOOK,
+    SHOWN,
+    SILENCE_URL,
+    SLACK_COLOR,
+    SLACK_TEXT,
     SUBJECT,
     TITLE,
     each,
@@ -119,48 +124,112 @@ def test_the_heartbeat_goes_nowhere_else() -> None:
     assert routed(to_yaml(replace(TEAMS, heartbeat=None).to_dict()), **labels) == ["nobody"]
 
 
+SHARED = {
+    "alertname": "PodDown",
+    "cluster": "shop prod",
+    "environment": "prod",
+    "namespace": "shop",
+    "severity": "critical",
+    "team": "backend",
+}
+RUNBOOK = "https://runbooks.example.com/PodDown"
+GRAPH = "https://prometheus.example.com/graph?g0.expr=up+%3D%3D+0&g0.tab=1"
+SILENCE = (
+    "https://alertmanager.example.com/#/silences/new?filter="
+    "%7Balertname%3D%22PodDown%22%2Ccluster%3D%22shop%20prod%22%2Cnamespace%3D%22shop%22%7D"
+)
+
+
 def alert(status: str, pod: str) -> dict[str, Any]:
     return {
         "status": status,
-        "labels": {"alertname": "PodDown", "severity": "critical", "pod": pod},
-        "annotations": {
-            "summary": "A pod is down.",
-            "description": f"{pod} does not answer.",
-            "runbook_url": "https://runbooks.example.com/PodDown",
-        },
+        "labels": {**SHARED, "pod": pod, "node": "n1"},
+        "annotations": {"summary": "A pod is down.", "description": f"{pod} does not answer.", "runbook_url": RUNBOOK},
+        "generatorURL": GRAPH,
     }
 
 
-NOTIFICATION = {
-    "receiver": "chat",
+def notification(*alerts: dict[str, Any], status: str = "firing") -> dict[str, Any]:
+    return {
+        "receiver": "chat",
+        "status": status,
+        "externalURL": "https://alertmanager.example.com",
+        "alerts": list(alerts),
+        "groupLabels": {name: SHARED[name] for name in ("alertname", "cluster", "namespace")},
+        "commonLabels": SHARED,
+        "commonAnnotations": {"summary": "A pod is down.", "runbook_url": RUNBOOK},
+    }
+
+
+NOTIFICATION = notification(alert("firing", "api-0"), alert("resolved", "api-1"))
+OVER = notification(alert("resolved", "api-1"), status="resolved")
+# What somebody tries a receiver with.
+BARE = {
     "status": "firing",
-    "alerts": [alert("firing", "api-0"), alert("resolved", "api-1")],
-    "commonLabels": {"alertname": "PodDown", "severity": "critical"},
-    "commonAnnotations": {"summary": "A pod is down.", "runbook_url": "https://runbooks.example.com/PodDown"},
+    "alerts": [{"status": "firing", "labels": {"alertname": "Test"}, "annotations": {}}],
+    "groupLabels": {"alertname": "Test"},
+    "commonLabels": {"alertname": "Test"},
+    "commonAnnotations": {},
 }
+TWO = (
+    "[firing] api-0 does not answer.\nnamespace=shop, node=n1, pod=api-0\n\n"
+    "[resolved] api-1 does not answer.\nnamespace=shop, node=n1, pod=api-1\n\n"
+)
 
 
 @pytest.mark.parametrize(
-    ("template", "text"),
+    ("template", "data", "text"),
     [
-        (TITLE, "[FIRING:1] PodDown: A pod is down."),
-        (SUBJECT, "PodDown: A pod is down."),
-        (RUNBOOK_URL, "https://runbooks.example.com/PodDown"),
-        (PAGER_SEVERITY, "critical"),
+        (TITLE, NOTIFICATION, "[FIRING:1] CRITICAL PodDown shop prod shop: A pod is down."),
+        (TITLE, OVER, "[RESOLVED] CRITICAL PodDown shop prod shop: A pod is down."),
+        (TITLE, BARE, "[FIRING:1] Test"),
+        (SUBJECT, NOTIFICATION, "CRITICAL PodDown shop prod shop: A pod is down."),
+        (RUNBOOK_URL, NOTIFICATION, RUNBOOK),
+        (GRAPH_URL, NOTIFICATION, GRAPH),
+        (SILENCE_URL, NOTIFICATION, SILENCE),
+        (PAGER_SEVERITY, NOTIFICATION, "critical"),
+        (PAGER_SOURCE, NOTIFICATION, "shop prod"),
+        (PAGER_SOURCE, BARE, "Alertmanager"),
+        (SLACK_COLOR, NOTIFICATION, "danger"),
+        (SLACK_COLOR, BARE, "warning"),
+        (SLACK_COLOR, OVER, "good"),
         (
-            each(".Alerts", runbook=SLACK_RUNBOOK),
-            "[firing] A pod is down.\napi-0 does not answer.\n<https://runbooks.example.com/PodDown|Runbook>\n\n"
-            "[resolved] A pod is down.\napi-1 does not answer.\n<https://runbooks.example.com/PodDown|Runbook>\n\n",
+            SLACK_TEXT,
+            NOTIFICATION,
+            f"<{RUNBOOK}|Runbook> <{GRAPH}|Graph> <{SILENCE}|Silence> environment=prod team=backend \n{TWO}",
         ),
         (
-            each(".Alerts.Resolved", runbook=PLAIN_RUNBOOK),
-            "[resolved] A pod is down.\napi-1 does not answer.\nRunbook: https://runbooks.example.com/PodDown\n\n",
+            PLAIN_TEXT,
+            NOTIFICATION,
+            f"{TWO}Runbook: {RUNBOOK}\nGraph: {GRAPH}\nSilence: {SILENCE}\nenvironment=prod team=backend ",
         ),
+        (
+            PLAIN_TEXT,
+            OVER,
+            "[resolved] api-1 does not answer.\nnamespace=shop, node=n1, pod=api-1\n\n"
+            f"Runbook: {RUNBOOK}\nGraph: {GRAPH}\nenvironment=prod team=backend ",
+        ),
+        (each(".Alerts.Firing"), BARE, "[firing] \n\n"),
     ],
 )
-def test_a_notification_says_what_happened_where_and_what_to_do(template: str, text: str) -> None:
+def test_a_notification_says_what_happened_where_and_what_to_do(template: str, data: dict[str, Any], text: str) -> None:
     """As Alertmanager itself fills it in; check-config does not look into templates."""
-    assert filled(template, NOTIFICATION) == text
+    assert filled(template, data) == text
+
+
+def test_a_notification_of_very_many_alerts_is_short() -> None:
+    """The rest is counted."""
+    text = filled(PLAIN_TEXT, notification(*(alert("firing", f"api-{number}") for number in range(SHOWN + 1))))
+    assert text.count("does not answer") == SHOWN
+    assert f"{SHOWN} of {SHOWN + 1} are shown.\n" in text
+
+
+def test_what_alerts_do_not_share_is_said_of_each() -> None:
+    """A rule of another team may say in its summary which pod it means."""
+    data = notification(alert("firing", "api-0"))
+    text = filled(PLAIN_TEXT, {**data, "commonAnnotations": {}})
+    assert "[firing] A pod is down. api-0 does not answer.\n" in text
+    assert "Runbook" not in text
 
 
 @pytest.mark.parametrize("labels", [{}, {"severity": "none"}, {"severity": "critical "}])
