@@ -146,7 +146,7 @@ class Alert:
             "annotations": {
                 "summary": self.summary,
                 "description": self.description,
-                "runbook_url": f"{runbooks.rstrip('/')}/{self.name}",
+                "runbook_url": f"{runbooks.rstrip('/')}/{self.name}.md",
             },
         }
 
@@ -229,7 +229,7 @@ class RuleGroup:
         """A whole rule file.
 
         Args:
-            runbooks: The URL below which every alert has a page of its name.
+            runbooks: The URL below which every alert has a page: its name with the suffix `.md`.
         """
         recordings = [recording.to_dict() for recording in self.recordings]
         alerts = [alert.to_dict(runbooks) for alert in self.alerts]

@@ -32,7 +32,7 @@ def test_rules_are_files_of_their_own(objects: Objects) -> None:
     """One file a group, in a ConfigMap that the configuration reads as a directory."""
     assert list(objects.named("ConfigMap", "pair-rules")["data"]) == ["earlier.yaml", "group.yaml"]
     (group,) = objects.file("pair-rules", "group.yaml")["groups"]
-    assert group["rules"][0]["annotations"]["runbook_url"] == "https://runbooks.example.com/TargetDown"
+    assert group["rules"][0]["annotations"]["runbook_url"] == "https://runbooks.example.com/TargetDown.md"
     config = objects.file("pair-config", "prometheus.yml")
     container = objects.named("StatefulSet", "pair")["spec"]["template"]["spec"]["containers"][0]
     (mount,) = (each for each in container["volumeMounts"] if each["name"] == "rules")

@@ -11,7 +11,7 @@ from tests.minimal import alert
 
 
 def test_an_alert_is_written_with_its_labels_and_its_runbook() -> None:
-    """Severity and team route it, and the link leads to the page of its name."""
+    """Severity and team route it, and the link leads to the page of its name as it lies in docs/runbooks."""
     assert alert().to_dict("https://runbooks.example.com/") == {
         "alert": "TargetDown",
         "expr": 'up{job="api"} == 0',
@@ -20,7 +20,7 @@ def test_an_alert_is_written_with_its_labels_and_its_runbook() -> None:
         "annotations": {
             "summary": "A target cannot be scraped.",
             "description": "It does not answer.",
-            "runbook_url": "https://runbooks.example.com/TargetDown",
+            "runbook_url": "https://runbooks.example.com/TargetDown.md",
         },
     }
 
