@@ -26,7 +26,7 @@ class NodeLimits:
     """What the group `nodes` bears.
 
     Args:
-        not_ready: How long a node may not be ready: longer than a new one takes to become so.
+        not_ready: How long a node may not be ready: longer than a reboot takes, or a spot node to be reclaimed.
         memory: The share of its memory that may be used.
         cpu: The share of its processor time that may be used.
         busy: How long more of either may be used.
@@ -36,7 +36,7 @@ class NodeLimits:
         ConstructError: a share outside of 0 to 1, a duration below 1 minute, or a skew below 1 ms.
     """
 
-    not_ready: timedelta = timedelta(minutes=2)
+    not_ready: timedelta = timedelta(minutes=5)
     memory: float = 0.9
     cpu: float = 0.9
     busy: timedelta = timedelta(minutes=15)

@@ -63,6 +63,11 @@ def test_only_what_takes_pods_away_wakes_somebody() -> None:
     assert {alert.team for alert in alerts().values()} == {PLATFORM}
 
 
+def test_a_reboot_wakes_nobody() -> None:
+    """Nor does a spot node that is reclaimed: both take minutes."""
+    assert alerts()["NodeNotReady"].hold == timedelta(minutes=5)
+
+
 @pytest.mark.parametrize("name", CONDITIONS)
 def test_alerts_are_told_apart_by_node(name: str) -> None:
     """The labels of exporters would make another alert of the same trouble when an exporter restarts."""
@@ -79,7 +84,7 @@ def test_every_threshold_can_be_chosen() -> None:
             objects="objects",
             machines="machines",
             limits=NodeLimits(
-                not_ready=timedelta(minutes=5),
+                not_ready=timedelta(minutes=7),
                 memory=0.95,
                 cpu=0.8,
                 busy=timedelta(minutes=30),
@@ -97,7 +102,7 @@ def test_every_threshold_can_be_chosen() -> None:
         )
     )
     assert {name: alert.hold // timedelta(minutes=1) for name, alert in ours.items()} == {
-        "NodeNotReady": 5,
+        "NodeNotReady": 7,
         "NodeFilesystemAlmostFull": 5,
         "NodeFilesystemFillingUp": 60,
         "NodeMemoryHigh": 30,
