@@ -15,6 +15,8 @@ from constructs_lib.rules.model import PLATFORM, Alert, Evaluator, Proof, RuleGr
 from constructs_lib.units import prometheus_duration
 
 CONTAINER = "namespace, pod, container"
+# Of what kube-state-metrics tells: it restarts within that time, and its series are gone meanwhile.
+KEEP_FIRING = timedelta(minutes=2)
 WAITING = "kube_pod_container_status_waiting_reason"
 # By kind: how many pods there should be, how many there are, and what is said to be missing.
 WORKLOADS = {
@@ -96,6 +98,7 @@ def _crash_looping(by: Evaluator, job: str, limits: KubernetesLimits) -> Alert:
         name="ContainerCrashLooping",
         expr=f"max by ({CONTAINER}) (max_over_time({waits}[{prometheus_duration(by.window)}])) >= 1",
         hold=limits.crash_looping,
+        keep_firing=KEEP_FIRING,
         severity=Severity.WARNING,
         team=PLATFORM,
         summary="A container crashes again and again.",
@@ -123,6 +126,7 @@ def _restarting(by: Evaluator, job: str, limits: KubernetesLimits) -> Alert:
         name="ContainerRestarting",
         expr=f"max by ({CONTAINER}) ({counted}) > {limits.restarts}",
         hold=timedelta(0),
+        keep_firing=KEEP_FIRING,
         severity=Severity.WARNING,
         team=PLATFORM,
         summary="A container restarts again and again, with longer runs between.",
@@ -142,6 +146,7 @@ def _unschedulable(by: Evaluator, job: str, limits: KubernetesLimits) -> Alert:
         name="PodUnschedulable",
         expr=f"max by (namespace, pod) ({metric(name, job=job)}) == 1",
         hold=limits.unschedulable,
+        keep_firing=KEEP_FIRING,
         severity=Severity.WARNING,
         team=PLATFORM,
         summary="No node takes a pod.",
@@ -167,6 +172,7 @@ def _incomplete(by: Evaluator, job: str, limits: KubernetesLimits, kind: str) ->
         name=f"{kind}{what}Missing",
         expr=f"{' - '.join(parts)} > 0",
         hold=limits.incomplete,
+        keep_firing=KEEP_FIRING,
         severity=Severity.WARNING,
         team=PLATFORM,
         summary=f"A {kind} has fewer available pods than it should have.",
@@ -210,6 +216,7 @@ def _job_failed(by: Evaluator, job: str, limits: KubernetesLimits) -> Alert:
             f"time() - max by (namespace, job_name) ({metric(started, job=job)}) < {since:.0f}"
         ),
         hold=timedelta(0),
+        keep_firing=KEEP_FIRING,
         severity=Severity.WARNING,
         team=PLATFORM,
         summary="A Job has failed and is not tried again.",

@@ -110,6 +110,8 @@ class Alert:
         summary: One sentence without values.
         description: One sentence with the values, as `{{ $labels.pod }}` and `{{ $value | humanizeDuration }}`.
         proof: The series that make it fire, and those that do not.
+        keep_firing: How long it still fires when its condition is met no more, or its series are gone: so that a
+            restart of the program that tells of it does not end the incident and begin it again.
     Raises:
         ConstructError: an expression that does not parse or uses the label `replica`, a text that Prometheus cannot
             fill in, or a name that is none.
@@ -123,6 +125,7 @@ class Alert:
     summary: str
     description: str
     proof: Proof
+    keep_firing: timedelta = timedelta(0)
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Z][a-zA-Z0-9]+", self.name):
@@ -142,6 +145,7 @@ class Alert:
             "alert": self.name,
             "expr": self.expr,
             **({"for": prometheus_duration(self.hold)} if self.hold else {}),
+            **({"keep_firing_for": prometheus_duration(self.keep_firing)} if self.keep_firing else {}),
             "labels": {"severity": self.severity.value, "team": self.team},
             "annotations": {
                 "summary": self.summary,

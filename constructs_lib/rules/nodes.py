@@ -9,6 +9,7 @@ from constructs_lib.metrics.node_exporter import NODE_EXPORTER
 from constructs_lib.promql import matches, matches_not, metric
 from constructs_lib.rules.course import PEACE, Course, counter
 from constructs_lib.rules.filling import ROOM, Disks, RoomLimits, room
+from constructs_lib.rules.kubernetes import KEEP_FIRING
 from constructs_lib.rules.limits import check_durations, check_shares
 from constructs_lib.rules.model import PLATFORM, Alert, Evaluator, Proof, Recording, RuleGroup, Severity
 from constructs_lib.units import prometheus_duration
@@ -102,6 +103,7 @@ def _not_ready(by: Evaluator, job: str, limits: NodeLimits) -> Alert:
         name="NodeNotReady",
         expr=f"max by (node) ({metric(name, job=job, condition='Ready', status='true')}) == 0",
         hold=limits.not_ready,
+        keep_firing=KEEP_FIRING,
         severity=Severity.CRITICAL,
         team=PLATFORM,
         summary="A node is not ready, and its pods are moved away.",

@@ -10,30 +10,17 @@ from datetime import timedelta
 from constructs_lib.errors import ConstructError
 from constructs_lib.metrics.cadvisor import CADVISOR
 from constructs_lib.metrics.kube_state_metrics import KUBE_STATE_METRICS
-from constructs_lib.metrics.kubelet import KUBELET
 from constructs_lib.promql import matches, metric
 from constructs_lib.rules.course import PEACE, Course, counter
-from constructs_lib.rules.filling import ROOM, Disks, RoomLimits, room
+from constructs_lib.rules.filling import ROOM, RoomLimits, room
+from constructs_lib.rules.kubernetes import CONTAINER, KEEP_FIRING
 from constructs_lib.rules.limits import check_durations, check_shares
 from constructs_lib.rules.model import BACKEND, PLATFORM, Alert, Evaluator, Proof, RuleGroup, Severity
+from constructs_lib.rules.volumes import VOLUMES
 from constructs_lib.units import prometheus_duration
 
-CONTAINER = "namespace, pod, container"
 CONTAINER_NAMED = "{{ $labels.container }} of {{ $labels.namespace }}/{{ $labels.pod }}"
 STEP = 0.02  # of a share, which proofs must notice
-VOLUMES = Disks(
-    name="Volume",
-    what="A volume",
-    which="The volume of {{ $labels.namespace }}/{{ $labels.persistentvolumeclaim }}",
-    program=KUBELET,
-    job=KUBELET.job,
-    by="namespace, persistentvolumeclaim",
-    size="kubelet_volume_stats_capacity_bytes",
-    free="kubelet_volume_stats_available_bytes",
-    only={},
-    disk={"persistentvolumeclaim": "data", "namespace": "shop"},
-    others=(),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +150,7 @@ def _cpu(by: Evaluator, job: str, limits: ServiceLimits) -> Alert:
         name="ContainerCpuNearLimit",
         expr=f"sum by ({CONTAINER}) ({rate}) / {_limit(job, 'cpu')} > {limits.cpu:g}",
         hold=limits.busy,
+        keep_firing=KEEP_FIRING,
         severity=Severity.WARNING,
         team=PLATFORM,
         summary="A container uses nearly all the processor time that it may, and is slowed down.",
@@ -192,6 +180,7 @@ def _memory(by: Evaluator, job: str, limits: ServiceLimits) -> Alert:
         name="ContainerMemoryNearLimit",
         expr=f"max by ({CONTAINER}) ({metric(name, job=CADVISOR.job)}) / {_limit(job, 'memory')} > {limits.memory:g}",
         hold=limits.busy,
+        keep_firing=KEEP_FIRING,
         severity=Severity.WARNING,
         team=PLATFORM,
         summary="A container uses nearly all the memory that it may; beyond that it is killed.",
@@ -231,6 +220,7 @@ def _killed(by: Evaluator, job: str, limits: ServiceLimits) -> Alert:
             f"and on ({CONTAINER}) max by ({CONTAINER}) ({metric(reason, job=job, reason='OOMKilled')}) == 1"
         ),
         hold=timedelta(0),
+        keep_firing=KEEP_FIRING,
         severity=Severity.WARNING,
         team=PLATFORM,
         summary="A container was killed, since it wanted more memory than it may use.",

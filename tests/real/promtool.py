@@ -3,7 +3,7 @@
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -36,6 +36,34 @@ def alone(alert: Alert, recordings: tuple[Recording, ...] = ()) -> RuleGroup:
     return RuleGroup(name="proof", alerts=(alert,), recordings=kept)
 
 
+def counts(expr: str, at: timedelta, value: int) -> dict[str, Any]:
+    """The expectation that an expression has this value then."""
+    return {"expr": expr, "eval_time": prometheus_duration(at), "exp_samples": [{"labels": "{}", "value": value}]}
+
+
+def simulated(
+    group: RuleGroup, interval: timedelta, cases: Iterable[tuple[str, Mapping[str, str], list[dict[str, Any]]]]
+) -> subprocess.CompletedProcess[str]:
+    """Run a rule group: exit code 0 when every case, of a name and series, comes out as expected."""
+    tests = {
+        "rule_files": ["rules.yaml"],
+        "evaluation_interval": prometheus_duration(interval),
+        "tests": [
+            {
+                "name": name,
+                "interval": prometheus_duration(interval),
+                "input_series": [{"series": selector, "values": values} for selector, values in series.items()],
+                "promql_expr_test": expectations,
+            }
+            for name, series, expectations in cases
+        ],
+    }
+    with tempfile.TemporaryDirectory() as scratch:
+        Path(scratch, "rules.yaml").write_text(to_yaml(group.to_dict("https://runbooks.example.com")))
+        Path(scratch, "tests.yaml").write_text(to_yaml(tests))
+        return promtool("test", "rules", "tests.yaml", cwd=Path(scratch))
+
+
 def proven(group: RuleGroup, interval: timedelta) -> subprocess.CompletedProcess[str]:
     """Run the proof of the group's only alert: exit code 0 when it fires when it must, and only then."""
     (alert,) = group.alerts
@@ -48,36 +76,49 @@ def proven(group: RuleGroup, interval: timedelta) -> subprocess.CompletedProcess
     horizon = 2 * proof.at if proof.quiet else proof.at + FOR_EVER * interval
     during = f"[{prometheus_duration(horizon)}:{prometheus_duration(interval)}]"
 
-    def counts(expr: str, at: timedelta, value: int) -> dict[str, Any]:
-        return {
-            "expr": expr,
-            "eval_time": prometheus_duration(at),
-            "exp_samples": [{"labels": "{}", "value": value}],
-        }
-
-    def test(name: str, series: Mapping[str, str], *expectations: dict[str, Any]) -> dict[str, Any]:
-        return {
-            "name": name,
-            "interval": prometheus_duration(interval),
-            "input_series": [{"series": selector, "values": values} for selector, values in series.items()],
-            "promql_expr_test": list(expectations),
-        }
-
     not_earlier = [counts(firing, proof.at - interval, 0)] if proof.at >= interval else []
-    tests = {
-        "rule_files": ["rules.yaml"],
-        "evaluation_interval": prometheus_duration(interval),
-        "tests": [
-            test("fires", proof.fires, *not_earlier, counts(telling, proof.at, proof.count)),
-            test("quiet", proof.quiet, counts(f"max_over_time(({firing}){during})", horizon, 0))
-            if proof.quiet
-            else test("always", {}, counts(f"min_over_time(({firing}){during})", horizon, proof.count)),
-        ],
-    }
-    with tempfile.TemporaryDirectory() as scratch:
-        Path(scratch, "rules.yaml").write_text(to_yaml(group.to_dict("https://runbooks.example.com")))
-        Path(scratch, "tests.yaml").write_text(to_yaml(tests))
-        return promtool("test", "rules", "tests.yaml", cwd=Path(scratch))
+    fires = [*not_earlier, counts(telling, proof.at, proof.count)]
+    if proof.quiet:
+        other = ("quiet", proof.quiet, [counts(f"max_over_time(({firing}){during})", horizon, 0)])
+    else:
+        other = ("always", {}, [counts(f"min_over_time(({firing}){during})", horizon, proof.count)])
+    return simulated(group, interval, [("fires", proof.fires, fires), other])
+
+
+def interrupted(
+    group: RuleGroup, interval: timedelta, gap: timedelta, fires: timedelta
+) -> subprocess.CompletedProcess[str]:
+    """Take all series away right after the group's only alert fired first.
+
+    Args:
+        group: Of the alert.
+        interval: Between two evaluations.
+        gap: For how long there are no series; then they are back.
+        fires: For how long the alert fires of that time and the first evaluation with series again, no more, no less.
+    """
+    (alert,) = group.alerts
+    proof, until, missing = alert.proof, alert.proof.at // interval + 1, gap // interval
+    series = {}
+    for selector, notation in proof.fires.items():
+        values = expanded(notation)
+        series[selector] = " ".join([*values[:until], "stale", *["_"] * (missing - 1), *values[until + missing :]])
+    firing = f'count(ALERTS{{alertname="{alert.name}",alertstate="firing"}}) or vector(0)'
+    during = f"[{prometheus_duration(gap + interval)}:{prometheus_duration(interval)}]"
+    fired = counts(f"sum_over_time(({firing}){during})", proof.at + gap + interval, proof.count * (fires // interval))
+    return simulated(group, interval, [("interrupted", series, [fired])])
+
+
+def expanded(notation: str) -> list[str]:
+    """Each value of a series in promtool's notation, which ends nowhere."""
+    values: list[str] = []
+    for word in notation.split():
+        first, _, times = word.partition("x")
+        if first == "_":
+            values += ["_"] * int(times or 1)
+            continue
+        start, step = (float(part) for part in (first.split("+") if "+" in first[1:] else (first, "0")))
+        values += [f"{start + step * count:.12g}" for count in range(int(times or 0) + 1)]
+    return values
 
 
 def mutants(group: RuleGroup, interval: timedelta) -> Iterator[tuple[str, RuleGroup]]:

@@ -62,6 +62,17 @@ def test_rules_of_prod_read_what_programs_expose() -> None:
     assert list(complaints(PROGRAMS, groups)) == []
 
 
+def test_what_a_restart_takes_away_is_not_said_to_be_over() -> None:
+    """Every alert on what kube-state-metrics tells of outlives its restart, and no other alert lingers."""
+    values = dict(load(env_file=None))["prod"]
+    alerts = [each for group in monitoring(cdk8s.App(), "prod", values).groups for each in group.alerts]
+
+    kept = {each.name: each.keep_firing for each in alerts if "kube_" in each.expr}
+
+    assert set(kept.values()) == {timedelta(minutes=2)}
+    assert {each.name for each in alerts if each.keep_firing} == kept.keys()
+
+
 def test_rules_that_read_what_is_exposed_are_fine() -> None:
     """The tests below start from something without fault."""
     assert list(complaints([FAN], [group()])) == []

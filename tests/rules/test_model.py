@@ -30,6 +30,12 @@ def test_an_alert_that_need_not_last_has_no_hold() -> None:
     assert "for" not in alert(hold=timedelta(0)).to_dict("https://runbooks.example.com")
 
 
+def test_an_alert_can_outlive_its_series() -> None:
+    """Prometheus' own words for it; unless asked for, it ends with them."""
+    assert alert(keep_firing=timedelta(minutes=2)).to_dict("https://runbooks.example.com")["keep_firing_for"] == "2m"
+    assert "keep_firing_for" not in alert().to_dict("https://runbooks.example.com")
+
+
 @pytest.mark.parametrize("name", ["", "targetDown", "Target Down", "Target-Down", "Target_Down", "T", "../x"])
 def test_names_that_are_none_are_refused(name: str) -> None:
     """A name is capitalised words, since it is part of a URL and of a file's name."""
