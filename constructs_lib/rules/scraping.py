@@ -3,14 +3,17 @@
 Source: https://prometheus.io/docs/concepts/jobs_instances/
 """
 
+from constructs_lib.config.discovery import ANNOTATED_PODS, ANNOTATED_SERVICES
 from constructs_lib.metrics.prometheus import SCRAPE
-from constructs_lib.promql import metric
+from constructs_lib.promql import matches_not, metric
 from constructs_lib.rules.counting import lasting
 from constructs_lib.rules.course import PEACE
 from constructs_lib.rules.model import PLATFORM, Alert, Evaluator, Proof, Severity, samples
 
 NEAR_LIMIT = 0.8
 SHARE_DOWN = 0.5
+# Targets of all teams, which have nothing in common but their annotations.
+SHARED_JOBS = (ANNOTATED_PODS, ANNOTATED_SERVICES)
 
 
 def scraping_alerts(by: Evaluator) -> tuple[Alert, ...]:
@@ -22,13 +25,14 @@ def scraping_alerts(by: Evaluator) -> tuple[Alert, ...]:
     return _target_down(by), _job_down(by), _job_missing(by), _near_sample_limit(by)
 
 
-def up(job: str, host: int = 1) -> str:
+def up(job: str, host: int = 1, **labels: str) -> str:
     """Whether a target answers."""
-    return SCRAPE.series("up", job=job, instance=f"10.0.0.{host}:8080")
+    return SCRAPE.series("up", job=job, instance=f"10.0.0.{host}:8080", **labels)
 
 
 def _target_down(by: Evaluator) -> Alert:
     course = lasting(by)
+    target = up("api", namespace="shop", pod="api-0")
     return Alert(
         name="TargetDown",
         expr=f"{metric('up')} == 0",
@@ -36,18 +40,21 @@ def _target_down(by: Evaluator) -> Alert:
         severity=Severity.WARNING,
         team=PLATFORM,
         summary="A target cannot be scraped.",
-        description="The scrape of {{ $labels.instance }} of the job {{ $labels.job }} fails.",
-        proof=Proof(fires={up("api"): course.lasts(1, 0)}, at=course.at, quiet={up("api"): course.recovers(1, 0)}),
+        # What is no pod has no namespace either: both are left empty.
+        description="The scrape of {{ $labels.instance }} fails: job {{ $labels.job }}, "
+        "pod {{ $labels.namespace }}/{{ $labels.pod }}.",
+        proof=Proof(fires={target: course.lasts(1, 0)}, at=course.at, quiet={target: course.recovers(1, 0)}),
     )
 
 
 def _job_down(by: Evaluator) -> Alert:
+    """Of pods by annotation, two broken ones of any team would speak for all others'."""
     course = lasting(by)
     one, two, three = (up("api", host) for host in (1, 2, 3))
     down, fine = course.lasts(1, 0), course.steady(1)
     return Alert(
         name="JobDown",
-        expr=f"count by (job) ({metric('up')} == 0) / count by (job) ({metric('up')}) > {SHARE_DOWN}",
+        expr=f"1 - avg by (job) ({metric('up', job=matches_not('|'.join(SHARED_JOBS)))}) > {SHARE_DOWN}",
         hold=course.hold,
         severity=Severity.CRITICAL,
         team=PLATFORM,
@@ -56,8 +63,9 @@ def _job_down(by: Evaluator) -> Alert:
         proof=Proof(
             fires={one: fine, two: down, three: down},
             at=course.at,
-            # Half of a job, for ever; and all of one, but not for long enough.
-            quiet={one: fine, two: down, up("one", 4): course.recovers(1, 0)},
+            # Half of a job, for ever; all of one, but not for long enough; and what belongs to many.
+            quiet={one: fine, two: down, up("one", 4): course.recovers(1, 0)}
+            | dict.fromkeys(map(up, SHARED_JOBS), course.steady(0)),
             step=0.2,
         ),
     )

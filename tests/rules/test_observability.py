@@ -41,7 +41,7 @@ CONDITIONS = {
         "sum(rate(observability_cost_total[1h])) / sum(rate(infrastructure_cost_total[1h])) > 0.05"
     ),
     "TargetDown": "up == 0",
-    "JobDown": "count by (job) (up == 0) / count by (job) (up) > 0.5",
+    "JobDown": '1 - avg by (job) (up{job!~"annotated-pods|annotated-services"}) > 0.5',
     "JobMissing": 'absent(up{job="api"}) or absent(up{job="prom"})',
     "PrometheusReplicaMissing": '(count(prometheus_ready{job="prom"} == 1) or vector(0)) < 2',
     "PrometheusRestarting": 'changes(process_start_time_seconds{job="prom"}[1h]) > 2',
@@ -86,6 +86,12 @@ def test_counters_are_read_over_four_scrapes_of_our_own_job(name: str, counter: 
 def test_conditions_that_are_no_counters(name: str, expr: str) -> None:
     """Each reads what it says, of the job, the jobs and the replicas that it was told."""
     assert alerts()[name].expr == expr
+
+
+def test_a_target_is_named_so_that_its_owner_knows_it() -> None:
+    """An address alone tells nobody whose pod it is, least of all of those that many teams have in one job."""
+    said = re.findall(r"\$labels\.(\w+)", alerts()["TargetDown"].description)
+    assert set(said) == {"instance", "job", "namespace", "pod"}
 
 
 def test_without_an_alertmanager_nothing_is_said_of_one() -> None:
