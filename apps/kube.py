@@ -57,7 +57,6 @@ def monitoring(app: cdk8s.App, name: str, values: Environment) -> PrometheusHA:
 
     prometheus = _prometheus(app, namespaces.restricted, values)
     alertmanager = alerting(cdk8s.Chart(app, "alertmanager"), namespaces.restricted, values)
-    prometheus.scrape(alertmanager.web)
     prometheus.send_alerts_to(alertmanager)
 
     objects = KubeStateMetrics(

@@ -117,7 +117,7 @@ class Alertmanager(Component):
                 volume=volume,
                 user=USER,
                 stop_within=timedelta(minutes=2),
-                settle=timedelta(seconds=30),
+                settle=KNOWS_ALL_ALERTS,  # until then the next one must not go: nobody would send
             ),
             placement=placement,
         )
@@ -214,6 +214,7 @@ class Alertmanager(Component):
                 f"--storage.path={DATA}",
                 f"--data.retention={prometheus_duration(RETENTION)}",
                 f"--web.external-url={external_url}",
+                "--enable-feature=auto-gomemlimit",
                 *self._cluster_arguments(),
             ),
             ports=(WEB, *(MESH if self.replicas > 1 else ())),

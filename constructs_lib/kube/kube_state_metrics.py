@@ -94,6 +94,7 @@ class KubeStateMetrics(Component):
                     f"--port={METRICS.number}",
                     f"--telemetry-port={TELEMETRY.number}",
                     f"--resources={','.join(sorted(watched))}",
+                    "--auto-gomemlimit",
                 ),
                 ports=(METRICS, TELEMETRY),
                 mounts=(API_ACCESS,),

@@ -20,7 +20,9 @@ ROOT = "/host/root"
 CRITICAL = Placement(priority_class="system-node-critical")
 # What comes and goes with every pod would be new series for ever.
 # https://github.com/prometheus-operator/kube-prometheus/blob/main/jsonnet/kube-prometheus/components/node-exporter.libsonnet
-NO_MOUNTS = r"^/(dev|proc|sys|run/(k3s/)?containerd/.+|var/lib/(docker|containers/storage|kubelet/pods)/.+)($|/)"
+NO_MOUNTS = (
+    r"^/(dev|proc|sys|run/(k3s/)?containerd/.+|var/lib/(docker|containers/storage|kubelet/(pods|plugins))/.+)($|/)"
+)
 NO_DEVICES = "^(veth.*|eni.*|cali.*|lxc.*|[a-f0-9]{15})$"
 
 

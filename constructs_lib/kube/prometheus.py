@@ -1,6 +1,6 @@
 """Prometheus, alone or as a highly available pair."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 
 from constructs import Construct
@@ -99,7 +99,7 @@ class PrometheusHA(Component):
         self._pods_jobs: dict[str, discovery.PodsJob] = {}
         self._annotated: discovery.Annotated | None = None
         self._alertmanager: Alertmanager | None = None
-        self._groups: dict[str, RuleGroup] = {}
+        self._rules: list[RuleGroup | Callable[[Evaluator], RuleGroup]] = []
         self._has_cluster_role = False
         self.allow(Destination.api_server(namespace.cluster))
         self.add_container(self._container(resources))
@@ -109,7 +109,7 @@ class PrometheusHA(Component):
 
     @property
     def evaluator(self) -> Evaluator:
-        """What rule groups need to know of the Prometheus that evaluates them: its jobs are those declared by now."""
+        """What rule groups need to know of who evaluates them; final when rendered."""
         must_exist = (*(job.name for job in self._cluster_jobs), *sorted(self._pods_jobs))
         members = self._alertmanager
         scraped_as = [each.job for each in self._pods_jobs.values() if members and each.pods == members.pods]
@@ -124,8 +124,17 @@ class PrometheusHA(Component):
 
     @property
     def groups(self) -> tuple[RuleGroup, ...]:
-        """The rule groups that were added, by name."""
-        return tuple(self._groups[name] for name in sorted(self._groups))
+        """The rule groups that were added, by name.
+
+        Raises:
+            ConstructError: two different ones of a name.
+        """
+        groups: dict[str, RuleGroup] = {}
+        for each in self._rules:
+            group = each if isinstance(each, RuleGroup) else each(self.evaluator)
+            if groups.setdefault(group.name, group) != group:
+                raise ConstructError(f"there are two different rule groups {group.name!r}: rename one")
+        return tuple(groups[name] for name in sorted(groups))
 
     def scrape(self, endpoint: Endpoint, *, job: str | None = None, limits: Limits | None = None) -> None:
         """Scrape every pod behind an endpoint, and open the network to it, on both sides where both are ours.
@@ -172,14 +181,19 @@ class PrometheusHA(Component):
 
         Args:
             limits: What one of them may send; an API server sends the more, the more kinds of objects there are.
+        Raises:
+            ConstructError: a second declaration that differs.
         """
         cluster = self.namespace.cluster
-        self._cluster_jobs = (discovery.api_server(limits), *discovery.nodes(cluster, limits))
+        jobs = (discovery.api_server(limits), *discovery.nodes(cluster, limits))
+        if self._cluster_jobs not in {(), jobs}:
+            raise ConstructError(f"{self.name} scrapes the cluster twice, with different limits: declare it once")
+        self._cluster_jobs = jobs
         self._need_cluster_role()
         self.allow(Destination.kubelets(cluster))
 
     def send_alerts_to(self, alertmanager: Alertmanager) -> None:
-        """Tell every member of an Alertmanager of every alert, and open the network to each, on both sides.
+        """Tell every member of an Alertmanager of every alert, scrape each, and open the network to it, on both sides.
 
         Behind their Service, only one of them would hear: https://github.com/prometheus/alertmanager#high-availability
 
@@ -189,18 +203,20 @@ class PrometheusHA(Component):
         if self._alertmanager not in {None, alertmanager}:
             raise ConstructError(f"{self.name} sends alerts to two Alertmanagers, so each would come twice: keep one")
         self._alertmanager = alertmanager
+        self.scrape(alertmanager.web)
         for member in alertmanager.members_at_web:
             self.connect_to(member)
 
-    def add_rules(self, *groups: RuleGroup) -> None:
+    def add_rules(self, *rules: RuleGroup | Callable[[Evaluator], RuleGroup]) -> None:
         """Evaluate rule groups; every job that they name must be scraped.
 
+        Args:
+            rules: Groups, or functions such as `observability` that make one for whoever evaluates it: they are called
+                when rendered, when all jobs are known.
         Raises:
-            ConstructError: another group of the same name; when rendered, a job that nothing scrapes.
+            ConstructError: when rendered, another group of the same name, or a job that nothing scrapes.
         """
-        for group in groups:
-            if self._groups.setdefault(group.name, group) != group:
-                raise ConstructError(f"there are two different rule groups {group.name!r}: rename one")
+        self._rules += [each for each in rules if each not in self._rules]
 
     def _add(self, job: discovery.PodsJob) -> None:
         for other in self._pods_jobs.values():

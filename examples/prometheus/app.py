@@ -23,5 +23,5 @@ prometheus = PrometheusHA(
     links=Links(external_url="https://prometheus.shop.example.com", runbooks="https://runbooks.shop.example.com"),
 )
 prometheus.scrape_pods(PodsJob(job="checkout", pods=Pods.named("shop", "checkout"), ports=PortRange.only(8080)))
-prometheus.add_rules(observability(prometheus.evaluator))
+prometheus.add_rules(observability)
 synth(app)

@@ -20,6 +20,7 @@ from constructs_lib.kube import (
     Slack,
     Webhook,
 )
+from constructs_lib.rules.observability import observability
 from tests.minimal import NAMESPACE, prometheus, unrendered
 from tests.rendered import Objects, rendered, text
 
@@ -55,7 +56,7 @@ def build(chart: cdk8s.Chart, *, reverse: bool = False, times: int = 1) -> None:
         lambda: pair.add_routes(*(Route(receiver=name, team=name) for name in ("chat", "pager", "mail"))),
         lambda: pair.send_heartbeat_to(HEARTBEAT),
         lambda: server.send_alerts_to(pair),
-        lambda: server.scrape(pair.web),
+        lambda: server.add_rules(observability),
     ] * times
     for verb in reversed(verbs) if reverse else verbs:
         verb()
@@ -140,7 +141,7 @@ def test_silences_survive_and_a_new_member_has_time_to_hear_of_them(objects: Obj
     spec = objects.named("StatefulSet", "pair")["spec"]
     assert spec["volumeClaimTemplates"][0]["spec"]["resources"]["requests"]["storage"] == "5Gi"
     assert {"name": "data", "mountPath": "/alertmanager"} in container(objects, "pair")["volumeMounts"]
-    assert spec["minReadySeconds"] == 30
+    assert spec["minReadySeconds"] == 60
     assert "--dispatch.start-delay=1m" in container(objects, "pair")["args"]
 
 

@@ -9,7 +9,7 @@ import pytest
 from constructs_lib.config.discovery import Annotated
 from constructs_lib.contract import PortRange
 from constructs_lib.errors import ConstructError
-from constructs_lib.kube import Links, Resources, Retention, Volume
+from constructs_lib.kube import Limits, Links, Resources, Retention, Volume
 from constructs_lib.rules.model import RuleGroup
 from constructs_lib.units import Bytes, Cpu
 from tests.kube.pair import ANNOTATED, DECLARED, FOREIGN, GROUP
@@ -66,9 +66,18 @@ def test_the_least_of_everything_is_accepted() -> None:
 def test_two_different_groups_of_a_name_are_refused() -> None:
     """One would overwrite the other's file."""
     ours = prometheus(unrendered())
-    ours.add_rules(GROUP)
+    ours.add_rules(GROUP, RuleGroup(name="group", alerts=(alert("Other"),)))
     with pytest.raises(ConstructError, match="there are two different rule groups 'group': rename one"):
-        ours.add_rules(RuleGroup(name="group", alerts=(alert("Other"),)))
+        assert ours.groups
+
+
+def test_the_cluster_scraped_in_two_ways_is_refused() -> None:
+    """One limit would silently replace the other."""
+    ours = prometheus(unrendered())
+    ours.scrape_cluster()
+    ours.scrape_cluster()
+    with pytest.raises(ConstructError, match="prometheus scrapes the cluster twice, with different limits: declare it"):
+        ours.scrape_cluster(Limits(samples=7))
 
 
 def test_two_different_jobs_of_a_name_are_refused() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from constructs_lib.kube import Limits, ScrapeDefaults
 from constructs_lib.rules.model import Evaluator
+from constructs_lib.rules.observability import observability
 from tests.kube.pair import ANNOTATED, DECLARED, EARLIER, FOREIGN, GROUP, build
 from tests.minimal import WEB, prometheus
 from tests.policies import one_sided
@@ -117,6 +118,20 @@ def test_rule_groups_are_told_who_evaluates_them() -> None:
         assert ours.groups == (EARLIER, GROUP)
 
     rendered(build_it)
+
+
+def test_rules_that_are_added_first_know_the_jobs_that_are_declared_last() -> None:
+    """A group that is a function is called when all is said, and again makes no second one."""
+
+    def build_it(chart: cdk8s.Chart) -> None:
+        ours = prometheus(chart)
+        for _ in range(2):
+            ours.add_rules(observability)
+        ours.scrape_pods(DECLARED)
+
+    rules = rendered(build_it).file("prometheus-rules", "observability.yaml")["groups"][0]["rules"]
+    (missing,) = (rule for rule in rules if rule.get("alert") == "JobMissing")
+    assert 'job="declared"' in missing["expr"]
 
 
 def test_the_cluster_itself_may_send_what_the_site_allows() -> None:
