@@ -7,7 +7,7 @@ from constructs_lib.config.discovery import ANNOTATED_PODS, ANNOTATED_SERVICES
 from constructs_lib.metrics.prometheus import SCRAPE
 from constructs_lib.promql import matches_not, metric
 from constructs_lib.rules.counting import lasting
-from constructs_lib.rules.course import PEACE
+from constructs_lib.rules.course import PEACE, Course
 from constructs_lib.rules.model import PLATFORM, Alert, Evaluator, Proof, Severity, samples
 
 NEAR_LIMIT = 0.8
@@ -22,12 +22,35 @@ def scraping_alerts(by: Evaluator) -> tuple[Alert, ...]:
     Args:
         by: Who scrapes and evaluates.
     """
-    return _target_down(by), _job_down(by), _job_missing(by), _near_sample_limit(by)
+    return _most_targets_down(by), _target_down(by), _job_down(by), _job_missing(by), _near_sample_limit(by)
 
 
 def up(job: str, host: int = 1, **labels: str) -> str:
     """Whether a target answers."""
     return SCRAPE.series("up", job=job, instance=f"10.0.0.{host}:8080", **labels)
+
+
+def _most_targets_down(by: Evaluator) -> Alert:
+    """A server that is cut off, or the network: told before anything that is told of each job."""
+    course = Course(interval=by.interval, hold=lasting(by).hold - 2 * by.interval)
+    others = {up(job, host): course.steady(end) for job, end in (("a", 0), ("b", 1)) for host in range(1, 5)}
+    last = up("api")
+    return Alert(
+        name="MostTargetsDown",
+        expr=f"1 - avg({metric('up')}) > {SHARE_DOWN}",
+        hold=course.hold,
+        severity=Severity.CRITICAL,
+        team=PLATFORM,
+        summary="Most of all targets cannot be scraped: a Prometheus server is cut off, or the network is broken.",
+        description="{{ $value | humanizePercentage }} of all targets of a Prometheus server cannot be scraped.",
+        proof=Proof(
+            # Five of nine, of several jobs.
+            fires=others | {last: course.lasts(1, 0)},
+            at=course.at,
+            quiet=others | {last: course.recovers(1, 0)},
+            step=0.06,
+        ),
+    )
 
 
 def _target_down(by: Evaluator) -> Alert:
