@@ -118,6 +118,24 @@ def servers(cluster: Kubernetes, applied: str) -> list[PrometheusPod]:
 
 
 @pytest.fixture(scope="session")
+def sample(servers: list[PrometheusPod]) -> dict[str, Any]:
+    """A sample that the first server has before it is killed."""
+    (found,) = servers[0].query(f'up{{job="prometheus",pod="{servers[0].name}"}}')
+    return found
+
+
+@pytest.fixture(scope="session")
+def killed(cluster: Kubernetes, servers: list[PrometheusPod], sample: dict[str, Any]) -> PrometheusPod:
+    """The first server, killed and started again."""
+    assert sample
+    server = servers[0]
+    was = server.restarts()
+    cluster.kill_process("monitoring", server.name)
+    cluster.wait("the killed server restarted", lambda: server.restarts() == was + 1, SOON)
+    return server
+
+
+@pytest.fixture(scope="session")
 def rule_added(cluster: Kubernetes, servers: list[PrometheusPod]) -> float:
     """When a rule group and a line of Alertmanager's file were added to the mounted ConfigMaps: seconds since 1970.
 

@@ -12,13 +12,10 @@ import pytest
 
 from apps.environments import PROD
 from constructs_lib.config.routes import Timing
-from constructs_lib.rules.nodes import NodeLimits
 from tests.cluster.kubernetes import Kubernetes
-from tests.cluster.outside.record import Received
 from tests.cluster.outside.world import Outside
-from tests.real.notifications import MEMBERS, amtool, members_seen, raise_alert, told, within
-from tests.real.outside import HEARTBEAT, PAGERDUTY
-from tests.real.prometheus import PrometheusPod
+from tests.real.notifications import MEMBERS, amtool, members_seen, raise_alert, told
+from tests.real.outside import HEARTBEAT
 
 OURS = "app.kubernetes.io/part-of=monitoring"
 # A member waits so long for each one before it, which may have sent already.
@@ -27,7 +24,7 @@ SOON, LATER = timedelta(minutes=1), timedelta(minutes=3)
 GOSSIP = "9094"
 WARNING = {"team": "platform", "severity": "warning"}
 
-pytestmark = [pytest.mark.stage(4), pytest.mark.usefixtures("servers")]
+pytestmark = [pytest.mark.stage(7), pytest.mark.usefixtures("servers")]
 
 
 def arrived(cluster: Kubernetes, outside: Outside, alertname: str, times: int = 1) -> float:
@@ -96,8 +93,10 @@ def test_members_that_cannot_talk_both_send_and_find_each_other_again(cluster: K
     together(cluster)
     raise_alert(cluster, "GossipHealed", **WARNING)
 
-    arrived(cluster, outside, "GossipHealed")
+    at = arrived(cluster, outside, "GossipHealed")
 
+    cluster.wait("the other member's turn is over", lambda: time.time() - at > PEER_TIMEOUT.total_seconds() + 5, SOON)
+    assert len(told(outside, "GossipHealed")) == 1
     assert len(told(outside, "GossipCut")) == 2
 
 
@@ -135,30 +134,29 @@ def test_drained_node_gives_up_its_pods_and_no_alert(cluster: Kubernetes, outsid
     assert len(told(outside, "Drained")) == 1
 
 
-@pytest.mark.stage(5)
-def test_lost_node_is_told_of_by_those_that_are_left(
-    cluster: Kubernetes, outside: Outside, servers: list[PrometheusPod]
-) -> None:
-    """One Prometheus and one Alertmanager go with it: the other two tell of it, in time, and the heart goes on."""
-    node, pods = next((node, pods) for node, pods in nodes_of_pairs(cluster).items() if not watched_from(cluster, node))
-    assert pods
-    stopped = time.time()
+@pytest.fixture(scope="module")
+def lost(cluster: Kubernetes) -> tuple[list[str], float]:
+    """The pods of the two pairs that went with a node for good, and when."""
+    node, pods = next(iter(nodes_of_pairs(cluster).items()))
     cluster.stop_node(node)
+    return pods, time.time()
 
-    def heard() -> list[Received]:
-        return [each for each in outside.received(PAGERDUTY.host) if "NodeNotReady" in json.dumps(each.body)]
 
-    first = cluster.wait("somebody is paged for the lost node", heard, timedelta(minutes=6))[0]
+@pytest.mark.stage(9)
+def test_lost_node_takes_no_alert_with_it(cluster: Kubernetes, outside: Outside, lost: tuple[list[str], float]) -> None:
+    """One Prometheus or one Alertmanager, or one of each, goes with it: who is left sends, and the heart beats on."""
+    pods, since = lost
+    left = [member for member in MEMBERS if member not in pods]
+    raise_alert(cluster, "NodeLost", *left, **WARNING)
 
-    lost_after = timedelta(seconds=10)  # the cluster's own, before the node counts as lost
-    assert first.at - stopped < within(NodeLimits().not_ready + lost_after + PEER_TIMEOUT)
-    assert len(heard()) == 1
-    beats = [each.at for each in outside.received(HEARTBEAT.host) if each.at > stopped]
+    arrived(cluster, outside, "NodeLost")
+
     assert PROD.heartbeat_interval is not None
-    assert max(b - a for a, b in itertools.pairwise([stopped, *beats])) < 2 * PROD.heartbeat_interval.total_seconds()
+    interval = PROD.heartbeat_interval.total_seconds()
 
+    def beats() -> list[float]:
+        return [each.at for each in outside.received(HEARTBEAT.host) if each.at > since]
 
-def watched_from(cluster: Kubernetes, node: str) -> bool:
-    """Whether kube-state-metrics runs on a node: it would first have to move to another one."""
-    (pod,) = cluster.find("pods", "monitoring", "app.kubernetes.io/name=kube-state-metrics")
-    return bool(pod["spec"]["nodeName"] == node)
+    cluster.wait("the heart beats twice", lambda: len(beats()) > 1, timedelta(minutes=4))
+    assert max(later - earlier for earlier, later in itertools.pairwise([since, *beats()])) < 2 * interval
+    assert len(told(outside, "NodeLost")) == 1

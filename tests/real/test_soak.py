@@ -1,18 +1,23 @@
 """What production's own timers make longer than a run in CI can be: `make soak`."""
 
+import json
 import time
 from datetime import timedelta
 
 import pytest
 
 from apps.environments import PROD
+from constructs_lib.rules.nodes import NodeLimits
 from tests.cluster.kubernetes import Kubernetes
 from tests.cluster.outside.world import Outside
-from tests.real.outside import HEARTBEAT
+from tests.real.notifications import within
+from tests.real.outside import HEARTBEAT, PAGERDUTY
 from tests.real.prometheus import DIST, PrometheusPod
 
 # Prometheus says of every alert that it is over four of its repetitions from now, unless it says it again.
 BELIEVED = timedelta(minutes=4)
+# The node counts as lost, its pods are evicted, and the one that tells starts elsewhere.
+MOVED = timedelta(seconds=10 + 60 + 30)
 
 pytestmark = pytest.mark.soak
 
@@ -38,3 +43,20 @@ def test_heartbeat_stops_when_no_prometheus_reaches_alertmanager(
     cluster.apply(DIST)
     opened = time.time()
     cluster.wait("it beats again", lambda: last() > opened, timedelta(minutes=3))
+
+
+def test_lost_node_is_told_of_although_its_teller_was_there(
+    cluster: Kubernetes, outside: Outside, servers: list[PrometheusPod]
+) -> None:
+    """The worst node: kube-state-metrics ran there, and must first start on another one."""
+    assert servers
+    (pod,) = cluster.find("pods", "monitoring", "app.kubernetes.io/name=kube-state-metrics")
+    stopped = time.time()
+    cluster.stop_node(pod["spec"]["nodeName"])
+
+    def heard() -> list[float]:
+        return [each.at for each in outside.received(PAGERDUTY.host) if "NodeNotReady" in json.dumps(each.body)]
+
+    at = cluster.wait("somebody is paged for the lost node", heard, timedelta(minutes=15))[0]
+
+    assert at - stopped < within(NodeLimits().not_ready + MOVED)
