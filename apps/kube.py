@@ -24,6 +24,7 @@ from constructs_lib.kube import (
     StorageClass,
     Volume,
 )
+from constructs_lib.metrics.kube_state_metrics import KUBE_STATE_METRICS
 from constructs_lib.metrics.postgres import POSTGRES_EXPORTER
 from constructs_lib.metrics.redis import REDIS_EXPORTER
 from constructs_lib.rules.application import application
@@ -63,6 +64,7 @@ def monitoring(app: cdk8s.App, name: str, values: Environment) -> PrometheusHA:
         cdk8s.Chart(app, "kube-state-metrics"), "kube-state-metrics", namespace=namespaces.restricted
     )
     prometheus.scrape(objects.metrics, limits=_of_the_cluster(values))
+    prometheus.scrape(objects.telemetry, job=f"{KUBE_STATE_METRICS.job}-telemetry")  # whether it sees what it tells of
     nodes = NodeExporter(cdk8s.Chart(app, "node-exporter"), "node-exporter", namespace=namespaces.privileged)
     prometheus.scrape(nodes.metrics)
 

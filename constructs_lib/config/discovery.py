@@ -109,7 +109,7 @@ class PodsJob:
         pods: Which ones.
         ports: The port of the metrics; of several, the one that the pod's annotation `prometheus.io/port` names.
         path: Of the metrics; where there are several ports, the annotation `prometheus.io/path` can say another.
-        honor_labels: Whether the series' own labels win over those of the target.
+        honor_labels: Whether the series' own labels win over those of the target, which has none of its pod then.
         limits: What one target may send; the defaults of the scrape when absent.
     Raises:
         ConstructError: no name.
@@ -141,7 +141,8 @@ class PodsJob:
         return ScrapeJob(
             name=self.job,
             discovery=KubernetesDiscovery(role="pod", namespaces=(self.pods.namespace,)),
-            relabelings=(keep(*labels, regex=pattern), *RUNNING, *address, *POD_LABELS),
+            # What speaks of other pods must not look as if it spoke of its own where it names none.
+            relabelings=(keep(*labels, regex=pattern), *RUNNING, *address, *(() if self.honor_labels else POD_LABELS)),
             path=self.path,
             honor_labels=self.honor_labels,
             limits=self.limits or defaults,

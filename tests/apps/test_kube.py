@@ -117,7 +117,7 @@ def test_jobs_are_those_of_the_services_the_cluster_and_the_annotations(objects:
     """Nothing is scraped besides."""
     assert {job["job_name"] for job in config(objects)["scrape_configs"]} == {
         *("till", "cart", "mongodb", "prometheus", "alertmanager"),
-        *("kube-state-metrics", "node-exporter", "postgres", "redis"),
+        *("kube-state-metrics", "kube-state-metrics-telemetry", "node-exporter", "postgres", "redis"),
         *("apiserver", "kubelet", "cadvisor", "annotated-pods", "annotated-services"),
     }
 

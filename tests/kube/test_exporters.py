@@ -55,7 +55,9 @@ def egress(objects: Objects, name: str) -> list[dict[str, Any]]:
 @pytest.mark.trap(14)
 def test_the_labels_of_objects_win_over_those_of_their_teller(objects: Objects) -> None:
     """Else every `pod` and `namespace` would be kube-state-metrics' own, and no join would match."""
-    assert job(objects, "kube-state-metrics")["honor_labels"] is True
+    ours = job(objects, "kube-state-metrics")
+    assert ours["honor_labels"] is True
+    assert not {"pod", "namespace", "node"} & {step.get("target_label") for step in ours["relabel_configs"]}
     assert "honor_labels" not in job(objects, "node-exporter")
 
 

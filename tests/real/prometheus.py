@@ -26,7 +26,7 @@ PODS_BY_JOB = {
 }
 COUNT_BY_JOB = {
     **{"apiserver": 1, "kubelet": NODES, "cadvisor": NODES, "node-exporter": NODES},
-    **{"kube-state-metrics": 1, "postgres": 1, "redis": 1},
+    **{"kube-state-metrics": 1, "kube-state-metrics-telemetry": 1, "postgres": 1, "redis": 1},
 }
 
 

@@ -48,7 +48,7 @@ MATRIX = {
     "prometheus": {
         "prometheus": {("tcp", 9090)},
         "alertmanager": {("tcp", 9093)},
-        "kube-state-metrics": {("tcp", 8080)},
+        "kube-state-metrics": {("tcp", 8080), ("tcp", 8081)},
         "postgres-exporter": {("tcp", 9187)},
         "redis-exporter": {("tcp", 9121)},
         # A namespace that opted in, on the ports that the app declares; databases on their own besides.
