@@ -40,6 +40,7 @@ DEFAULT_INHIBITIONS = (
     *(
         Inhibition(source={"alertname": source}, target={"alertname": target}, equal=("cluster", *equal))
         for source, target, *equal in (
+            *(("MostTargetsDown", each) for each in ("JobDown", "ServiceDown", "TargetDown")),
             ("JobDown", "TargetDown", "job"),
             ("ServiceDown", "TargetDown", "job"),
             ("ServiceDown", "JobDown", "job"),
@@ -47,6 +48,8 @@ DEFAULT_INHIBITIONS = (
             ("NodeNotReady", "TargetDown", "node"),
             ("ContainerCrashLooping", "ContainerRestarting", "namespace", "pod", "container"),
             ("ApiErrorsHigh", "ApiErrors", "service"),
+            ("VolumeFillingUp", "VolumeAlmostFull", "namespace", "persistentvolumeclaim"),
+            ("NodeFilesystemFillingUp", "NodeFilesystemAlmostFull", "node", "device"),
         )
     ),
 )
