@@ -2,14 +2,21 @@
 
 import importlib
 import re
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import promql_parser
 import pytest
+import yaml
 
 from tests.rendered import DIST, ENVIRONMENTS, ROOT, Objects, read
 
 PAGES = sorted((ROOT / "docs" / "runbooks").glob("*.md"))
+OPERATIONS = ROOT / "docs" / "operations.md"
+# Written before this was asked of them; whoever changes one takes it out.
+LONGER = {"LeadsStopped", "MostTargetsDown"}
+BLIND = {"JobDown"}
 RULES = ROOT / "constructs_lib" / "rules"
 PROD = read(DIST / "prod")
 SECTIONS = ["Meaning", "Impact", "Diagnosis", "Mitigation"]
@@ -28,7 +35,7 @@ def groups(objects: Objects) -> dict[str, list[str]]:
 
 def commands(page: Path) -> list[str]:
     """The lines of code, with what is continued on the next line put together."""
-    code = re.findall(r"^    (.*)$", page.read_text(), re.MULTILINE)
+    code = re.findall(r"^    +(.*)$", page.read_text(), re.MULTILINE)
     return re.sub(r"\\\n\s*", "", "\n".join(code)).splitlines()
 
 
@@ -61,25 +68,141 @@ def test_every_page_has_the_same_sections(page: Path) -> None:
     assert len(text.splitlines()) <= 60
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_commands_name_what_prod_has(page: Path) -> None:
-    """Namespaces, objects and pods of our own are those of dist/prod."""
-    known = {each["metadata"]["name"] for each in PROD.documents} | {
-        f"{prefix}{workload['metadata']['name']}-{ordinal}"
-        for workload in PROD.workloads
-        for ordinal in range(workload["spec"].get("replicas", 0))
-        for prefix in ("", "data-")
+def of_prod() -> Mapping[str, frozenset[str]]:
+    """The containers of every workload and pod of dist/prod, by the names that commands have for them."""
+    containers: dict[str, frozenset[str]] = {}
+    for each in PROD.workloads:
+        name, kind = each["metadata"]["name"], each["kind"].lower()
+        inside = frozenset(container["name"] for container in each["spec"]["template"]["spec"]["containers"])
+        members = each["spec"]["replicas"] if each["kind"] == "StatefulSet" else 0
+        pods = [f"{name}-{ordinal}" for ordinal in range(members)]
+        containers |= dict.fromkeys((f"{kind}/{name}", *pods, *(f"pod/{pod}" for pod in pods)), inside)
+    return containers
+
+
+def secrets_of_prod() -> Mapping[str, set[str]]:
+    """The Secrets that pods of dist/prod need, each with its keys as far as something in dist/prod names them."""
+    text = "".join(yaml.safe_dump(document, width=sys.maxsize) for document in PROD.documents)
+    variables = [
+        each["valueFrom"]["secretKeyRef"]
+        for container in PROD.containers
+        for each in container.get("env", ())
+        if "secretKeyRef" in each.get("valueFrom", {})
+    ]
+    names = {*re.findall(r"secretName: ([\w-]+)", text), *(each["name"] for each in variables)}
+    return {
+        name: {*re.findall(rf"/{name}/([\w-]+)", text), *(each["key"] for each in variables if each["name"] == name)}
+        for name in names
     }
+
+
+@pytest.mark.parametrize("page", [*PAGES, OPERATIONS], ids=lambda page: page.stem)
+def test_commands_name_what_prod_has(page: Path) -> None:
+    """Namespaces, objects, pods and claims of our own are those of dist/prod."""
+    known = {each["metadata"]["name"] for each in PROD.documents} | of_prod().keys()
+    known |= {f"data-{name}" for name in of_prod()}
     text = page.read_text()
-    named = re.findall(r"-n monitoring (?:exec|describe pod|logs|describe networkpolicy|patch pvc) ([\w-]+)", text)
-    named += re.findall(r"describe clusterrole ([\w-]+)", text)
+    verbs = "exec|logs|port-forward|describe pod|describe networkpolicy|describe pvc|patch pvc"
+    named = re.findall(rf"-n monitoring (?:{verbs}) (?:service/)?(\w[\w/-]+)", text)
+    named += re.findall(r"describe clusterrole (\w[\w-]+)", text)
+    for names in re.findall(r"-n monitoring rollout (?:restart|status) deployment ((?:[\w-]+ ?)+)", text):
+        assert {f"deployment/{name}" for name in names.split()} <= known
+    for kind, name in re.findall(r"-n monitoring delete (statefulset|deployment) ([\w-]+)", text):
+        assert f"{kind}/{name}" in known
     for names in re.findall(r"get configmap ((?:[\w-]+ )+?)-", text):
         named += names.split()
+    named += re.findall(r"-n monitoring \w[^|`\n]*-l app.kubernetes.io/(?:name|instance)=([\w-]+)", text)
     assert named
     assert set(named) <= known
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [*PAGES, OPERATIONS], ids=lambda page: page.stem)
+def test_commands_name_the_container_where_there_are_several(page: Path) -> None:
+    """And it is one of those that the pod has."""
+    containers = of_prod()
+    text = re.sub(r"\\\n\s*", "", page.read_text())
+    for target, container in re.findall(r"-n monitoring (?:exec|logs) (\w[\w/-]+)(?: -c ([\w-]+))?", text):
+        assert container in containers[target] if container else len(containers[target]) == 1, target
+    for name, container in re.findall(r"-n monitoring logs -l app.kubernetes.io/name=([\w-]+)(?: -c ([\w-]+))?", text):
+        assert container in containers[f"{name}-0"], name
+
+
+@pytest.mark.parametrize("page", [*PAGES, OPERATIONS], ids=lambda page: page.stem)
+def test_commands_name_secrets_and_keys_that_prod_needs(page: Path) -> None:
+    """Whether they change one key, all of them, or read one."""
+    secrets = secrets_of_prod()
+    for command in commands(page):
+        for name in re.findall(r" secret (?:generic )?([\w-]+)", command):
+            keys = re.findall(r'stringData: \{"([\w-]+)"|--from-(?:literal|file)=([\w-]+)|\.data\.([\w-]+)', command)
+            assert {key for found in keys for key in found if key} <= secrets[name]
+    for name in re.findall(r"the Secret `([\w-]+)`", page.read_text()):
+        assert name in secrets
+    assert "edit secret" not in page.read_text()  # it wants base64, and says nothing when it gets none
+
+
+@pytest.mark.parametrize("page", [*PAGES, OPERATIONS], ids=lambda page: page.stem)
+def test_amtool_is_run_where_it_is(page: Path) -> None:
+    """In Alertmanager's container, and told where Alertmanager answers, unless it only reads a file."""
+    text = re.sub(r"\\\n\s*", "", page.read_text())
+    commands_of_it = re.findall(r"(.*)amtool (?!check-config)(.*)", text)
+    for before, after in commands_of_it:
+        assert before.endswith("-n monitoring exec alertmanager-0 -c alertmanager -- ")
+        assert after.startswith("--alertmanager.url=http://localhost:9093 ")
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.stem not in BLIND], ids=lambda page: page.stem)
+def test_nothing_is_applied_unseen(page: Path) -> None:
+    """A clone without the site's values renders other addresses: one page says how to apply, after a look."""
+    for applied in re.finditer(r"make synth|kubectl apply --server-side", page.read_text()):
+        assert "kubectl diff --server-side" in page.read_text()[: applied.start()]
+
+
+def critical() -> set[str]:
+    """The alerts that wake somebody."""
+    return {
+        rule["alert"]
+        for config_map in PROD.of("ConfigMap")
+        if config_map["metadata"]["name"].endswith("-rules")
+        for file in config_map["data"]
+        for group in PROD.file(config_map["metadata"]["name"], file)["groups"]
+        for rule in group["rules"]
+        if rule.get("labels", {}).get("severity") == "critical"
+    }
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if page.stem in critical() - LONGER], ids=lambda page: page.stem
+)
+def test_two_commands_lead_to_a_decision_at_night(page: Path) -> None:
+    """Whoever is woken runs no more than two before the page says what to do, by what they show."""
+    diagnosis = page.read_text().partition("## Diagnosis\n")[2].partition("## Mitigation\n")[0]
+    before = re.split(r"^(?:\| --- |- )", re.sub(r"\\\n\s*", "", diagnosis), maxsplit=1, flags=re.MULTILINE)
+    assert len(before) == 2
+    assert len(re.findall(r"^    kubectl", before[0], re.MULTILINE)) <= 2
+
+
+def test_missing_jobs_are_found_where_prod_has_them() -> None:
+    """Every job of dist/prod that declares its pods is in the table, with the namespace that discovery asks."""
+    page = (ROOT / "docs" / "runbooks" / "JobMissing.md").read_text()
+    rows = re.findall(
+        r"^\| (`.*?) \| (?:`([\w-]+)`|none.*?) \| (?:`.*?=([\w-]+)`|none) \| (.*) \|$", page, re.MULTILINE
+    )
+    said = {job: row for row in rows for job in re.findall(r"`([\w-]+)`", row[0])}
+    declared = PROD.file("prometheus-config", "prometheus.yml")["scrape_configs"]
+    jobs = {each["job_name"]: each for each in declared if not each["job_name"].startswith("annotated-")}
+    assert said.keys() == jobs.keys()
+    for job, (_, namespace, pods, secrets) in said.items():
+        if not namespace:
+            continue
+        assert jobs[job]["kubernetes_sd_configs"][0]["namespaces"]["names"] == [namespace]
+        if pods != "JOB":
+            (workload,) = (each for each in PROD.workloads if each["metadata"]["name"] == pods)
+            assert workload["metadata"]["namespace"] == namespace
+            for secret in re.findall(r"`([\w-]+)`", secrets):
+                assert f"'{secret}'" in str(workload)
+
+
+@pytest.mark.parametrize("page", [*PAGES, OPERATIONS], ids=lambda page: page.stem)
 def test_queries_of_commands_parse(page: Path) -> None:
     """Every expression that somebody may copy is one; what has to be filled in is written in capitals."""
     queries = [
@@ -90,8 +213,13 @@ def test_queries_of_commands_parse(page: Path) -> None:
     assert len(queries) == sum("promtool query" in command for command in commands(page))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [*PAGES, OPERATIONS], ids=lambda page: page.stem)
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
-    """A page may send its reader on to another one."""
+    """A page may send its reader on to another one, and to a section of it."""
     for link in re.findall(r"\]\(([^)]+)\)", page.read_text()):
-        assert (page.parent / link).is_file()
+        path, _, section = link.partition("#")
+        target = page.parent / path if path else page
+        assert target.exists()
+        if section:
+            headings = re.findall(r"^#+ (.*)$", target.read_text(), re.MULTILINE)
+            assert section in {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
