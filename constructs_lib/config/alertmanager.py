@@ -10,15 +10,15 @@ from typing import Any
 
 from constructs_lib.config.intervals import TimeInterval
 from constructs_lib.config.receivers import HEARTBEAT_RECEIVER, Heartbeat, Receiver
-from constructs_lib.config.routes import HEARTBEAT, Inhibition, Route, Timing, level, matchers, refuse_unreachable
+from constructs_lib.config.routes import Inhibition, Route, Timing, level, matchers, refuse_unreachable
 from constructs_lib.config.secrets import SecretKey
 from constructs_lib.errors import ConstructError
+from constructs_lib.rules.model import HEARTBEAT
 from constructs_lib.units import prometheus_duration
 
 __all__ = [
     "CREDENTIALS",
     "DEFAULT_INHIBITIONS",
-    "HEARTBEAT",
     "RETENTION",
     "AlertmanagerConfig",
     "Inhibition",

@@ -13,11 +13,9 @@ from typing import Any, TypeAlias
 from constructs_lib.errors import ConstructError
 from constructs_lib.names import LABEL_VALUE
 from constructs_lib.promql import LABEL_NAME
-from constructs_lib.rules.model import Severity
+from constructs_lib.rules.model import HEARTBEAT, Severity
 from constructs_lib.units import prometheus_duration
 
-HEARTBEAT = "Heartbeat"
-"""The alert that always fires, as long as alerts arrive."""
 ALERTNAME, SEVERITY, TEAM = "alertname", "severity", "team"
 Demands: TypeAlias = Mapping[str, Collection[str]]
 

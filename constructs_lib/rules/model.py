@@ -35,6 +35,8 @@ class Severity(StrEnum):
 
 # Who looks. Any label value names a team; these are the ones that the library's own alerts are for.
 PLATFORM, DATABASE, BACKEND, ML = "platform", "database", "backend", "ml"
+HEARTBEAT = "Heartbeat"
+"""The alert that always fires, as long as alerts arrive."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,13 +8,12 @@ from constructs_lib.promql import metric
 from constructs_lib.rules.alertmanager import alertmanager_alerts
 from constructs_lib.rules.counting import lasting
 from constructs_lib.rules.limits import check_shares
-from constructs_lib.rules.model import PLATFORM, Alert, Evaluator, Proof, RuleGroup, Severity
+from constructs_lib.rules.model import HEARTBEAT, PLATFORM, Alert, Evaluator, Proof, RuleGroup, Severity
 from constructs_lib.rules.onset import Onset
 from constructs_lib.rules.prometheus import prometheus_alerts
 from constructs_lib.rules.scraping import scraping_alerts
 from constructs_lib.units import prometheus_duration
 
-HEARTBEAT = "Heartbeat"
 COST_OVER = timedelta(hours=1)
 
 

@@ -10,7 +10,6 @@ from constructs_lib.config import to_yaml
 from constructs_lib.config.alertmanager import (
     CREDENTIALS,
     DEFAULT_INHIBITIONS,
-    HEARTBEAT,
     RETENTION,
     AlertmanagerConfig,
     Inhibition,
@@ -21,7 +20,7 @@ from constructs_lib.config.intervals import Hours, TimeInterval
 from constructs_lib.config.receivers import Heartbeat, Receiver, Slack, Webhook
 from constructs_lib.config.secrets import SecretKey
 from constructs_lib.errors import ConstructError
-from constructs_lib.rules.model import Severity
+from constructs_lib.rules.model import HEARTBEAT, Severity
 
 HOOK, CHAT, PAGER = (
     Receiver(name=name, integrations=(Webhook(url=SecretKey("receivers", f"{name}-url")),))

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from constructs_lib.config.routes import HEARTBEAT, Inhibition, Route, Timing, level, refuse_unreachable
+from constructs_lib.config.routes import Inhibition, Route, Timing, level, refuse_unreachable
 from constructs_lib.errors import ConstructError
-from constructs_lib.rules.model import Severity
+from constructs_lib.rules.model import HEARTBEAT, Severity
 
 
 def test_a_route_says_what_it_wants() -> None:

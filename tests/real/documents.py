@@ -11,13 +11,13 @@ from random import Random
 from string import ascii_letters, ascii_lowercase, digits
 from typing import Any, TypeVar
 
-from constructs_lib.config.alertmanager import DEFAULT_INHIBITIONS, HEARTBEAT, AlertmanagerConfig
+from constructs_lib.config.alertmanager import DEFAULT_INHIBITIONS, AlertmanagerConfig
 from constructs_lib.config.intervals import Hours, TimeInterval, Weekday
 from constructs_lib.config.receivers import Email, Heartbeat, PagerDuty, Receiver, Slack, Webhook
 from constructs_lib.config.routes import Inhibition, Route, Timing, refuse_unreachable
 from constructs_lib.config.secrets import SecretKey
 from constructs_lib.errors import ConstructError
-from constructs_lib.rules.model import Severity
+from constructs_lib.rules.model import HEARTBEAT, Severity
 
 T = TypeVar("T")
 ZONES = sorted(zoneinfo.available_timezones() - {"localtime", "Factory"})

@@ -11,7 +11,7 @@ import yaml
 from apps.environments import PROD
 from apps.kube import monitoring
 from constructs_lib.config import to_yaml
-from constructs_lib.config.routes import HEARTBEAT
+from constructs_lib.rules.model import HEARTBEAT
 from tests.cluster.errors import ClusterError
 from tests.cluster.kubernetes import Kubernetes
 from tests.real.prometheus import COUNT_BY_JOB, DIST, NODES, PODS_BY_JOB, PrometheusPod

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from constructs_lib.config import to_yaml
-from constructs_lib.config.alertmanager import DEFAULT_INHIBITIONS, HEARTBEAT, AlertmanagerConfig
+from constructs_lib.config.alertmanager import DEFAULT_INHIBITIONS, AlertmanagerConfig
 from constructs_lib.config.intervals import WORKING_DAYS, TimeInterval
 from constructs_lib.config.notifications import (
     GRAPH_URL,
@@ -27,7 +27,7 @@ from constructs_lib.config.notifications import (
 from constructs_lib.config.receivers import Heartbeat, Receiver, Webhook
 from constructs_lib.config.routes import Route
 from constructs_lib.config.secrets import SecretKey
-from constructs_lib.rules.model import Severity
+from constructs_lib.rules.model import HEARTBEAT, Severity
 from tests.real.amtool import checked, filled, routed
 from tests.real.documents import Documents
 
