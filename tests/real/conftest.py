@@ -94,8 +94,11 @@ def applied(cluster: Kubernetes, before_upgrade: dict[str, dict[str, Any]]) -> I
     """What kubectl said when dist/prod was applied over it."""
     assert before_upgrade
     said = cluster.apply(DIST)
-    for namespace in ("monitoring", "monitoring-host"):
-        cluster.wait_ready(namespace)
+    exporters = ("kube-state-metrics", "postgres-exporter", "redis-exporter")
+    # A workload is available only when its pods have been ready for a minute: these tests begin earlier.
+    pairs = [f"pod/{name}-{ordinal}" for name in ("prometheus", "alertmanager") for ordinal in range(2)]
+    cluster.wait_ready("monitoring", *pairs, *(f"deployment/{name}" for name in exporters))
+    cluster.wait_ready("monitoring-host")
     yield said
     cluster.kubectl("delete", "--wait=false", "-k", str(DIST))
     cluster.kubectl("delete", "--wait=false", "-f", str(APPLICATIONS))

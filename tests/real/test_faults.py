@@ -129,7 +129,7 @@ def test_drained_node_gives_up_its_pods_and_no_alert(cluster: Kubernetes, outsid
         }
     finally:
         cluster.kubectl("uncordon", node)
-    cluster.wait_ready("monitoring")
+    cluster.wait_ready("monitoring", *(f"pod/{pod}" for pod in (*pods, *left)))
     together(cluster)
     assert len(told(outside, "Drained")) == 1
 
