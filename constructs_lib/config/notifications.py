@@ -28,8 +28,9 @@ def each(alerts: str) -> str:
     """
     return (
         f"{{{{ range $number, $alert := {alerts} }}}}{{{{ if lt $number {SHOWN} }}}}"
-        # A text that begins so is no YAML, as which PagerDuty's details would be read otherwise.
-        "[{{ .Status }}] "
+        # Alertmanager reads PagerDuty's details as YAML where it can, and keeps only its first document: of a text
+        # that began with `[firing]` the list of one word was left. What begins with an asterisk and a space is none.
+        "* [{{ .Status }}] "
         "{{ if ne .Annotations.summary $.CommonAnnotations.summary }}{{ .Annotations.summary }} {{ end }}"
         "{{ .Annotations.description }}\n"
         f"{{{{ with (.Labels.Remove {SHARED}).SortedPairs }}}}{{{{ . }}}}\n{{{{ end }}}}\n{{{{ end }}}}{{{{ end }}}}"

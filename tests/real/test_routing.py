@@ -80,13 +80,13 @@ TEAMS = AlertmanagerConfig(
     default="platform",
     receivers=tuple(hook(name) for name in ("platform", "pager", "backend", "backend-pager", "database", "archive")),
     routes=(
-        Route(receiver="archive", also_next=True),
+        Route(receiver="archive", continue_=True),
         Route(
             receiver="backend",
             team="backend",
             routes=(
                 Route(receiver="backend-pager", severities=(Severity.CRITICAL,), labels={"service": "api"}),
-                Route(receiver="backend", severities=(Severity.WARNING,), only_during=("office-hours",)),
+                Route(receiver="backend", severities=(Severity.WARNING,), active_time_intervals=("office-hours",)),
             ),
         ),
         Route(receiver="database", team="database", severities=(Severity.WARNING,)),
@@ -172,8 +172,8 @@ BARE = {
     "commonAnnotations": {},
 }
 TWO = (
-    "[firing] api-0 does not answer.\nnamespace=shop, node=n1, pod=api-0\n\n"
-    "[resolved] api-1 does not answer.\nnamespace=shop, node=n1, pod=api-1\n\n"
+    "* [firing] api-0 does not answer.\nnamespace=shop, node=n1, pod=api-0\n\n"
+    "* [resolved] api-1 does not answer.\nnamespace=shop, node=n1, pod=api-1\n\n"
 )
 
 
@@ -206,10 +206,10 @@ TWO = (
         (
             PLAIN_TEXT,
             OVER,
-            "[resolved] api-1 does not answer.\nnamespace=shop, node=n1, pod=api-1\n\n"
+            "* [resolved] api-1 does not answer.\nnamespace=shop, node=n1, pod=api-1\n\n"
             f"Runbook: {RUNBOOK}\nGraph: {GRAPH}\nenvironment=prod team=backend ",
         ),
-        (each(".Alerts.Firing"), BARE, "[firing] \n\n"),
+        (each(".Alerts.Firing"), BARE, "* [firing] \n\n"),
     ],
 )
 def test_a_notification_says_what_happened_where_and_what_to_do(template: str, data: dict[str, Any], text: str) -> None:
@@ -228,7 +228,7 @@ def test_what_alerts_do_not_share_is_said_of_each() -> None:
     """A rule of another team may say in its summary which pod it means."""
     data = notification(alert("firing", "api-0"))
     text = filled(PLAIN_TEXT, {**data, "commonAnnotations": {}})
-    assert "[firing] A pod is down. api-0 does not answer.\n" in text
+    assert "* [firing] A pod is down. api-0 does not answer.\n" in text
     assert "Runbook" not in text
 
 
