@@ -28,8 +28,6 @@ RESTRICTED = {
     "runAsNonRoot": True,
     "seccompProfile": {"type": "RuntimeDefault"},
 }
-# Before anything runs on the cluster: a node of it is lost here.
-pytestmark = pytest.mark.stage(0)
 RUN_UNTIL_KILLED = """
 import signal
 from tests.cluster.cluster import Cluster
@@ -246,6 +244,7 @@ def test_an_error_says_what_is_wrong_with_a_pod(cluster: Cluster, namespace: str
         cluster.wait_ready(namespace, "pod/broken", timeout=timedelta(seconds=5))
 
 
+@pytest.mark.stage(10)
 def test_a_lost_node_is_noticed_and_comes_back(cluster: Cluster) -> None:
     """A stopped node is no longer ready, the others are, and started again it is ready."""
 

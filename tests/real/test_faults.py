@@ -12,7 +12,7 @@ import pytest
 
 from apps.environments import PROD
 from constructs_lib.config.routes import Timing
-from tests.cluster.kubernetes import Kubernetes
+from tests.cluster.kubernetes import Kubernetes, is_ready
 from tests.cluster.outside.world import Outside
 from tests.real.notifications import MEMBERS, amtool, members_seen, raise_alert, told
 from tests.real.outside import HEARTBEAT
@@ -135,11 +135,13 @@ def test_drained_node_gives_up_its_pods_and_no_alert(cluster: Kubernetes, outsid
 
 
 @pytest.fixture(scope="module")
-def lost(cluster: Kubernetes) -> tuple[list[str], float]:
-    """The pods of the two pairs that went with a node for good, and when."""
+def lost(cluster: Kubernetes) -> Iterator[tuple[list[str], float]]:
+    """The pods of the two pairs that went with a node, and when."""
     node, pods = next(iter(nodes_of_pairs(cluster).items()))
     cluster.stop_node(node)
-    return pods, time.time()
+    yield pods, time.time()
+    cluster.start_node(node)
+    cluster.wait("all nodes are back", lambda: all(is_ready(each) for each in cluster.find("nodes")), LATER)
 
 
 @pytest.mark.stage(9)
