@@ -25,6 +25,7 @@ class Workload:
         namespace: Where it runs.
         replicas: How many.
         job: By which each pod is scraped.
+        telemetry: By which another port of it is, which tells of the program itself; None where there is none.
     """
 
     kind: str
@@ -32,6 +33,7 @@ class Workload:
     namespace: str
     replicas: int
     job: str
+    telemetry: str | None = None
 
     def pods(self) -> Iterator[tuple[str, str]]:
         """The names of its pods, and the node of each."""
@@ -47,21 +49,35 @@ class Workload:
             fails = FAILS_AT if (self.job, node) == ("node-exporter", NODES[1]) else float("inf")
             instance = f"10.1.{len(self.name)}.{ordinal}:8080"
             yield Target(job=self.job, labels={"instance": instance, **labels}, restarts=restarts, fails=fails)
+            if self.telemetry:
+                yield Target(job=self.telemetry, labels={"instance": instance.replace("8080", "8081"), **labels})
 
 
 def workloads(values: Environment) -> list[Workload]:
     """Those of an environment."""
 
-    def workload(kind: str, name: str, replicas: int, job: str | None = None, namespace: str | None = None) -> Workload:
+    def workload(
+        kind: str,
+        name: str,
+        replicas: int,
+        job: str | None = None,
+        namespace: str | None = None,
+        telemetry: str | None = None,
+    ) -> Workload:
         return Workload(
-            kind=kind, name=name, namespace=namespace or values.namespace, replicas=replicas, job=job or name
+            kind=kind,
+            name=name,
+            namespace=namespace or values.namespace,
+            replicas=replicas,
+            job=job or name,
+            telemetry=telemetry,
         )
 
     theirs = values.application_namespace
     return [
         workload("statefulset", "prometheus", values.prometheus_replicas),
         workload("statefulset", "alertmanager", values.alertmanager_replicas),
-        workload("deployment", "kube-state-metrics", 1),
+        workload("deployment", "kube-state-metrics", 1, telemetry="kube-state-metrics-telemetry"),
         workload("daemonset", "node-exporter", len(NODES), namespace=f"{values.namespace}-host"),
         workload("deployment", "postgres-exporter", 1, "postgres"),
         workload("deployment", "redis-exporter", 1, "redis"),
@@ -82,4 +98,4 @@ def cluster_targets() -> Iterator[Target]:
 
 def target_of(pods: list[Workload], job: str, pod: int = 0) -> Target:
     """A pod's target."""
-    return [target for workload in pods if workload.job == job for target in workload.targets()][pod]
+    return [target for workload in pods for target in workload.targets() if target.job == job][pod]
