@@ -82,12 +82,12 @@ def monitoring(app: cdk8s.App, name: str, values: Environment) -> PrometheusHA:
 def _rules(by: Evaluator, values: Environment) -> Iterator[RuleGroup]:
     """What somebody must hear of; a group about nothing is left out."""
     yield observability(by)
-    yield application(by)
-    yield models(by)
     yield kubernetes(by)
     yield nodes(by)
     if values.application_services:
         yield services(by, jobs=values.application_services)
+        yield application(by, jobs=values.application_services)
+        yield models(by, jobs=values.application_services)
     postgres, redis = POSTGRES if values.postgres_service else None, REDIS if values.redis_service else None
     if postgres or redis:
         yield databases(by, postgres=postgres, redis=redis)

@@ -1,16 +1,17 @@
 """The applications: errors, slow answers, queues, and whether leads still come."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from constructs_lib.errors import ConstructError
 from constructs_lib.metrics.application import APPLICATION
-from constructs_lib.promql import matches, metric
+from constructs_lib.promql import Matcher, matches, metric
 from constructs_lib.rules.course import Course, counter
+from constructs_lib.rules.jobs import among
 from constructs_lib.rules.limits import check_counts, check_durations, check_shares
 from constructs_lib.rules.model import BACKEND, Alert, Evaluator, Proof, Recording, RuleGroup, Severity
-from constructs_lib.rules.requests import Lasting, Pace, Words, failing, slow
+from constructs_lib.rules.requests import STRANGER, Lasting, Pace, Words, failing, slow
 from constructs_lib.units import prometheus_duration
 
 # Requests per second, over the window of the limits.
@@ -54,15 +55,20 @@ class ApplicationLimits:
             raise ConstructError(f"latency is {self.latency}, in which nothing is answered: use more than 0")
 
 
-def application(by: Evaluator, limits: ApplicationLimits = ApplicationLimits()) -> RuleGroup:
-    """The group `application`, on whatever exports the metrics of `constructs_lib.metrics.application`.
+def application(by: Evaluator, *, jobs: Collection[str], limits: ApplicationLimits = ApplicationLimits()) -> RuleGroup:
+    """The group `application`, on what services export of the metrics of `constructs_lib.metrics.application`.
 
     Args:
         by: Who evaluates it.
+        jobs: Of the services, at least one.
         limits: From where on somebody must hear of it.
+    Raises:
+        ConstructError: no job.
     """
+    ours, names = among(jobs, group="application"), tuple(jobs)
     window = prometheus_duration(limits.lasting.onset(by).window)
-    requests, buckets = metric("http_requests_total"), metric("http_request_duration_seconds_bucket")
+    requests = metric("http_requests_total", job=ours)
+    buckets = metric("http_request_duration_seconds_bucket", job=ours)
     return RuleGroup(
         name="application",
         recordings=(
@@ -70,17 +76,19 @@ def application(by: Evaluator, limits: ApplicationLimits = ApplicationLimits()) 
             Recording(DURATIONS, f"sum by (service, le) (rate({buckets}[{window}]))"),
         ),
         alerts=(
-            _errors(by, limits, name="ApiErrors", share=limits.errors, severity=Severity.WARNING),
-            _errors(by, limits, name="ApiErrorsHigh", share=limits.errors_high, severity=Severity.CRITICAL),
-            _slow(by, limits),
-            _queue(by, limits),
-            _leads(by, limits),
+            _errors(by, names, limits, name="ApiErrors", share=limits.errors, severity=Severity.WARNING),
+            _errors(by, names, limits, name="ApiErrorsHigh", share=limits.errors_high, severity=Severity.CRITICAL),
+            _slow(by, names, limits),
+            _queue(by, names, ours, limits),
+            _leads(by, names, ours, limits),
         ),
     )
 
 
-def _errors(by: Evaluator, limits: ApplicationLimits, *, name: str, share: float, severity: Severity) -> Alert:
-    def series(service: str, failed: Pace, every: Pace) -> Mapping[str, str]:
+def _errors(
+    by: Evaluator, jobs: tuple[str, ...], limits: ApplicationLimits, *, name: str, share: float, severity: Severity
+) -> Alert:
+    def series(job: str, service: str, failed: Pace, every: Pace) -> Mapping[str, str]:
         """Nine tenths of what does not fail is the caller's own fault."""
         rest = (every[0] - failed[0], every[1] - failed[1])
         codes: dict[str, Pace] = {
@@ -90,7 +98,7 @@ def _errors(by: Evaluator, limits: ApplicationLimits, *, name: str, share: float
         }
         onset = limits.lasting.onset(by)
         return {
-            APPLICATION.series("http_requests_total", service=service, code=code): onset.runs(*pace)
+            APPLICATION.series("http_requests_total", job=job, service=service, code=code): onset.runs(*pace)
             for code, pace in codes.items()
         }
 
@@ -103,10 +111,10 @@ def _errors(by: Evaluator, limits: ApplicationLimits, *, name: str, share: float
     )
     failed = f"sum by (service) ({metric(REQUESTS, code=matches(SERVER_ERRORS))})"
     every = f"sum by (service) ({metric(REQUESTS)})"
-    return failing(by, limits.lasting, words, failed=failed, every=every, share=share, series=series)
+    return failing(by, limits.lasting, words, failed=failed, every=every, share=share, jobs=jobs, series=series)
 
 
-def _slow(by: Evaluator, limits: ApplicationLimits) -> Alert:
+def _slow(by: Evaluator, jobs: tuple[str, ...], limits: ApplicationLimits) -> Alert:
     words = Words(
         name="ApiSlow",
         severity=Severity.WARNING,
@@ -123,35 +131,42 @@ def _slow(by: Evaluator, limits: ApplicationLimits) -> Alert:
         label="service",
         quantile=QUANTILE,
         limit=limits.latency,
+        jobs=jobs,
         program=APPLICATION,
         histogram="http_request_duration_seconds",
     )
 
 
-def _queue(by: Evaluator, limits: ApplicationLimits) -> Alert:
+def _queue(by: Evaluator, jobs: tuple[str, ...], ours: Matcher, limits: ApplicationLimits) -> Alert:
     course = Course(interval=by.interval, hold=limits.lasting.onset(by).hold)
 
-    def depth(instance: str) -> str:
-        return APPLICATION.series("queue_depth", queue="leads", instance=instance)
+    def depth(job: str, host: int = 1) -> str:
+        return APPLICATION.series("queue_depth", job=job, queue="leads", instance=f"10.0.0.{host}:8080")
+
+    one, other = depth(jobs[0]), depth(jobs[-1], 2)
 
     return Alert(
         name="QueueDeep",
         # The same queue as several see it.
-        expr=f"max by (queue) ({metric('queue_depth')}) > {limits.queue}",
+        expr=f"max by (queue) ({metric('queue_depth', job=ours)}) > {limits.queue}",
         hold=course.hold,
         severity=Severity.WARNING,
         team=BACKEND,
         summary="A queue grows faster than it is worked off.",
         description="{{ $value }} entries wait in the queue {{ $labels.queue }}.",
         proof=Proof(
-            fires={depth("a"): course.lasts(0, limits.queue + 1), depth("b"): course.steady(0)},
+            fires={one: course.lasts(0, limits.queue + 1), other: course.steady(0)},
             at=course.at,
-            quiet={depth("a"): course.recovers(0, limits.queue + 1), depth("b"): course.steady(limits.queue)},
+            quiet={
+                one: course.recovers(0, limits.queue + 1),
+                other: course.steady(limits.queue),
+                depth(STRANGER): course.steady(limits.queue + 1),
+            },
         ),
     )
 
 
-def _leads(by: Evaluator, limits: ApplicationLimits) -> Alert:
+def _leads(by: Evaluator, jobs: tuple[str, ...], ours: Matcher, limits: ApplicationLimits) -> Alert:
     """What the applications are for; at night, when nobody asks for anything, no lead is no trouble."""
     onset, guard = limits.lasting.onset(by), limits.lasting.guard(by)
     window = -(-limits.without_lead // by.interval)
@@ -163,13 +178,15 @@ def _leads(by: Evaluator, limits: ApplicationLimits) -> Alert:
     at = idle - 1 + crossing
     rest = 2 * (at + window)
     end = at + -(-onset.hold // by.interval)
-    leads = APPLICATION.series("leads_created_total", source="web")
-    requests = APPLICATION.series("http_requests_total", service="api", code="200")
+    leads, others = (APPLICATION.series("leads_created_total", job=job, source="web") for job in (jobs[0], STRANGER))
+    requests, foreign = (
+        APPLICATION.series("http_requests_total", job=job, service="api", code="200") for job in (jobs[-1], STRANGER)
+    )
     now_and_then = [(1, 1), (0, window * 2 // 3 - 1)] * 8
     return Alert(
         name="LeadsStopped",
-        expr=f"sum(increase({metric('leads_created_total')}[{prometheus_duration(limits.without_lead)}])) == 0 "
-        f"and sum({REQUESTS}) > {guard:g}",
+        expr=f"sum(increase({metric('leads_created_total', job=ours)}"
+        f"[{prometheus_duration(limits.without_lead)}])) == 0 and sum({REQUESTS}) > {guard:g}",
         hold=onset.hold,
         severity=Severity.CRITICAL,
         team=BACKEND,
@@ -178,6 +195,7 @@ def _leads(by: Evaluator, limits: ApplicationLimits) -> Alert:
         proof=Proof(
             fires={
                 leads: counter((1, 2), (0, rest)),
+                others: counter((1, idle + rest)),
                 requests: counter((quiet_traffic, idle), (traffic, rest)),
             },
             at=at * by.interval + onset.hold,
@@ -185,6 +203,7 @@ def _leads(by: Evaluator, limits: ApplicationLimits) -> Alert:
             quiet={
                 leads: counter((0, end), *now_and_then),
                 requests: counter((too_few, end), (100 * fewest, rest)),
+                foreign: counter((fewest, end + rest)),
             },
             step=(1, guard / 10),
         ),

@@ -1,16 +1,17 @@
 """The AI models: failed and slow calls, and what they cost."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from constructs_lib.errors import ConstructError
 from constructs_lib.metrics.models import MODELS
-from constructs_lib.promql import metric
+from constructs_lib.promql import Matcher, metric
+from constructs_lib.rules.jobs import among
 from constructs_lib.rules.limits import check_shares
 from constructs_lib.rules.model import ML, Alert, Evaluator, Proof, Recording, RuleGroup, Severity
 from constructs_lib.rules.onset import Onset
-from constructs_lib.rules.requests import Lasting, Pace, Words, failing, slow
+from constructs_lib.rules.requests import STRANGER, Lasting, Pace, Words, failing, slow
 from constructs_lib.units import prometheus_duration
 
 # Calls per second, over the window of the limits.
@@ -46,32 +47,37 @@ class ModelLimits:
             raise ConstructError(f"dollars_per_hour is {self.dollars_per_hour:g}, always exceeded: use more than 0")
 
 
-def models(by: Evaluator, limits: ModelLimits = ModelLimits()) -> RuleGroup:
-    """The group `models`, on whatever exports the metrics of `constructs_lib.metrics.models`.
+def models(by: Evaluator, *, jobs: Collection[str], limits: ModelLimits = ModelLimits()) -> RuleGroup:
+    """The group `models`, on what services export of the metrics of `constructs_lib.metrics.models`.
 
     Args:
         by: Who evaluates it.
+        jobs: Of the services that may call models, at least one.
         limits: From where on somebody must hear of it.
+    Raises:
+        ConstructError: no job.
     """
+    ours, names = among(jobs, group="models"), tuple(jobs)
     window = prometheus_duration(limits.lasting.onset(by).window)
-    buckets = metric("ai_model_request_duration_seconds_bucket")
+    requests, errors = (metric(f"ai_model_{what}_total", job=ours) for what in ("requests", "errors"))
+    buckets = metric("ai_model_request_duration_seconds_bucket", job=ours)
     return RuleGroup(
         name="models",
         recordings=(
-            Recording(REQUESTS, f"sum by (model) (rate({metric('ai_model_requests_total')}[{window}]))"),
-            Recording(ERRORS, f"sum by (model) (rate({metric('ai_model_errors_total')}[{window}]))"),
+            Recording(REQUESTS, f"sum by (model) (rate({requests}[{window}]))"),
+            Recording(ERRORS, f"sum by (model) (rate({errors}[{window}]))"),
             Recording(DURATIONS, f"sum by (model, le) (rate({buckets}[{window}]))"),
         ),
-        alerts=(_errors(by, limits), _slow(by, limits), _cost(by, limits)),
+        alerts=(_errors(by, names, limits), _slow(by, names, limits), _cost(by, names, ours, limits)),
     )
 
 
-def _errors(by: Evaluator, limits: ModelLimits) -> Alert:
-    def series(model: str, failed: Pace, every: Pace) -> Mapping[str, str]:
+def _errors(by: Evaluator, jobs: tuple[str, ...], limits: ModelLimits) -> Alert:
+    def series(job: str, model: str, failed: Pace, every: Pace) -> Mapping[str, str]:
         onset = limits.lasting.onset(by)
         return {
-            MODELS.series("ai_model_errors_total", model=model): onset.runs(*failed),
-            MODELS.series("ai_model_requests_total", model=model): onset.runs(*every),
+            MODELS.series("ai_model_errors_total", job=job, model=model): onset.runs(*failed),
+            MODELS.series("ai_model_requests_total", job=job, model=model): onset.runs(*every),
         }
 
     words = Words(
@@ -81,10 +87,12 @@ def _errors(by: Evaluator, limits: ModelLimits) -> Alert:
         summary="Too many calls of an AI model fail.",
         description="{{ $value | humanizePercentage }} of the calls of {{ $labels.model }} fail.",
     )
-    return failing(by, limits.lasting, words, failed=ERRORS, every=REQUESTS, share=limits.errors, series=series)
+    return failing(
+        by, limits.lasting, words, failed=ERRORS, every=REQUESTS, share=limits.errors, jobs=jobs, series=series
+    )
 
 
-def _slow(by: Evaluator, limits: ModelLimits) -> Alert:
+def _slow(by: Evaluator, jobs: tuple[str, ...], limits: ModelLimits) -> Alert:
     words = Words(
         name="ModelSlow",
         severity=Severity.WARNING,
@@ -101,27 +109,30 @@ def _slow(by: Evaluator, limits: ModelLimits) -> Alert:
         label="model",
         quantile=QUANTILE,
         limit=limits.latency,
+        jobs=jobs,
         program=MODELS,
         histogram="ai_model_request_duration_seconds",
     )
 
 
-def _cost(by: Evaluator, limits: ModelLimits) -> Alert:
+def _cost(by: Evaluator, jobs: tuple[str, ...], ours: Matcher, limits: ModelLimits) -> Alert:
     name, budget = "ai_model_cost_dollars_total", limits.dollars_per_hour
     onset = Onset(interval=by.interval, window=HOUR, hold=limits.lasting.onset(by).hold)
     each = budget * by.interval / HOUR
     new = onset.crossing((0, 1.05 * each), (each, each), 1)
 
-    def costs(before: float, after: float) -> Mapping[str, str]:
+    def costs(before: float, after: float, *callers: str) -> Mapping[str, str]:
         """Of two programs that call the same model."""
         return {
-            MODELS.series(name, model="large", instance=f"10.0.0.{host}:8080"): onset.runs(before / 2, after / 2)
-            for host in (1, 2)
+            MODELS.series(name, job=job, model="large", instance=f"10.0.0.{host}:8080"): onset.runs(
+                before / 2, after / 2
+            )
+            for host, job in enumerate(callers or (jobs[0], jobs[-1]), 1)
         }
 
     return Alert(
         name="ModelCostHigh",
-        expr=f"sum by (model) (increase({metric(name)}[{prometheus_duration(HOUR)}])) > {budget:g}",
+        expr=f"sum by (model) (increase({metric(name, job=ours)}[{prometheus_duration(HOUR)}])) > {budget:g}",
         hold=onset.hold,
         severity=Severity.WARNING,
         team=ML,
@@ -130,7 +141,7 @@ def _cost(by: Evaluator, limits: ModelLimits) -> Alert:
         proof=Proof(
             fires=costs(0, 1.05 * each),
             at=onset.at(new),
-            quiet=costs(0.95 * each, 0.95 * each),
+            quiet={**costs(0.95 * each, 0.95 * each), **costs(each, each, STRANGER)},
             step=budget / 10,
         ),
     )

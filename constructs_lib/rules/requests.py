@@ -1,6 +1,6 @@
 """Alerts on requests of any kind: too many of them fail, or they take too long, of those that get enough of them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -10,6 +10,8 @@ from constructs_lib.rules.limits import check_counts, check_durations
 from constructs_lib.rules.model import Alert, Evaluator, Proof, Severity
 from constructs_lib.rules.onset import Onset
 
+# Whose series say nothing of the jobs that are watched, though they have the same names and labels.
+STRANGER = "stranger"
 # What each evaluation adds to a counter, before and after the onset.
 Pace = tuple[float, float]
 
@@ -61,7 +63,8 @@ def failing(
     failed: str,
     every: str,
     share: float,
-    series: Callable[[str, Pace, Pace], Mapping[str, str]],
+    jobs: Sequence[str],
+    series: Callable[[str, str, Pace, Pace], Mapping[str, str]],
 ) -> Alert:
     """An alert on the share of requests that fail.
 
@@ -72,8 +75,9 @@ def failing(
         failed: The expression of the rate of failed requests.
         every: That of all requests, with the same labels.
         share: From where on somebody must hear of it.
-        series: Of one that is called so: the counters for what fails and what is asked with each evaluation, before and
-            after the onset.
+        jobs: Whose requests are meant.
+        series: Of a job, and one that is called so: the counters for what fails and what is asked with each evaluation,
+            before and after the onset.
     """
     onset, guard = lasting.onset(by), lasting.guard(by)
     fewest = guard * by.interval.total_seconds()
@@ -93,14 +97,16 @@ def failing(
         description=words.description,
         proof=Proof(
             fires={
-                **series("much", (0, high * growing[1]), growing),
-                **series("little", (0, steady * enough), (enough, enough)),
+                **series(jobs[0], "much", (0, high * growing[1]), growing),
+                **series(jobs[-1], "little", (0, steady * enough), (enough, enough)),
+                **series(STRANGER, "much", (0, 0), growing),
             },
             at=onset.at(new),
             count=2,
             quiet={
-                **series("much", (0, low * growing[1]), growing),
-                **series("little", (0, too_few), (too_few, too_few)),
+                **series(jobs[0], "much", (0, low * growing[1]), growing),
+                **series(jobs[-1], "little", (0, too_few), (too_few, too_few)),
+                **series(STRANGER, "much", growing, growing),
             },
             step=(step, guard / 10),
         ),
@@ -116,6 +122,7 @@ def slow(
     label: str,
     quantile: float,
     limit: timedelta,
+    jobs: Sequence[str],
     program: Program,
     histogram: str,
 ) -> Alert:
@@ -129,6 +136,7 @@ def slow(
         label: That tells those who are asked apart.
         quantile: The share of the requests that must be quicker.
         limit: Than what; a bucket should end there.
+        jobs: Whose requests are meant.
         program: Whose histogram it is.
         histogram: Its name.
     """
@@ -137,7 +145,7 @@ def slow(
     share = 1 - quantile
     seen, unseen = share * 1.06, share * 0.9
 
-    def series(who: str, requests: float, fast: Pace, tolerable: Pace) -> Mapping[str, str]:
+    def series(job: str, who: str, requests: float, fast: Pace, tolerable: Pace) -> Mapping[str, str]:
         """What is quicker than half of the limit, and than the limit; all else than twice of it."""
         ends: dict[str, Pace] = {
             f"{seconds / 2}": fast,
@@ -146,12 +154,13 @@ def slow(
             "+Inf": (requests, requests),
         }
         return {
-            program.series(f"{histogram}_bucket", le=le, **{label: who}): onset.runs(*pace) for le, pace in ends.items()
+            program.series(f"{histogram}_bucket", job=job, le=le, **{label: who}): onset.runs(*pace)
+            for le, pace in ends.items()
         }
 
-    def turning(who: str, requests: float, late: float) -> Mapping[str, str]:
+    def turning(job: str, who: str, requests: float, late: float) -> Mapping[str, str]:
         quick = (requests, requests * (1 - late))
-        return series(who, requests, quick, quick)
+        return series(job, who, requests, quick, quick)
 
     enough, too_few, many = fewest * 1.05, fewest * 0.95, 100 * fewest
     new = onset.crossing((0, seen), (1, 1), share)
@@ -165,13 +174,14 @@ def slow(
         summary=words.summary,
         description=words.description,
         proof=Proof(
-            fires={**turning("much", many, seen), **turning("little", enough, seen)},
+            fires={**turning(jobs[0], "much", many, seen), **turning(jobs[-1], "little", enough, seen)},
             at=onset.at(new),
             count=2,
             quiet={
                 # Just below the limit: half of all are between its half and itself.
-                **series("much", many, (many * (quantile - 0.5),) * 2, (many * (1 - unseen),) * 2),
-                **turning("little", too_few, 0.5),
+                **series(jobs[0], "much", many, (many * (quantile - 0.5),) * 2, (many * (1 - unseen),) * 2),
+                **turning(jobs[-1], "little", too_few, 0.5),
+                **turning(STRANGER, "much", many, 0.5),
             },
             step=(seconds / 10, guard / 10),
         ),

@@ -7,12 +7,12 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 
-from constructs_lib.errors import ConstructError
 from constructs_lib.metrics.cadvisor import CADVISOR
 from constructs_lib.metrics.kube_state_metrics import KUBE_STATE_METRICS
-from constructs_lib.promql import matches, metric
+from constructs_lib.promql import metric
 from constructs_lib.rules.course import PEACE, Course, counter
 from constructs_lib.rules.filling import ROOM, RoomLimits, room
+from constructs_lib.rules.jobs import among
 from constructs_lib.rules.kubernetes import CONTAINER, KEEP_FIRING
 from constructs_lib.rules.limits import check_durations, check_shares
 from constructs_lib.rules.model import BACKEND, PLATFORM, Alert, Evaluator, Proof, RuleGroup, Severity
@@ -67,8 +67,6 @@ def services(
     Raises:
         ConstructError: no job.
     """
-    if not jobs:
-        raise ConstructError("the rule group services watches no job: name at least one, or leave the group out")
     return RuleGroup(
         name="services",
         alerts=(
@@ -84,7 +82,7 @@ def services(
 def _down(by: Evaluator, jobs: tuple[str, ...], limits: ServiceLimits) -> Alert:
     """A service whose pods are gone leaves no series that could be 0, so their absence counts as well."""
     course = Course(interval=by.interval, hold=limits.down)
-    named = matches("|".join(job.replace(".", "[.]") for job in jobs))
+    named = among(jobs, group="services")
     absent = " or ".join(f"absent({metric('up', job=job)})" for job in jobs)
 
     def pod(job: str, host: int = 1) -> str:

@@ -7,10 +7,11 @@ import pytest
 
 from constructs_lib.errors import ConstructError
 from constructs_lib.rules.application import ApplicationLimits, application
-from constructs_lib.rules.model import BACKEND, Alert, Evaluator, Severity
+from constructs_lib.rules.model import BACKEND, Alert, Evaluator, RuleGroup, Severity
 from constructs_lib.rules.requests import Lasting
 
-BY = Evaluator(interval=timedelta(seconds=15), job="prom", replicas=2, jobs=("api",))
+BY = Evaluator(interval=timedelta(seconds=15), job="prom", replicas=2, jobs=("api", "web.v2"))
+OURS = r'job=~"api|web\\.v2"'
 LIMITS = ApplicationLimits()
 ALL = "sum by (service) (service_code:http_requests:rate)"
 FAILED = 'sum by (service) (service_code:http_requests:rate{code=~"5.."})'
@@ -20,13 +21,19 @@ CONDITIONS = {
     "ApiErrors": f"{FAILED} / {ALL} > 0.05 and {ALL} > 0.1",
     "ApiErrorsHigh": f"{FAILED} / {ALL} > 0.25 and {ALL} > 0.1",
     "ApiSlow": f"{SLOWEST} > 1 and {TIMED} > 0.1",
-    "QueueDeep": "max by (queue) (queue_depth) > 1000",
-    "LeadsStopped": "sum(increase(leads_created_total[30m])) == 0 and sum(service_code:http_requests:rate) > 0.1",
+    "QueueDeep": f"max by (queue) (queue_depth{{{OURS}}}) > 1000",
+    "LeadsStopped": (
+        f"sum(increase(leads_created_total{{{OURS}}}[30m])) == 0 and sum(service_code:http_requests:rate) > 0.1"
+    ),
 }
 
 
+def group(by: Evaluator = BY, limits: ApplicationLimits = LIMITS) -> RuleGroup:
+    return application(by, jobs=("api", "web.v2"), limits=limits)
+
+
 def alerts(by: Evaluator = BY, limits: ApplicationLimits = LIMITS) -> dict[str, Alert]:
-    return {alert.name: alert for alert in application(by, limits).alerts}
+    return {alert.name: alert for alert in group(by, limits).alerts}
 
 
 def test_the_group_reads_what_it_says() -> None:
@@ -36,12 +43,18 @@ def test_the_group_reads_what_it_says() -> None:
 
 def test_what_is_expensive_is_recorded_once() -> None:
     """Rates are taken of what programs expose, then summed, never the other way round."""
-    assert {recording.name: recording.expr for recording in application(BY).recordings} == {
-        "service_code:http_requests:rate": "sum by (service, code) (rate(http_requests_total[5m]))",
+    assert {recording.name: recording.expr for recording in group().recordings} == {
+        "service_code:http_requests:rate": f"sum by (service, code) (rate(http_requests_total{{{OURS}}}[5m]))",
         "service_le:http_request_duration_seconds_bucket:rate": (
-            "sum by (service, le) (rate(http_request_duration_seconds_bucket[5m]))"
+            f"sum by (service, le) (rate(http_request_duration_seconds_bucket{{{OURS}}}[5m]))"
         ),
     }
+
+
+def test_a_group_without_services_is_refused() -> None:
+    """It would speak of any exporter that has metrics of the same names."""
+    with pytest.raises(ConstructError, match="the rule group application watches no job: name at least one, or leave"):
+        application(BY, jobs=())
 
 
 def test_only_what_users_notice_wakes_somebody() -> None:
@@ -57,7 +70,7 @@ def test_only_what_users_notice_wakes_somebody() -> None:
 def test_windows_and_holds_are_four_scrapes_at_least(interval: int, window: str, hold: int, guard: str) -> None:
     """One scrape may fail; the guard is the same number of requests in a longer window."""
     by = replace(BY, interval=timedelta(seconds=interval))
-    assert all(f"[{window}]" in recording.expr for recording in application(by).recordings)
+    assert all(f"[{window}]" in recording.expr for recording in group(by).recordings)
     assert {alert.hold for alert in alerts(by).values()} == {timedelta(seconds=hold)}
     assert alerts(by)["ApiErrors"].expr.endswith(f"> {guard}")
 

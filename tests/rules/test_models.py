@@ -6,19 +6,24 @@ from datetime import timedelta
 import pytest
 
 from constructs_lib.errors import ConstructError
-from constructs_lib.rules.model import ML, Alert, Evaluator, Severity
+from constructs_lib.rules.model import ML, Alert, Evaluator, RuleGroup, Severity
 from constructs_lib.rules.models import ModelLimits, models
 from constructs_lib.rules.requests import Lasting
 
 BY = Evaluator(interval=timedelta(seconds=15), job="prom", replicas=2, jobs=("api",))
+OURS = 'job=~"api|worker"'
 LIMITS = ModelLimits()
 ALL, FAILED = "model:ai_model_requests:rate", "model:ai_model_errors:rate"
 BUCKETS = "model_le:ai_model_request_duration_seconds_bucket:rate"
 TIMED = f'sum by (model) ({BUCKETS}{{le="+Inf"}})'
 
 
+def group(limits: ModelLimits = LIMITS) -> RuleGroup:
+    return models(BY, jobs=("api", "worker"), limits=limits)
+
+
 def alerts(limits: ModelLimits = LIMITS) -> dict[str, Alert]:
-    return {alert.name: alert for alert in models(BY, limits).alerts}
+    return {alert.name: alert for alert in group(limits).alerts}
 
 
 def test_the_group_reads_what_it_says() -> None:
@@ -26,7 +31,7 @@ def test_the_group_reads_what_it_says() -> None:
     assert {name: alert.expr for name, alert in alerts().items()} == {
         "ModelErrors": f"{FAILED} / {ALL} > 0.05 and {ALL} > 0.05",
         "ModelSlow": f"histogram_quantile(0.95, {BUCKETS}) > 10 and {TIMED} > 0.05",
-        "ModelCostHigh": "sum by (model) (increase(ai_model_cost_dollars_total[1h])) > 10",
+        "ModelCostHigh": f"sum by (model) (increase(ai_model_cost_dollars_total{{{OURS}}}[1h])) > 10",
     }
     assert {alert.team for alert in alerts().values()} == {ML}
     assert {alert.severity for alert in alerts().values()} == {Severity.WARNING}
@@ -34,11 +39,17 @@ def test_the_group_reads_what_it_says() -> None:
 
 def test_what_is_expensive_is_recorded_once() -> None:
     """By model, for the alerts and for dashboards."""
-    assert {recording.name: recording.expr for recording in models(BY).recordings} == {
-        ALL: "sum by (model) (rate(ai_model_requests_total[5m]))",
-        FAILED: "sum by (model) (rate(ai_model_errors_total[5m]))",
-        BUCKETS: "sum by (model, le) (rate(ai_model_request_duration_seconds_bucket[5m]))",
+    assert {recording.name: recording.expr for recording in group().recordings} == {
+        ALL: f"sum by (model) (rate(ai_model_requests_total{{{OURS}}}[5m]))",
+        FAILED: f"sum by (model) (rate(ai_model_errors_total{{{OURS}}}[5m]))",
+        BUCKETS: f"sum by (model, le) (rate(ai_model_request_duration_seconds_bucket{{{OURS}}}[5m]))",
     }
+
+
+def test_a_group_without_services_is_refused() -> None:
+    """It would speak of any exporter that has metrics of the same names."""
+    with pytest.raises(ConstructError, match="the rule group models watches no job: name at least one, or leave"):
+        models(BY, jobs=())
 
 
 def test_every_threshold_can_be_chosen() -> None:

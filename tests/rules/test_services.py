@@ -23,7 +23,9 @@ def limit(resource: str) -> str:
 FREE = "kubelet_volume_stats_available_bytes"
 SIZE = "kubelet_volume_stats_capacity_bytes"
 CONDITIONS = {
-    "ServiceDown": ('max by (job) (up{job=~"api|web[.]v2"}) == 0 or absent(up{job="api"}) or absent(up{job="web.v2"})'),
+    "ServiceDown": (
+        'max by (job) (up{job=~"api|web\\\\.v2"}) == 0 or absent(up{job="api"}) or absent(up{job="web.v2"})'
+    ),
     "ContainerCpuNearLimit": (
         f'sum {BY_CONTAINER} (rate(container_cpu_usage_seconds_total{{job="cadvisor"}}[1m])) / {limit("cpu")} > 0.9'
     ),

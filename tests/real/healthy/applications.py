@@ -1,6 +1,7 @@
 """What applications and models export on a quiet day: some are busy, some are hardly asked."""
 
 from apps.environment import Environment
+from constructs_lib.config.discovery import ANNOTATED_PODS
 from constructs_lib.metrics.application import APPLICATION
 from constructs_lib.metrics.models import MODELS
 from tests.real.healthy.workloads import Workload, target_of
@@ -33,6 +34,10 @@ def add(system: System, pods: list[Workload], values: Environment) -> None:
     api, orchestrator = target_of(pods, "api"), target_of(pods, MODELS.job)
     for source, leads in LEADS_AN_HOUR.items():
         system.add(APPLICATION, api, "leads_created_total", counts(leads / 3600), source=source)
+    # Another team's pod, found by its annotation, fails whatever it is asked, and says so by the same names.
+    stranger = target_of(pods, ANNOTATED_PODS)
+    system.add(APPLICATION, stranger, "http_requests_total", counts(1), service="worker", code="500")
+    system.add(MODELS, stranger, "ai_model_cost_dollars_total", grows(1), model="large")
     # A batch arrives, and is worked off in two minutes.
     system.add(APPLICATION, orchestrator, "queue_depth", but(sways(40, 30), minute(15), 2, 5000), queue="enrichment")
     system.add(APPLICATION, orchestrator, "queue_depth", steady(0), queue="dead-letters")
