@@ -61,6 +61,7 @@ def workloads(values: Environment) -> list[Workload]:
         name: str,
         replicas: int,
         job: str | None = None,
+        *,
         namespace: str | None = None,
         telemetry: str | None = None,
     ) -> Workload:
@@ -83,8 +84,8 @@ def workloads(values: Environment) -> list[Workload]:
         workload("deployment", "redis-exporter", 1, "redis"),
         *(workload("deployment", name, 2, namespace=theirs) for name in values.application_services),
         *(workload("statefulset", name, 1, namespace=theirs) for name in values.infrastructure),
-        workload("deployment", "worker", 1, discovery.ANNOTATED_PODS, theirs),
-        workload("deployment", "legacy", 1, discovery.ANNOTATED_SERVICES, theirs),
+        workload("deployment", "worker", 1, discovery.ANNOTATED_PODS, namespace=theirs),
+        workload("deployment", "legacy", 1, discovery.ANNOTATED_SERVICES, namespace=theirs),
     ]
 
 
