@@ -54,7 +54,7 @@ def alerting(chart: cdk8s.Chart, namespace: Namespace, values: Environment) -> A
     if values.pagerduty:
         # When it is PagerDuty that does not hear, somebody else must hear of that.
         failing = {"alertname": "AlertmanagerNotificationsFailing"}
-        alertmanager.add_routes(Route(receiver=WEBHOOK, labels=failing, also_next=True))
+        alertmanager.add_routes(Route(receiver=WEBHOOK, labels=failing, continue_=True))
         pager = Receiver(name="pagerduty", integrations=(PagerDuty(routing_key=credential("pagerduty-key")),))
         alertmanager.add_receiver(pager)
         alertmanager.add_routes(Route(receiver=pager.name, severities=(Severity.CRITICAL,)))

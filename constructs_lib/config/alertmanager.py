@@ -109,7 +109,7 @@ class AlertmanagerConfig:
         for route in _all(self.routes):
             if route.receiver not in receivers:
                 raise ConstructError(f"the route {route} has no such receiver: {_known(receivers)}")
-            for name in (*route.only_during, *route.never_during):
+            for name in (*route.active_time_intervals, *route.mute_time_intervals):
                 if name not in intervals:
                     raise ConstructError(f"the route {route} has no such time interval {name!r}: {_known(intervals)}")
 

@@ -82,16 +82,16 @@ class Timing:
 class Route:
     """Alerts that have all of what it says go to a receiver, and no further.
 
-    They go nowhere else even while it is silent for the time of day: what takes over then needs `also_next` here.
+    They go nowhere else even while it is silent for the time of day: what takes over then needs `continue_` here.
 
     Args:
         receiver: Who hears of them, by name.
         team: Whose alerts; everybody's when absent.
         severities: Which ones; all when empty.
         labels: What other labels must be, exactly.
-        only_during: Names of time intervals, outside of which it is silent.
-        never_during: Names of time intervals in which it is silent.
-        also_next: Whether it hears beside the others, not in their place: the routes after it are asked as well, and
+        active_time_intervals: Names of time intervals, outside of which it is silent.
+        mute_time_intervals: Names of time intervals in which it is silent.
+        continue_: Whether it hears beside the others, not in their place: the routes after it are asked as well, and
             where none of them takes the alert, whoever would hear of it without this one does.
         routes: Those that are asked first, about the same alerts; they inherit no time interval.
     Raises:
@@ -103,9 +103,9 @@ class Route:
     team: str | None = None
     severities: tuple[Severity, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
-    only_during: tuple[str, ...] = ()
-    never_during: tuple[str, ...] = ()
-    also_next: bool = False
+    active_time_intervals: tuple[str, ...] = ()
+    mute_time_intervals: tuple[str, ...] = ()
+    continue_: bool = False
     routes: tuple["Route", ...] = ()
 
     def __post_init__(self) -> None:
@@ -115,10 +115,10 @@ class Route:
         for label, instead in ((TEAM, "team"), (SEVERITY, "severities")):
             if label in self.labels:
                 raise ConstructError(f"the route {self} has {label!r} among its labels: say it as {instead}")
-        for name in self.only_during:
-            if name in self.never_during:
+        for name in self.active_time_intervals:
+            if name in self.mute_time_intervals:
                 raise ConstructError(f"the route {self} is silent during {name!r} and outside of it: keep one")
-        if self.routes and (self.only_during or self.never_during):
+        if self.routes and (self.active_time_intervals or self.mute_time_intervals):
             raise ConstructError(
                 f"the route {self} has time intervals, which the routes within it would not inherit: give them to those"
             )
@@ -140,9 +140,9 @@ class Route:
         fields: dict[str, Any] = {
             "receiver": self.receiver,
             "matchers": matchers(self.demands),
-            "active_time_intervals": list(self.only_during),
-            "mute_time_intervals": list(self.never_during),
-            "continue": self.also_next,
+            "active_time_intervals": list(self.active_time_intervals),
+            "mute_time_intervals": list(self.mute_time_intervals),
+            "continue": self.continue_,
             "routes": level(self.routes, otherwise=self.receiver),
         }
         return {name: value for name, value in fields.items() if value}
@@ -157,8 +157,8 @@ def level(routes: Iterable[Route], *, otherwise: str) -> list[dict[str, Any]]:
     """
     given = list(routes)
     # Alertmanager takes a route with `continue` for an answer: who is above would not hear.
-    last = [{"receiver": otherwise}] if any(each.also_next for each in given) else []
-    catch_all = any(not each.demands and not each.also_next for each in given)
+    last = [{"receiver": otherwise}] if any(each.continue_ for each in given) else []
+    catch_all = any(not each.demands and not each.continue_ for each in given)
     return [*(each.to_dict() for each in given), *([] if catch_all else last)]
 
 
@@ -186,10 +186,10 @@ def refuse_unreachable(routes: Iterable[Route], *, within: Demands, before: Iter
             spelled = sorted({", ".join(matchers(each)) or "everything" for each in takers if each is not None})
             raise ConstructError(
                 f"no alert reaches the route {route}, since all are taken before ({' and '.join(spelled)}): "
-                "put it first, or let that go on by also_next"
+                "put it first, or let that go on by continue_"
             )
         refuse_unreachable(route.routes, within=demands, before=taken)
-        if not route.also_next:
+        if not route.continue_:
             taken.append(demands)
 
 

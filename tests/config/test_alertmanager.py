@@ -68,7 +68,7 @@ def test_the_whole_document_without_routes() -> None:
 
 def test_routes_keep_their_order_and_their_own_routes() -> None:
     """The first that fits wins, on each level."""
-    day = Route(receiver="chat", severities=(Severity.WARNING,), never_during=("night",))
+    day = Route(receiver="chat", severities=(Severity.WARNING,), mute_time_intervals=("night",))
     written = routes(
         Route(receiver="pager", team="b", routes=(day,)), Route(receiver="chat", team="a"), intervals=(NIGHT,)
     )
@@ -102,7 +102,9 @@ def test_the_order_of_verbs_does_not_matter() -> None:
 
 def test_the_file_reads_back_as_the_same_data() -> None:
     """Nothing is lost or retyped on the way: times and numbers are text to Alertmanager."""
-    document = config(Route(receiver="chat", only_during=("night",)), intervals=(NIGHT,), heartbeat=BEAT).to_dict()
+    document = config(
+        Route(receiver="chat", active_time_intervals=("night",)), intervals=(NIGHT,), heartbeat=BEAT
+    ).to_dict()
     assert yaml.safe_load(to_yaml(document)) == document
 
 
@@ -157,11 +159,13 @@ HOURS = timedelta(hours=1)
             'the route of team="a" to mail has no such receiver: use one of hook',
         ),
         (
-            lambda: config(Route(receiver="chat", only_during=("noon",)), intervals=(NIGHT,)),
+            lambda: config(Route(receiver="chat", active_time_intervals=("noon",)), intervals=(NIGHT,)),
             "the route of everything to chat has no such time interval 'noon': use one of night",
         ),
         (
-            lambda: config(Route(receiver="chat", team="a", routes=(Route(receiver="pager", never_during=("noon",)),))),
+            lambda: config(
+                Route(receiver="chat", team="a", routes=(Route(receiver="pager", mute_time_intervals=("noon",)),))
+            ),
             "no such time interval 'noon': there is none yet, so declare it",
         ),
         (lambda: config(receivers=(HOOK, CHAT)), "the receiver chat would never hear of anything: add a route"),

@@ -17,8 +17,8 @@ def test_a_route_says_what_it_wants() -> None:
         team="backend",
         severities=(Severity.WARNING, Severity.CRITICAL),
         labels={"service": "api", "cluster": "blue"},
-        only_during=("night",),
-        also_next=True,
+        active_time_intervals=("night",),
+        continue_=True,
     )
     assert route.to_dict() == {
         "receiver": "chat",
@@ -31,7 +31,7 @@ def test_a_route_says_what_it_wants() -> None:
 
 def test_a_route_beside_others_takes_nothing_from_them() -> None:
     """Alertmanager asks nobody above when a route has answered, even one with `continue`; a last one makes up."""
-    copy = Route(receiver="archive", also_next=True)
+    copy = Route(receiver="archive", continue_=True)
     inner = Route(receiver="chat", team="a", routes=(copy,))
     everybody = {"receiver": "archive", "continue": True}
     assert level([copy, inner], otherwise="default") == [
@@ -72,11 +72,11 @@ ALL = Route(receiver="pager")
         (
             [CHAT, CRITICAL],
             'no alert reaches the route of severity="critical", team="a" to pager, since all are taken before '
-            r'\(team="a"\): put it first, or let that go on by also_next',
+            r'\(team="a"\): put it first, or let that go on by continue_',
         ),
         ([CHAT, PAGER, CHAT], 'no alert reaches the route of team="a" to chat'),
         (
-            [Route(receiver="chat", only_during=("night",)), CHAT],
+            [Route(receiver="chat", active_time_intervals=("night",)), CHAT],
             r'the route of team="a" to chat, since all are taken before \(everything\)',
         ),
         (
@@ -115,7 +115,7 @@ def test_a_route_that_no_alert_reaches_is_refused(routes: list[Route], message: 
         [CRITICAL, CHAT, PAGER, ALL],
         [Route(receiver="chat", team="a", labels={"cluster": "blue"}), CHAT],
         [Route(receiver="chat", severities=(Severity.WARNING,)), CRITICAL, CHAT],
-        [Route(receiver="chat", never_during=("night",), also_next=True), CHAT],
+        [Route(receiver="chat", mute_time_intervals=("night",), continue_=True), CHAT],
         [Route(receiver="chat", team="a", routes=(CRITICAL,)), Route(receiver="chat", team="b", routes=(ALL,))],
     ],
 )
@@ -143,11 +143,11 @@ def test_a_route_that_some_alert_reaches_is_taken(routes: list[Route]) -> None:
             "has 'severity' among its labels: say it as severities",
         ),
         (
-            lambda: Route(receiver="chat", only_during=("night",), never_during=("night",)),
+            lambda: Route(receiver="chat", active_time_intervals=("night",), mute_time_intervals=("night",)),
             "the route of everything to chat is silent during 'night' and outside of it: keep one",
         ),
         (
-            lambda: Route(receiver="chat", only_during=("night",), routes=(CHAT,)),
+            lambda: Route(receiver="chat", active_time_intervals=("night",), routes=(CHAT,)),
             "has time intervals, which the routes within it would not inherit: give them to those",
         ),
     ],

@@ -157,9 +157,9 @@ class Documents:
             team=self._maybe(lambda: self._random.choice(["backend", "ml", "A.b_c-1"])),
             severities=tuple(self._random.sample(list(Severity), self._random.randint(0, 2))),
             labels=self._labels(0),
-            only_during=tuple(when[:split]),
-            never_during=tuple(when[split:]),
-            also_next=self._random.random() < 0.3,
+            active_time_intervals=tuple(when[:split]),
+            mute_time_intervals=tuple(when[split:]),
+            continue_=self._random.random() < 0.3,
             routes=routes,
         )
 
