@@ -11,7 +11,6 @@ from typing import Any
 from constructs_lib.config.intervals import TimeInterval
 from constructs_lib.config.receivers import HEARTBEAT_RECEIVER, Heartbeat, Receiver
 from constructs_lib.config.routes import Inhibition, Route, Timing, level, matchers, refuse_unreachable
-from constructs_lib.config.secrets import SecretKey
 from constructs_lib.errors import ConstructError
 from constructs_lib.rules.model import HEARTBEAT
 from constructs_lib.units import prometheus_duration
@@ -113,23 +112,9 @@ class AlertmanagerConfig:
                 if name not in intervals:
                     raise ConstructError(f"the route {route} has no such time interval {name!r}: {_known(intervals)}")
 
-    @property
-    def secrets(self) -> tuple[SecretKey, ...]:
-        """Every credential that receivers need."""
-        return tuple(sorted(set().union(*(receiver.secrets for receiver in self._receivers))))
-
-    @property
-    def ports(self) -> tuple[int, ...]:
-        """Every TCP port at which receivers are, outside."""
-        return tuple(sorted(set().union(*(receiver.ports for receiver in self._receivers))))
-
-    @property
-    def _receivers(self) -> list[Receiver]:
-        own = [] if self.heartbeat is None else [self.heartbeat.receiver]
-        return [*self.receivers, *own]
-
     def to_dict(self) -> dict[str, Any]:
-        receivers = [receiver.to_dict(CREDENTIALS) for receiver in self._receivers]
+        own = [] if self.heartbeat is None else [self.heartbeat.receiver]
+        receivers = [receiver.to_dict(CREDENTIALS) for receiver in (*self.receivers, *own)]
         nobody = [{"name": NOBODY}] if self.heartbeat is None else []
         inhibitions = sorted((each.to_dict() for each in self.inhibitions), key=str)
         intervals = sorted(self.intervals, key=lambda interval: interval.name)

@@ -17,7 +17,7 @@ from constructs_lib.config.alertmanager import (
     Timing,
 )
 from constructs_lib.config.intervals import Hours, TimeInterval
-from constructs_lib.config.receivers import Heartbeat, Receiver, Slack, Webhook
+from constructs_lib.config.receivers import Heartbeat, Receiver, Webhook
 from constructs_lib.config.secrets import SecretKey
 from constructs_lib.errors import ConstructError
 from constructs_lib.rules.model import HEARTBEAT, Severity
@@ -121,20 +121,6 @@ def test_the_heartbeat_has_a_route_of_its_own() -> None:
         "repeat_interval": "52s500ms",
     }
     assert [each["name"] for each in document["receivers"]] == ["chat", "heartbeat", "hook"]
-
-
-def test_credentials_and_ports_follow_from_the_receivers() -> None:
-    """The heartbeat's among them, each once, in order; the document holds none of them."""
-    slack = Receiver(name="chat", integrations=(Slack(api_url=SecretKey("chat", "url"), channel="a"),))
-    far = Receiver(name="pager", integrations=(Webhook(url=SecretKey("receivers", "hook-url"), port=8443),))
-    both = (Route(receiver="pager", team="a"), Route(receiver="chat", team="b"))
-    described = config(*both, receivers=(far, HOOK, slack), heartbeat=BEAT)
-    assert described.secrets == (
-        SecretKey("chat", "url"),
-        SecretKey("receivers", "heartbeat-url"),
-        SecretKey("receivers", "hook-url"),
-    )
-    assert described.ports == (443, 8443)
 
 
 def test_a_job_that_is_down_silences_its_targets() -> None:
