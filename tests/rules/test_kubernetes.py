@@ -14,8 +14,12 @@ BY = Evaluator(interval=timedelta(seconds=15), job="prom", replicas=2, jobs=("ap
 LIMITS = KubernetesLimits()
 CONDITIONS = {
     "ContainerCrashLooping": (
-        "max by (namespace, pod, container) (max_over_time("
-        'kube_pod_container_status_waiting_reason{job="kube-state-metrics",reason="CrashLoopBackOff"}[1m])) >= 1'
+        "max by (namespace, pod, container) ((max_over_time("
+        'kube_pod_container_status_waiting_reason{job="kube-state-metrics",reason="CrashLoopBackOff"}[1m]) >= 1'
+        " or sum_over_time("
+        'kube_pod_container_status_waiting_reason{job="kube-state-metrics",reason="CrashLoopBackOff"}[12m]) >= 8)'
+        " and on (namespace, pod, uid, container)"
+        ' kube_pod_container_status_restarts_total{job="kube-state-metrics"})'
     ),
     "ContainerRestarting": (
         "max by (namespace, pod, container) (changes("
@@ -78,6 +82,15 @@ def test_a_crash_loop_is_seen_across_four_scrapes(seconds: int, window: str) -> 
     assert f"[{window}]" in alerts(by)["ContainerCrashLooping"].expr
 
 
+@pytest.mark.parametrize("minutes", [1, 2, 3, 5, 9])
+def test_a_crash_loop_can_be_proven_whatever_it_takes(minutes: int) -> None:
+    """The waits of the one that runs for long between come before the others', and are seen by the long window."""
+    proof = alerts(limits=replace(LIMITS, crash_looping=timedelta(minutes=minutes)))["ContainerCrashLooping"].proof
+    (at_times,) = (values for series, values in proof.fires.items() if "at times" in series and "waiting" in series)
+    assert at_times.count("1") == minutes * 4
+    assert len(at_times.split()) - 1 < (10 + minutes) * 4
+
+
 @pytest.mark.trap(83)
 @pytest.mark.trap(88)
 @pytest.mark.parametrize("name", CONDITIONS)
@@ -104,6 +117,7 @@ def test_every_threshold_can_be_chosen() -> None:
         ),
     )
     assert ours["ContainerCrashLooping"].hold == timedelta(minutes=5)
+    assert "[15m]) >= 20)" in ours["ContainerCrashLooping"].expr
     assert ours["PodUnschedulable"].hold == timedelta(minutes=6)
     assert ours["ContainerRestarting"].expr.endswith('{job="objects"}[2h])) > 9')
     assert ours["DaemonSetPodsMissing"].hold == timedelta(minutes=20)

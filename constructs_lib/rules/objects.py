@@ -1,0 +1,47 @@
+"""What the alerts have in common that read kube-state-metrics: their thresholds, and how they outlive its restart."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from constructs_lib.rules.limits import check_counts, check_durations
+
+CONTAINER = "namespace, pod, container"
+# kube-state-metrics restarts within that time, and its series are gone meanwhile.
+KEEP_FIRING = timedelta(minutes=2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KubernetesLimits:
+    """What the group `kubernetes` bears.
+
+    Args:
+        crash_looping: How long a container may wait again and again to be started.
+        unschedulable: How long a pod may have no node: longer than an autoscaler takes to add one.
+        restarts: How many times a container may restart ...
+        restarts_within: ... in this time.
+        incomplete: How long a workload may lack pods: longer than a rollout takes to replace one.
+        failed_since: How long after its start a failed job is spoken of: it may stay for ever in the history of its
+            CronJob.
+    Raises:
+        ConstructError: a duration below 1 minute, or no restart.
+    """
+
+    crash_looping: timedelta = timedelta(minutes=2)
+    unschedulable: timedelta = timedelta(minutes=3)
+    restarts: int = 5
+    restarts_within: timedelta = timedelta(hours=1)
+    incomplete: timedelta = timedelta(minutes=10)
+    failed_since: timedelta = timedelta(days=1)
+
+    def __post_init__(self) -> None:
+        check_counts(restarts=self.restarts)
+        check_durations(
+            crash_looping=self.crash_looping,
+            unschedulable=self.unschedulable,
+            restarts_within=self.restarts_within,
+            incomplete=self.incomplete,
+            failed_since=self.failed_since,
+        )
+
+
+LIMITS = KubernetesLimits()

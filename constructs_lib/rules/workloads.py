@@ -1,0 +1,104 @@
+"""Alerts on workloads that lack pods, and on Jobs that failed. Part of the group `kubernetes`."""
+
+from datetime import timedelta
+
+from constructs_lib.metrics.kube_state_metrics import KUBE_STATE_METRICS
+from constructs_lib.promql import metric
+from constructs_lib.rules.course import PEACE, Course
+from constructs_lib.rules.model import PLATFORM, Alert, Evaluator, Proof, Severity
+from constructs_lib.rules.objects import KEEP_FIRING, KubernetesLimits
+
+# By kind: how many pods there should be, how many there are, and what is said to be missing.
+WORKLOADS = {
+    "Deployment": ("kube_deployment_spec_replicas", "kube_deployment_status_replicas_available", "Replicas"),
+    "StatefulSet": ("kube_statefulset_replicas", "kube_statefulset_status_replicas_available", "Replicas"),
+    "DaemonSet": ("kube_daemonset_status_desired_number_scheduled", "kube_daemonset_status_number_available", "Pods"),
+}
+
+
+def workload_alerts(by: Evaluator, job: str, limits: KubernetesLimits) -> tuple[Alert, ...]:
+    """The alerts of this file.
+
+    Args:
+        by: Who evaluates them.
+        job: Of kube-state-metrics.
+        limits: From where on somebody must hear of it.
+    """
+    return (*(_incomplete(by, job, limits, kind) for kind in WORKLOADS), _job_failed(by, job, limits))
+
+
+def _incomplete(by: Evaluator, job: str, limits: KubernetesLimits, kind: str) -> Alert:
+    wanted, there, what = WORKLOADS[kind]
+    label = kind.lower()
+    course = Course(interval=by.interval, hold=limits.incomplete)
+
+    def pods(name: str, job: str = job) -> str:
+        return KUBE_STATE_METRICS.series(name, job=job, namespace="shop", **{label: "api"})
+
+    parts = (f"max by (namespace, {label}) ({metric(name, job=job)})" for name in (wanted, there))
+    return Alert(
+        name=f"{kind}{what}Missing",
+        expr=f"{' - '.join(parts)} > 0",
+        hold=limits.incomplete,
+        keep_firing=KEEP_FIRING,
+        severity=Severity.WARNING,
+        team=PLATFORM,
+        summary=f"A {kind} has fewer available pods than it should have.",
+        description=f"The {kind} {{{{ $labels.namespace }}}}/{{{{ $labels.{label} }}}} lacks {{{{ $value }}}} pods.",
+        proof=Proof(
+            # What another exporter says of the same workload must neither stand in for a pod nor miss one.
+            fires={
+                pods(wanted): course.steady(3),
+                pods(there): course.lasts(3, 2),
+                pods(there, "another"): course.steady(9),
+            },
+            at=course.at,
+            quiet={
+                pods(wanted): course.steady(3),
+                pods(there): course.recovers(3, 2),
+                pods(wanted, "another"): course.steady(9),
+            },
+        ),
+    )
+
+
+def _job_failed(by: Evaluator, job: str, limits: KubernetesLimits) -> Alert:
+    failed, started = "kube_job_failed", "kube_job_status_start_time"
+    since = limits.failed_since.total_seconds()
+    found = PEACE * by.interval
+
+    def series(name: str, of: str, **labels: str) -> str:
+        condition = {"condition": "true"} if name == failed else {}
+        return KUBE_STATE_METRICS.series(name, **{"job": job, "job_name": of} | condition | labels)
+
+    def start(age: float) -> str:
+        """When a job began that has this age when it is found to have failed."""
+        return f"{found.total_seconds() - age:.1f}x{4 * PEACE}"
+
+    fails, recent, old = f"_x{PEACE} 1x{4 * PEACE}", start(since - 0.5), start(since + 0.5)
+    return Alert(
+        name="JobFailed",
+        expr=(
+            f"max by (namespace, job_name) ({metric(failed, job=job, condition='true')}) == 1 "
+            f"and on (namespace, job_name) "
+            f"time() - max by (namespace, job_name) ({metric(started, job=job)}) < {since:.0f}"
+        ),
+        hold=timedelta(0),
+        keep_firing=KEEP_FIRING,
+        severity=Severity.WARNING,
+        team=PLATFORM,
+        summary="A Job has failed and is not tried again.",
+        description="The Job {{ $labels.namespace }}/{{ $labels.job_name }} has failed.",
+        proof=Proof(
+            fires={series(failed, "broken"): fails, series(started, "broken"): recent},
+            at=found,
+            quiet={
+                series(failed, "old"): fails,
+                series(started, "old"): old,
+                series(started, "old", job="another"): recent,
+                series(failed, "fine", condition="false"): fails,
+                series(failed, "fine", job="another"): fails,
+                series(started, "fine"): recent,
+            },
+        ),
+    )
