@@ -1,5 +1,6 @@
 """How the series of a proof run: in peace at first, then bad for as long as it takes, or for one evaluation less."""
 
+import math
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -77,7 +78,13 @@ def events(interval: timedelta, within: timedelta, most: int) -> tuple[str, str,
 def counter(*runs: tuple[float, int]) -> str:
     """A counter in promtool's notation: pairs of its increase per evaluation, and how many evaluations that lasts."""
     value, text = 1000.0, []  # far from 0, where rates are not extrapolated
-    for increase, count in runs:
-        text.append(f"{value + increase:.12g}+{increase:.12g}x{count - 1}")
+    for increase, count in ((_binary(increase), count) for increase, count in runs):
+        text.append(f"{value + increase:.17g}+{increase:.17g}x{count - 1}")
         value += increase * count
     return " ".join(text)
+
+
+def _binary(value: float) -> float:
+    """The nearest number of 20 binary digits: it can be added up without rounding, which would look like a reset."""
+    fraction, exponent = math.frexp(value)
+    return math.ldexp(round(fraction * 2**20), exponent - 20)
