@@ -16,7 +16,8 @@ APPLICATION = Program(
         Metric("http_request_duration_seconds", Kind.HISTOGRAM, ("service",)),
         # What waits in a queue; of several programs that tell of one queue, the greatest counts.
         Metric("queue_depth", Kind.GAUGE, ("queue",)),
-        # By where a lead came from.
+        # By where a lead came from; of each source 0 from the start, or the first lead does not count, and where none
+        # comes there is no series that could tell.
         Metric("leads_created_total", Kind.COUNTER, ("source",)),
         # Both in the same currency, whichever it is; what the monitoring costs is part of the infrastructure's.
         Metric("observability_cost_total", Kind.COUNTER),

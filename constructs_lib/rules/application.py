@@ -19,6 +19,7 @@ REQUESTS = "service_code:http_requests:rate"
 DURATIONS = "service_le:http_request_duration_seconds_bucket:rate"
 SERVER_ERRORS = "5.."
 QUANTILE = 0.95
+SECOND, WEEK = timedelta(seconds=1), timedelta(weeks=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +31,8 @@ class ApplicationLimits:
         errors_high: The same, from where on somebody is woken.
         latency: In which 95 % of a service's answers must come.
         queue: How many entries may wait in a queue.
-        without_lead: How long no lead may come while requests do.
+        without_lead: How long no lead may come.
+        usual_leads: How many must have come in the same time a week ago; of fewer, none may be chance.
         lasting: Over what requests are counted, and how long trouble must last.
     Raises:
         ConstructError: a share outside of 0 to 1 or out of order, a duration that is too short, or no entry.
@@ -40,13 +42,14 @@ class ApplicationLimits:
     errors_high: float = 0.25
     latency: timedelta = timedelta(seconds=1)
     queue: int = 1000
-    without_lead: timedelta = timedelta(minutes=30)
+    without_lead: timedelta = timedelta(hours=2)
+    usual_leads: int = 10
     lasting: Lasting = field(default_factory=Lasting)
 
     def __post_init__(self) -> None:
         check_shares(errors=self.errors, errors_high=self.errors_high)
         check_durations(without_lead=self.without_lead)
-        check_counts(queue=self.queue)
+        check_counts(queue=self.queue, usual_leads=self.usual_leads)
         if self.errors_high <= self.errors:
             raise ConstructError(
                 f"errors_high is {self.errors_high:g}, errors {self.errors:g}: use more for the former"
@@ -167,44 +170,37 @@ def _queue(by: Evaluator, jobs: tuple[str, ...], ours: Matcher, limits: Applicat
 
 
 def _leads(by: Evaluator, jobs: tuple[str, ...], ours: Matcher, limits: ApplicationLimits) -> Alert:
-    """What the applications are for; at night, when nobody asks for anything, no lead is no trouble."""
-    onset, guard = limits.lasting.onset(by), limits.lasting.guard(by)
-    window = -(-limits.without_lead // by.interval)
-    fewest = guard * by.interval.total_seconds()
-    quiet_traffic, traffic, too_few = fewest / 5, fewest * 1.05, fewest * 0.95
-    crossing = onset.crossing((quiet_traffic, traffic), (fewest, fewest), 1)
-    # So many evaluations without a lead before requests come again: the last one is only seen by a longer window.
-    idle = window * 5 // 4
-    at = idle - 1 + crossing
-    rest = 2 * (at + window)
-    end = at + -(-onset.hold // by.interval)
-    leads, others = (APPLICATION.series("leads_created_total", job=job, source="web") for job in (jobs[0], STRANGER))
-    requests, foreign = (
-        APPLICATION.series("http_requests_total", job=job, service="api", code="200") for job in (jobs[-1], STRANGER)
-    )
-    now_and_then = [(1, 1), (0, window * 2 // 3 - 1)] * 8
+    """Compared with what is usual then, since at night none may come, and requests may be nothing but probes."""
+    name, within, usual = "leads_created_total", limits.without_lead, limits.usual_leads
+    hold = -(-max(within / 8, by.window) // SECOND) * SECOND  # also how far apart a proof looks through a week
+    window, week = -(-within // hold), WEEK // hold
+    # In the first hours, and a week later again: only a week after the first hours is there something to compare with.
+    first, ends = 3 * window, week + window
+    each = usual * (hold / within) / 2
+
+    def leads(job: str, source: str, increase: float) -> dict[str, str]:
+        course = counter((increase, first), (0, week - window - first), (increase, ends + window - week), (0, 2 * ends))
+        return {APPLICATION.series(name, job=job, source=source): course}
+
+    def of_both(increase: float) -> dict[str, str]:
+        return leads(jobs[0], "web", increase) | leads(jobs[-1], "letter", increase)
+
+    never_ends = {APPLICATION.series(name, job=STRANGER, source="web"): counter((each, 4 * ends))}
+    increase = f"increase({metric(name, job=ours)}[{prometheus_duration(within)}]"
     return Alert(
         name="LeadsStopped",
-        expr=f"sum(increase({metric('leads_created_total', job=ours)}"
-        f"[{prometheus_duration(limits.without_lead)}])) == 0 and sum({REQUESTS}) > {guard:g}",
-        hold=onset.hold,
-        severity=Severity.CRITICAL,
+        expr=f"sum({increase})) == 0 and sum({increase} offset {prometheus_duration(WEEK)})) > {usual}",
+        hold=hold,
+        severity=Severity.WARNING,
         team=BACKEND,
-        summary="No lead has been created for long, though requests come.",
-        description=f"{{{{ $value }}}} leads were created within {prometheus_duration(limits.without_lead)}.",
+        summary="No lead has been created for long, though a week ago they were at this time.",
+        description=f"{{{{ $value }}}} leads were created within {prometheus_duration(within)}, "
+        f"and more than {usual} in the same time a week ago.",
         proof=Proof(
-            fires={
-                leads: counter((1, 2), (0, rest)),
-                others: counter((1, idle + rest)),
-                requests: counter((quiet_traffic, idle), (traffic, rest)),
-            },
-            at=at * by.interval + onset.hold,
-            # No lead while almost nobody asks; then many requests, and a lead now and then.
-            quiet={
-                leads: counter((0, end), *now_and_then),
-                requests: counter((too_few, end), (100 * fewest, rest)),
-                foreign: counter((fewest, end + rest)),
-            },
-            step=(1, guard / 10),
+            fires=of_both(1.05 * each) | never_ends,
+            at=(ends + window - 1) * hold,
+            quiet=of_both(0.95 * each) | never_ends,
+            step=(1, usual / 10),
+            every=hold,
         ),
     )

@@ -85,6 +85,7 @@ class Proof:
         quiet: By selector, series that never make it fire; none for an alert that must fire all the time.
         step: The change of a threshold that the proof must notice, in the expression's unit; one for all of the
             expression's thresholds, or one for each in their order.
+        every: Between two evaluations, for what looks back for days; that of the evaluator when None.
     Source: https://prometheus.io/docs/prometheus/latest/configuration/unit_testing_rules/#series
     """
 
@@ -93,6 +94,7 @@ class Proof:
     count: int = 1
     quiet: Mapping[str, str]
     step: float | tuple[float, ...] = 1.0
+    every: timedelta | None = None
 
     @property
     def steps(self) -> tuple[float, ...]:
@@ -112,8 +114,7 @@ class Alert:
         summary: One sentence without values.
         description: One sentence with the values, as `{{ $labels.pod }}` and `{{ $value | humanizeDuration }}`.
         proof: The series that make it fire, and those that do not.
-        keep_firing: How long it still fires when its condition is met no more, or its series are gone: so that a
-            restart of the program that tells of it does not end the incident and begin it again.
+        keep_firing: How long it still fires when its series are gone, so that a restart of their program ends nothing.
     Raises:
         ConstructError: an expression that does not parse or uses the label `replica`, a text that Prometheus cannot
             fill in, or a name that is none.

@@ -17,6 +17,7 @@ from tests.cluster.programs import built
 
 COMPARISON = re.compile(r"(?P<operator>[=!<>]=|[<>]) (?P<threshold>\d+(\.\d+)?)")
 WINDOW = re.compile(r"\[(?P<window>\w+)\]")
+OFFSET = re.compile(r" offset (?P<offset>\w+)")
 MATCHER = re.compile(r'(?<=[{,])\w+(=~|!~|!=|=)"(?:[^"\\]|\\.)*",?')
 FOR_EVER = 240  # evaluations, of an alert that must fire all the time
 
@@ -67,6 +68,7 @@ def simulated(
 def proven(group: RuleGroup, interval: timedelta) -> subprocess.CompletedProcess[str]:
     """Run the proof of the group's only alert: exit code 0 when it fires when it must, and only then."""
     (alert,) = group.alerts
+    interval = alert.proof.every or interval
     texts = alert.summary + alert.description
     # What a text says of a label must be there to be said.
     filled = "".join(f',{label}!=""' for label in sorted(set(re.findall(r"\$labels\.(\w+)", texts))))
@@ -124,6 +126,7 @@ def expanded(notation: str) -> list[str]:
 def mutants(group: RuleGroup, interval: timedelta) -> Iterator[tuple[str, RuleGroup]]:
     """The group of one alert with one thing changed, and what it was."""
     (alert,) = group.alerts
+    interval = alert.proof.every or interval
     for recording in group.recordings:
         for change, expr in mutants_of(recording.expr, alert.proof.steps):
             changed = tuple(replace(each, expr=expr) if each is recording else each for each in group.recordings)
@@ -138,7 +141,7 @@ def mutants(group: RuleGroup, interval: timedelta) -> Iterator[tuple[str, RuleGr
 
 
 def mutants_of(expr: str, steps: tuple[float, ...]) -> Iterator[tuple[str, str]]:
-    """The expression with one threshold, window or matcher changed, and what it was."""
+    """The expression with one threshold, window, offset or matcher changed, and what it was."""
 
     def changed(match: re.Match[str], group: str, text: str) -> str:
         start, end = match.span(group)
@@ -150,14 +153,19 @@ def mutants_of(expr: str, steps: tuple[float, ...]) -> Iterator[tuple[str, str]]
     assert len(compared) == len(re.findall(r"[<>]=?|[=!]=", bare)), expr
     assert len(list(MATCHER.finditer(expr))) == bare.count('""'), expr
     assert len(list(WINDOW.finditer(expr))) == bare.count("["), expr
+    assert len(list(OFFSET.finditer(expr))) == bare.count("offset"), expr
+    assert "@" not in bare, expr
     assert len(steps) in {1, len(compared)} or not compared, expr
     for match, step in zip(compared, steps * len(compared) if len(steps) == 1 else steps, strict=bool(compared)):
         for moved in (step, -step):
             threshold = f"{round(float(match['threshold']) + moved, 9):g}"
             yield f"{match[0]} becomes {threshold}", changed(match, "threshold", threshold)
-    for match in WINDOW.finditer(expr):
-        for factor in (0.5, 2):
-            window = prometheus_duration(parse_duration(match["window"]) * factor)
-            yield f"{match[0]} becomes {window}", changed(match, "window", window)
+    for pattern, part in ((WINDOW, "window"), (OFFSET, "offset")):
+        for match in pattern.finditer(expr):
+            for factor in (0.5, 2):
+                duration = prometheus_duration(parse_duration(match[part]) * factor)
+                yield f"{match[0]} at {match.start()} becomes {duration}", changed(match, part, duration)
+    for match in OFFSET.finditer(expr):
+        yield f"without {match[0]}", expr[: match.start()] + expr[match.end() :]
     for match in MATCHER.finditer(expr):
-        yield f"without {match[0]}", (expr[: match.start()] + expr[match.end() :]).replace(",}", "}")
+        yield f"without {match[0]} at {match.start()}", (expr[: match.start()] + expr[match.end() :]).replace(",}", "}")

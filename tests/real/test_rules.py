@@ -28,7 +28,7 @@ def distinct() -> Iterator[Any]:
     seen: list[tuple[RuleGroup, timedelta]] = []
     for name, values in ENVIRONMENTS.items():
         for whole, alert in ((group, alert) for group in GROUPS[name] for alert in group.alerts):
-            case = (alone(alert, whole.recordings), values.scrape_interval)
+            case = (alone(alert, whole.recordings), alert.proof.every or values.scrape_interval)
             if case not in seen:
                 seen.append(case)
                 yield pytest.param(*case, id=f"{name}-{alert.name}")

@@ -23,7 +23,8 @@ CONDITIONS = {
     "ApiSlow": f"{SLOWEST} > 1 and {TIMED} > 0.1",
     "QueueDeep": f"max by (queue) (queue_depth{{{OURS}}}) > 1000",
     "LeadsStopped": (
-        f"sum(increase(leads_created_total{{{OURS}}}[30m])) == 0 and sum(service_code:http_requests:rate) > 0.1"
+        f"sum(increase(leads_created_total{{{OURS}}}[2h])) == 0"
+        f" and sum(increase(leads_created_total{{{OURS}}}[2h] offset 7d)) > 10"
     ),
 }
 
@@ -60,7 +61,7 @@ def test_a_group_without_services_is_refused() -> None:
 def test_only_what_users_notice_wakes_somebody() -> None:
     """All of it is the same team's."""
     critical = {name for name, alert in alerts().items() if alert.severity is Severity.CRITICAL}
-    assert critical == {"ApiErrorsHigh", "LeadsStopped"}
+    assert critical == {"ApiErrorsHigh"}
     assert {alert.team for alert in alerts().values()} == {BACKEND}
 
 
@@ -71,8 +72,10 @@ def test_windows_and_holds_are_four_scrapes_at_least(interval: int, window: str,
     """One scrape may fail; the guard is the same number of requests in a longer window."""
     by = replace(BY, interval=timedelta(seconds=interval))
     assert all(f"[{window}]" in recording.expr for recording in group(by).recordings)
-    assert {alert.hold for alert in alerts(by).values()} == {timedelta(seconds=hold)}
-    assert alerts(by)["ApiErrors"].expr.endswith(f"> {guard}")
+    ours = alerts(by)
+    assert ours.pop("LeadsStopped").hold == timedelta(minutes=15)
+    assert {alert.hold for alert in ours.values()} == {timedelta(seconds=hold)}
+    assert ours["ApiErrors"].expr.endswith(f"> {guard}")
 
 
 def test_every_threshold_can_be_chosen() -> None:
@@ -83,7 +86,8 @@ def test_every_threshold_can_be_chosen() -> None:
             errors_high=0.1,
             latency=timedelta(milliseconds=300),
             queue=50,
-            without_lead=timedelta(hours=2),
+            without_lead=timedelta(hours=6),
+            usual_leads=100,
             lasting=Lasting(window=timedelta(minutes=10), fewest=300, hold=timedelta(minutes=5)),
         )
     )
@@ -91,7 +95,9 @@ def test_every_threshold_can_be_chosen() -> None:
     assert ours["ApiErrorsHigh"].expr == f"{FAILED} / {ALL} > 0.1 and {ALL} > 0.5"
     assert ours["ApiSlow"].expr == f"{SLOWEST} > 0.3 and {TIMED} > 0.5"
     assert ours["QueueDeep"].expr.endswith("> 50")
-    assert "[2h]" in ours["LeadsStopped"].expr
+    assert "[6h]" in ours["LeadsStopped"].expr
+    assert ours["LeadsStopped"].expr.endswith("[6h] offset 7d)) > 100")
+    assert ours.pop("LeadsStopped").hold == timedelta(minutes=45)
     assert {alert.hold for alert in ours.values()} == {timedelta(minutes=5)}
 
 
@@ -102,6 +108,7 @@ def test_every_threshold_can_be_chosen() -> None:
         ({"errors": 0.3}, "errors_high is 0.25, errors 0.3: use more for the former"),
         ({"latency": timedelta(0)}, "latency is 0:00:00, in which nothing is answered: use more than 0"),
         ({"queue": 0}, "queue is 0, which is exceeded at once: use 1 or more"),
+        ({"usual_leads": 0}, "usual_leads is 0, which is exceeded at once: use 1 or more"),
         ({"without_lead": timedelta(seconds=5)}, "without_lead is 5s, too short to tell trouble from chance"),
     ],
 )
