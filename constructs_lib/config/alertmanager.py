@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from constructs_lib.config.inhibitions import Inhibition
 from constructs_lib.config.intervals import TimeInterval
+from constructs_lib.config.matchers import ALERTNAME, matchers
+from constructs_lib.config.reach import refuse_unreachable
 from constructs_lib.config.receivers import HEARTBEAT_RECEIVER, Heartbeat, Receiver
-from constructs_lib.config.routes import Inhibition, Route, Timing, level, matchers, refuse_unreachable
+from constructs_lib.config.routes import Route, Timing, level
 from constructs_lib.errors import ConstructError
 from constructs_lib.rules.model import HEARTBEAT
 from constructs_lib.units import prometheus_duration
@@ -33,7 +36,7 @@ NOBODY = "nobody"
 # One incident, one notification: a failing job has many instances and an application many pods, but they share these.
 # Alerts of two clusters, namespaces or jobs are two incidents; severity and team follow from the alert's name.
 GROUP_BY = ("alertname", "cluster", "namespace", "job")
-_HEARTBEAT = {"alertname": [HEARTBEAT]}
+_HEARTBEAT = {ALERTNAME: [HEARTBEAT]}
 DEFAULT_INHIBITIONS = (
     # What says more, or the same of the whole, speaks for the rest. All of them have the labels that must be equal.
     *(
@@ -137,7 +140,7 @@ class AlertmanagerConfig:
         return {
             "receiver": self.heartbeat.receiver.name,
             "matchers": matchers(_HEARTBEAT),
-            "group_by": ["alertname"],
+            "group_by": [ALERTNAME],
             "group_wait": "0s",
             "group_interval": prometheus_duration(self.heartbeat.interval),
             "repeat_interval": prometheus_duration(self.heartbeat.repeat_interval),

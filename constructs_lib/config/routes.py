@@ -1,46 +1,21 @@
-"""Which alerts go to whom, how soon and how often, and which of them keep silent while another one says it all.
+"""Which alerts go to whom, how soon and how often.
 
 Source: https://prometheus.io/docs/alerting/latest/configuration/#route
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from itertools import product
-from typing import Any, TypeAlias
+from typing import Any
 
+from constructs_lib.config.matchers import check_labels, matchers
 from constructs_lib.errors import ConstructError
 from constructs_lib.names import LABEL_VALUE
-from constructs_lib.promql import LABEL_NAME
-from constructs_lib.rules.model import HEARTBEAT, Severity
+from constructs_lib.rules.model import Severity
 from constructs_lib.units import prometheus_duration
 
-ALERTNAME, SEVERITY, TEAM = "alertname", "severity", "team"
-Demands: TypeAlias = Mapping[str, Collection[str]]
-
-
-def matchers(demands: Demands) -> list[str]:
-    """Conditions of equality in the syntax that both parsers of Alertmanager read alike.
-
-    Args:
-        demands: By label, what it may be; words only where there are several.
-    Source: https://prometheus.io/docs/alerting/latest/configuration/#matcher
-    """
-    spelled = []
-    for label, values in sorted(demands.items()):
-        operator = "=" if len(values) == 1 else "=~"
-        text = "|".join(sorted(values)).replace("\\", "\\\\").replace('"', '\\"')
-        spelled.append(f'{label}{operator}"{text}"')
-    return spelled
-
-
-def _check(labels: Mapping[str, str], *, of: str) -> None:
-    for label, value in labels.items():
-        if not LABEL_NAME.fullmatch(label):
-            raise ConstructError(f"{label!r} cannot be a label of {of}: use letters, digits and underscores")
-        if not value or not value.isprintable():
-            raise ConstructError(f"the label {label} of {of} is {value!r}: use printable text, and at least one letter")
+SEVERITY, TEAM = "severity", "team"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +84,7 @@ class Route:
     routes: tuple["Route", ...] = ()
 
     def __post_init__(self) -> None:
-        _check(self.labels, of=f"a route to {self.receiver}")
+        check_labels(self.labels, of=f"a route to {self.receiver}")
         if self.team is not None and not re.fullmatch(LABEL_VALUE, self.team):
             raise ConstructError(f"{self.team!r} cannot be the team of a route: use letters, digits and dashes")
         for label, instead in ((TEAM, "team"), (SEVERITY, "severities")):
@@ -160,86 +135,3 @@ def level(routes: Iterable[Route], *, otherwise: str) -> list[dict[str, Any]]:
     last = [{"receiver": otherwise}] if any(each.continue_ for each in given) else []
     catch_all = any(not each.demands and not each.continue_ for each in given)
     return [*(each.to_dict() for each in given), *([] if catch_all else last)]
-
-
-def refuse_unreachable(routes: Iterable[Route], *, within: Demands, before: Iterable[Demands] = ()) -> None:
-    """Refuse a route that no alert can reach.
-
-    Args:
-        routes: Of one level, in order.
-        within: What their alerts have anyhow.
-        before: What earlier routes take, of this level and of those above.
-    Raises:
-        ConstructError: the route, and why.
-    """
-    taken = list(before)
-    for route in routes:
-        demands = {label: frozenset(values) for label, values in within.items()}
-        for label, values in route.demands.items():
-            demands[label] = demands.get(label, values) & values
-            if not demands[label]:
-                raise ConstructError(f"the route {route} is within one that wants another {label}: put it outside")
-        # If any alert gets here, then one that has no other label than those that are wanted.
-        barest = [dict(zip(demands, values, strict=True)) for values in product(*map(sorted, demands.values()))]
-        takers = [next((each for each in taken if _fits(alert, each)), None) for alert in barest]
-        if None not in takers:
-            spelled = sorted({", ".join(matchers(each)) or "everything" for each in takers if each is not None})
-            raise ConstructError(
-                f"no alert reaches the route {route}, since all are taken before ({' and '.join(spelled)}): "
-                "put it first, or let that go on by continue_"
-            )
-        refuse_unreachable(route.routes, within=demands, before=taken)
-        if not route.continue_:
-            taken.append(demands)
-
-
-def _fits(alert: Mapping[str, str], demands: Demands) -> bool:
-    return all(alert.get(label) in values for label, values in demands.items())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inhibition:
-    """Alerts keep silent while another one, that is about the same thing, says it all; the heartbeat never does.
-
-    A label that both lack counts as equal, as Alertmanager has it: choose such that the source always has.
-
-    Args:
-        source: What the labels of the telling alert are, exactly.
-        target: What those of the silent ones are.
-        equal: Labels that must be the same on both, or any source would silence the whole cluster.
-    Raises:
-        ConstructError: nothing that must be equal, nothing said of a side, or an inhibition without effect.
-    Source: https://prometheus.io/docs/alerting/latest/configuration/#inhibition-related-settings
-    """
-
-    source: Mapping[str, str]
-    target: Mapping[str, str]
-    equal: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        of = f"the inhibition of {dict(self.target)} by {dict(self.source)}"
-        for side in (self.source, self.target):
-            if not side:
-                raise ConstructError(f"{of} says nothing of one side, which means every alert: name at least one label")
-            _check(side, of=of)
-        if not self.equal:
-            raise ConstructError(f"{of} has no equal labels, so one alert would silence the whole cluster: name some")
-        _check(dict.fromkeys(self.equal, "any"), of=of)
-        if self.source == self.target:
-            raise ConstructError(
-                f"{of} silences nothing, since Alertmanager lets no alert silence its like: name others"
-            )
-        for label in self.equal:
-            if len({side[label] for side in (self.source, self.target) if label in side}) == 2:
-                raise ConstructError(f"{of} silences nothing, since {label!r} must be equal and is not: leave it out")
-        if self.target.get(ALERTNAME) == HEARTBEAT:
-            raise ConstructError(f"{of} would stop the heartbeat, and so raise its alarm: leave it out")
-
-    def to_dict(self) -> dict[str, Any]:
-        source, target = ({label: {value} for label, value in side.items()} for side in (self.source, self.target))
-        spared = [] if ALERTNAME in self.target else [f'{ALERTNAME}!="{HEARTBEAT}"']
-        return {
-            "source_matchers": matchers(source),
-            "target_matchers": spared + matchers(target),
-            "equal": sorted(set(self.equal)),
-        }

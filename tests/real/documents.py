@@ -12,9 +12,11 @@ from string import ascii_letters, ascii_lowercase, digits
 from typing import Any, TypeVar
 
 from constructs_lib.config.alertmanager import DEFAULT_INHIBITIONS, AlertmanagerConfig
+from constructs_lib.config.inhibitions import Inhibition
 from constructs_lib.config.intervals import Hours, TimeInterval, Weekday
+from constructs_lib.config.reach import refuse_unreachable
 from constructs_lib.config.receivers import Email, Heartbeat, PagerDuty, Receiver, Slack, Webhook
-from constructs_lib.config.routes import Inhibition, Route, Timing, refuse_unreachable
+from constructs_lib.config.routes import Route, Timing
 from constructs_lib.config.secrets import SecretKey
 from constructs_lib.errors import ConstructError
 from constructs_lib.rules.model import HEARTBEAT, Severity

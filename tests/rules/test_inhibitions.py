@@ -7,7 +7,7 @@ import pytest
 from apps.environments import PROD
 from apps.kube import monitoring
 from constructs_lib.config.alertmanager import DEFAULT_INHIBITIONS
-from constructs_lib.config.routes import Inhibition
+from constructs_lib.config.inhibitions import Inhibition
 from tests.rules.reading import Reader
 from tests.rules.test_contracts import PROGRAMS
 
