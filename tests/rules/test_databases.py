@@ -19,7 +19,7 @@ POSTGRES = {
     ),
     "PostgresReplicationLagging": 'pg_replication_lag_seconds{job="postgres"} > 300',
     "PostgresDeadlocks": (
-        'max by (namespace, pod, datname) (changes(pg_stat_database_deadlocks{job="postgres"}[1h])) > 5'
+        'max by (namespace, pod, datname) (increase(pg_stat_database_deadlocks{job="postgres"}[1h])) > 5.5'
     ),
     "PostgresExporterFailing": 'pg_exporter_last_scrape_error{job="postgres"} == 1 and pg_up == 1',
 }
@@ -79,7 +79,7 @@ def test_every_threshold_can_be_chosen() -> None:
     assert ours["PostgresConnectionsNearLimit"].expr.endswith("> 0.5")
     assert "> 0.7 and" in ours["RedisMemoryNearLimit"].expr
     assert ours["PostgresReplicationLagging"].expr.endswith("> 90")
-    assert ours["PostgresDeadlocks"].expr.endswith("> 2")
+    assert ours["PostgresDeadlocks"].expr.endswith("> 2.5")
     assert all('job="pg"' in alert.expr for name, alert in ours.items() if name in POSTGRES)
     assert all('job="cache"' in alert.expr for name, alert in ours.items() if name in REDIS)
 
