@@ -1,4 +1,4 @@
-"""The node exporter: what the kernel says of a node; by the collectors cpu, filesystem, meminfo and timex."""
+"""The node exporter: what the kernel says of a node; by the collectors cpu, filesystem, meminfo, time and timex."""
 
 from constructs_lib.metrics.model import Kind, Metric, Program
 
@@ -16,6 +16,7 @@ NODE_EXPORTER = Program(
         Metric("node_filesystem_size_bytes", Kind.GAUGE, FILESYSTEM),
         Metric("node_memory_MemAvailable_bytes", Kind.GAUGE),
         Metric("node_memory_MemTotal_bytes", Kind.GAUGE),
+        Metric("node_time_seconds", Kind.GAUGE),
         Metric("node_timex_offset_seconds", Kind.GAUGE),
     ),
     source="https://github.com/prometheus/node_exporter/tree/v1.12.1/collector",

@@ -7,6 +7,7 @@ from constructs_lib.errors import ConstructError
 from constructs_lib.metrics.kube_state_metrics import KUBE_STATE_METRICS
 from constructs_lib.metrics.node_exporter import NODE_EXPORTER
 from constructs_lib.promql import matches, matches_not, metric
+from constructs_lib.rules.clock import clock_alerts
 from constructs_lib.rules.course import PEACE, Course, counter
 from constructs_lib.rules.filling import ROOM, Disks, RoomLimits, room
 from constructs_lib.rules.kubernetes import KEEP_FIRING
@@ -31,10 +32,12 @@ class NodeLimits:
         memory: The share of its memory that may be used.
         cpu: The share of its processor time that may be used.
         busy: How long more of either may be used.
-        skew: By how much its clock may be wrong, 1 ms or more.
-        skewed: For how long.
+        skew: By how much its clock may be wrong, as the kernel says: 1 ms or more.
+        apart: By how much its clock and that of Prometheus may differ, 1 s or more.
+        skewed: For how long either.
     Raises:
-        ConstructError: a share outside of 0 to 1, a duration below 1 minute, or a skew below 1 ms.
+        ConstructError: a share outside of 0 to 1, a duration below 1 minute, a skew below 1 ms, or clocks less than 1 s
+            apart.
     """
 
     not_ready: timedelta = timedelta(minutes=5)
@@ -42,6 +45,7 @@ class NodeLimits:
     cpu: float = 0.9
     busy: timedelta = timedelta(minutes=15)
     skew: timedelta = timedelta(milliseconds=50)
+    apart: timedelta = timedelta(seconds=2)
     skewed: timedelta = timedelta(minutes=10)
 
     def __post_init__(self) -> None:
@@ -49,6 +53,8 @@ class NodeLimits:
         check_durations(not_ready=self.not_ready, busy=self.busy, skewed=self.skewed)
         if self.skew < timedelta(milliseconds=1):
             raise ConstructError(f"skew is {self.skew}, which no clock keeps: use 1ms or more")
+        if self.apart < timedelta(seconds=1):
+            raise ConstructError(f"apart is {self.apart}, which a slow scrape takes: use 1s or more")
 
 
 def nodes(
@@ -76,7 +82,7 @@ def nodes(
             *room(by, _disks(machines), full),
             _memory(by, machines, limits),
             _cpu(by, machines, limits),
-            _clock(by, machines, limits),
+            *clock_alerts(by, machines, skew=limits.skew, apart=limits.apart, hold=limits.skewed),
         ),
     )
 
@@ -206,38 +212,5 @@ def _cpu(by: Evaluator, job: str, limits: NodeLimits) -> Alert:
             | node("node-b", (under, course.long))
             | node("node-b", (1, course.long), job="another"),
             step=STEP,
-        ),
-    )
-
-
-def _clock(by: Evaluator, job: str, limits: NodeLimits) -> Alert:
-    """Whether the clock is synchronised at all is not asked: in some virtual machines the host sees to it, unseen."""
-    name = "node_timex_offset_seconds"
-    skew, step = limits.skew.total_seconds(), 0.002
-    course = Course(interval=by.interval, hold=limits.skewed)
-
-    def node(name_of: str, job: str = job) -> str:
-        return NODE_EXPORTER.series(name, job=job, node=name_of)
-
-    over, under = skew + step / 2, skew - step / 2
-    return Alert(
-        name="NodeClockSkew",
-        expr=f"max by (node) (abs({metric(name, job=job)})) > {skew:g}",
-        hold=limits.skewed,
-        severity=Severity.WARNING,
-        team=PLATFORM,
-        summary="A node's clock is wrong.",
-        description="The clock of {{ $labels.node }} is wrong by {{ $value | humanizeDuration }}.",
-        proof=Proof(
-            # One is late, one early.
-            fires={node("node-a"): course.lasts(0, over), node("node-b"): course.lasts(0, -over)},
-            at=course.at,
-            count=2,
-            quiet={
-                node("node-a"): course.recovers(0, over),
-                node("node-b"): course.steady(-under),
-                node("node-c", "another"): course.steady(over),
-            },
-            step=step,
         ),
     )

@@ -153,7 +153,7 @@ def mutants_of(expr: str, steps: tuple[float, ...]) -> Iterator[tuple[str, str]]
     assert len(compared) == len(re.findall(r"[<>]=?|[=!]=", bare)), expr
     assert len(list(MATCHER.finditer(expr))) == bare.count('""'), expr
     assert len(list(WINDOW.finditer(expr))) == bare.count("["), expr
-    assert len(list(OFFSET.finditer(expr))) == bare.count("offset"), expr
+    assert len(list(OFFSET.finditer(expr))) == len(re.findall(r"\boffset\b", bare)), expr
     assert "@" not in bare, expr
     assert len(steps) in {1, len(compared)} or not compared, expr
     for match, step in zip(compared, steps * len(compared) if len(steps) == 1 else steps, strict=bool(compared)):

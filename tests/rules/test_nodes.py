@@ -33,6 +33,7 @@ CONDITIONS = {
     ),
     "NodeCpuSaturated": "node:cpu_utilisation:ratio > 0.9",
     "NodeClockSkew": 'max by (node) (abs(node_timex_offset_seconds{job="node-exporter"})) > 0.05',
+    "NodeClockApart": 'max by (node) (abs(node_time_seconds{job="node-exporter"} - timestamp(node_time_seconds))) > 2',
 }
 
 
@@ -89,6 +90,7 @@ def test_every_threshold_can_be_chosen() -> None:
                 cpu=0.8,
                 busy=timedelta(minutes=30),
                 skew=timedelta(seconds=1),
+                apart=timedelta(seconds=5),
                 skewed=timedelta(minutes=2),
             ),
             full=RoomLimits(
@@ -108,6 +110,7 @@ def test_every_threshold_can_be_chosen() -> None:
         "NodeMemoryHigh": 30,
         "NodeCpuSaturated": 30,
         "NodeClockSkew": 2,
+        "NodeClockApart": 2,
     }
     assert 'job="objects"' in ours["NodeNotReady"].expr
     assert ours["NodeFilesystemAlmostFull"].expr.endswith("> 0.7")
@@ -116,6 +119,7 @@ def test_every_threshold_can_be_chosen() -> None:
     assert ours["NodeMemoryHigh"].expr.endswith("> 0.95")
     assert ours["NodeCpuSaturated"].expr.endswith("> 0.8")
     assert ours["NodeClockSkew"].expr.endswith("> 1")
+    assert ours["NodeClockApart"].expr.endswith("> 5")
 
 
 @pytest.mark.parametrize(
@@ -128,6 +132,7 @@ def test_every_threshold_can_be_chosen() -> None:
             "not_ready is 10s, too short to tell trouble from chance: use 1m or more",
         ),
         ({"skew": timedelta(0)}, "skew is 0:00:00, which no clock keeps: use 1ms or more"),
+        ({"apart": timedelta(milliseconds=500)}, "apart is 0:00:00.500000, which a slow scrape takes: use 1s or more"),
     ],
 )
 def test_thresholds_that_are_none_are_refused(limits: dict[str, object], refusal: str) -> None:
