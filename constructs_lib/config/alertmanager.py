@@ -71,7 +71,7 @@ class AlertmanagerConfig:
         inhibitions: In any order.
         intervals: Whatever times routes name.
         heartbeat: Who is told, again and again, that alerts arrive.
-        timing: How soon and how often people hear.
+        timing: How soon and how often people hear, where their route does not say otherwise.
         retention: Of the log of what was sent, as the flag `--data.retention` says it.
     Raises:
         ConstructError: a name that is missing, taken or useless, a route that no alert reaches, or a repetition that
@@ -101,9 +101,15 @@ class AlertmanagerConfig:
             if name not in heard:
                 raise ConstructError(f"the receiver {name} would never hear of anything: add a route, or leave it out")
         refuse_unreachable(self.routes, within={}, before=[_HEARTBEAT])
-        if self.timing.repeat_interval > self.retention:
+        self._refuse_forgotten(self.timing)
+        for route in _all(self.routes):
+            if route.timing is not None:
+                self._refuse_forgotten(route.timing, of=f" of the route {route}")
+
+    def _refuse_forgotten(self, timing: Timing, of: str = "") -> None:
+        if timing.repeat_interval > self.retention:
             raise ConstructError(
-                f"the repeat_interval is {prometheus_duration(self.timing.repeat_interval)}, but what was sent is "
+                f"the repeat_interval{of} is {prometheus_duration(timing.repeat_interval)}, but what was sent is "
                 f"forgotten, and so repeated, after {prometheus_duration(self.retention)}: repeat it sooner"
             )
 

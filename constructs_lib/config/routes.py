@@ -16,6 +16,8 @@ from constructs_lib.rules.model import Severity
 from constructs_lib.units import prometheus_duration
 
 SEVERITY, TEAM = "severity", "team"
+EACH = "..."
+"""Alertmanager's name for all labels together: no two alerts share them, so each is notified alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,9 +70,14 @@ class Route:
         mute_time_intervals: Names of time intervals in which it is silent.
         continue_: Whether it hears beside the others, not in their place: the routes after it are asked as well, and
             where none of them takes the alert, whoever would hear of it without this one does.
-        routes: Those that are asked first, about the same alerts; they inherit no time interval.
+        timing: How soon and how often it hears, all of it; None for what holds around it.
+        group_by: Labels that alerts must share to be one notification; None for those that hold around it, none at all
+            for one notification of everything, and `("...",)` for one of each alert.
+        routes: Those that are asked first, about the same alerts; they inherit its timing and group_by, and no time
+            interval.
     Raises:
-        ConstructError: a label that is none or is said twice, or time intervals that contradict each other.
+        ConstructError: a label that is none or is said twice, '...' beside labels, or time intervals that contradict
+            each other.
     Source: https://prometheus.io/docs/alerting/latest/configuration/#route
     """
 
@@ -81,6 +88,8 @@ class Route:
     active_time_intervals: tuple[str, ...] = ()
     mute_time_intervals: tuple[str, ...] = ()
     continue_: bool = False
+    timing: Timing | None = None
+    group_by: tuple[str, ...] | None = None
     routes: tuple["Route", ...] = ()
 
     def __post_init__(self) -> None:
@@ -90,6 +99,12 @@ class Route:
         for label, instead in ((TEAM, "team"), (SEVERITY, "severities")):
             if label in self.labels:
                 raise ConstructError(f"the route {self} has {label!r} among its labels: say it as {instead}")
+        if self.group_by != (EACH,):
+            if EACH in (self.group_by or ()):
+                raise ConstructError(
+                    f"the route {self} is grouped by {EACH!r}, which means all labels, and by others: keep one of both"
+                )
+            check_labels(dict.fromkeys(self.group_by or (), "any"), of=f"the groups of the route {self}")
         for name in self.active_time_intervals:
             if name in self.mute_time_intervals:
                 raise ConstructError(f"the route {self} is silent during {name!r} and outside of it: keep one")
@@ -120,7 +135,11 @@ class Route:
             "continue": self.continue_,
             "routes": level(self.routes, otherwise=self.receiver),
         }
-        return {name: value for name, value in fields.items() if value}
+        return {
+            **{name: value for name, value in fields.items() if value},
+            **({} if self.timing is None else self.timing.to_dict()),
+            **({} if self.group_by is None else {"group_by": sorted(set(self.group_by))}),
+        }
 
 
 def level(routes: Iterable[Route], *, otherwise: str) -> list[dict[str, Any]]:

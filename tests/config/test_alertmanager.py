@@ -193,3 +193,16 @@ def test_a_repetition_that_is_forgotten_is_refused() -> None:
         config(timing=Timing(repeat_interval=RETENTION + HOURS))
     with pytest.raises(ConstructError, match="is 4h, but what was sent is forgotten, and so repeated, after 3h"):
         config(retention=3 * HOURS)
+
+
+@pytest.mark.trap(28)
+def test_a_repetition_of_a_route_that_is_forgotten_is_refused() -> None:
+    """On every level: a route has its own timing, and one log for all."""
+    kept, forgotten = (Timing(repeat_interval=RETENTION + more) for more in (timedelta(0), HOURS))
+    assert routes(Route(receiver="chat", timing=kept))[0]["repeat_interval"] == "5d"
+    inner = Route(receiver="chat", team="a", timing=forgotten)
+    with pytest.raises(
+        ConstructError,
+        match=r'the repeat_interval of the route of team="a" to chat is 5d1h, but what was sent is forgotten',
+    ):
+        config(Route(receiver="pager", timing=kept, routes=(inner,)))

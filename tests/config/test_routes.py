@@ -29,6 +29,23 @@ def test_a_route_says_what_it_wants() -> None:
     assert Route(receiver="chat").to_dict() == {"receiver": "chat"}
 
 
+def test_a_route_has_its_own_pace() -> None:
+    """The timing as a whole, the groups in the order of their names; what it does not say is inherited, so not written.
+
+    No label at all is said, too: Alertmanager then has one group, where an absent list would be the one above.
+    """
+    slow = Timing(group_wait=timedelta(0), group_interval=timedelta(minutes=10), repeat_interval=timedelta(days=1))
+    assert Route(receiver="chat", timing=slow, group_by=("team", "cluster", "team")).to_dict() == {
+        "receiver": "chat",
+        "group_wait": "0s",
+        "group_interval": "10m",
+        "repeat_interval": "1d",
+        "group_by": ["cluster", "team"],
+    }
+    assert Route(receiver="chat", group_by=()).to_dict() == {"receiver": "chat", "group_by": []}
+    assert Route(receiver="chat", group_by=("...",)).to_dict() == {"receiver": "chat", "group_by": ["..."]}
+
+
 def test_a_route_beside_others_takes_nothing_from_them() -> None:
     """Alertmanager asks nobody above when a route has answered, even one with `continue`; a last one makes up."""
     copy = Route(receiver="archive", continue_=True)
@@ -63,6 +80,14 @@ def test_quotes_and_backslashes_are_text() -> None:
         ),
         (lambda: Route(receiver="chat", labels={"pod": "a\nb"}), "use printable text, and at least one letter"),
         (lambda: Route(receiver="chat", labels={"team": "a"}), "has 'team' among its labels: say it as team"),
+        (
+            lambda: Route(receiver="chat", group_by=("a-b",)),
+            "'a-b' cannot be a label of the groups of the route of everything to chat: use letters",
+        ),
+        (
+            lambda: Route(receiver="chat", group_by=("...", "job")),
+            r"the route of everything to chat is grouped by '\.\.\.', which means all labels, and by others: keep one",
+        ),
         (
             lambda: Route(receiver="chat", labels={"severity": "x"}),
             "has 'severity' among its labels: say it as severities",

@@ -45,7 +45,6 @@ class Documents:
         routes = self._routes(list(intervals), depth=3)
         heard = ["default", *(route.receiver for route in flat(routes))]
         random.shuffle(heard)
-        group_interval = timedelta(seconds=random.randint(1, 3600))
         return AlertmanagerConfig(
             default="default",
             receivers=tuple(
@@ -57,11 +56,15 @@ class Documents:
             heartbeat=self._maybe(
                 lambda: Heartbeat(url=self._secret(), interval=timedelta(seconds=random.randint(30, 900)))
             ),
-            timing=Timing(
-                group_wait=timedelta(seconds=random.randint(0, 600)),
-                group_interval=group_interval,
-                repeat_interval=group_interval * random.randint(1, 120),
-            ),
+            timing=self._timing(),
+        )
+
+    def _timing(self) -> Timing:
+        group_interval = timedelta(seconds=self._random.randint(1, 3600))
+        return Timing(
+            group_wait=timedelta(seconds=self._random.randint(0, 600)),
+            group_interval=group_interval,
+            repeat_interval=group_interval * self._random.randint(1, 120),
         )
 
     def _some(self, make: Callable[[], T], most: int, *, least: int = 0) -> list[T]:
@@ -162,6 +165,8 @@ class Documents:
             active_time_intervals=tuple(when[:split]),
             mute_time_intervals=tuple(when[split:]),
             continue_=self._random.random() < 0.3,
+            timing=self._maybe(self._timing),
+            group_by=self._maybe(lambda: self._random.choice([("...",), tuple(self._some(self._label, 3))])),
             routes=routes,
         )
 
