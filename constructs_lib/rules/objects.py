@@ -15,11 +15,11 @@ class KubernetesLimits:
     """What the group `kubernetes` bears.
 
     Args:
-        crash_looping: How long a container may wait again and again to be started.
+        crash_looping: How long a container that restarts may not run in all, within ten minutes more.
         unschedulable: How long a pod may have no node: longer than an autoscaler takes to add one.
         restarts: How many times a container may restart ...
         restarts_within: ... in this time.
-        incomplete: How long a workload may lack pods: longer than a rollout takes to replace one.
+        incomplete: How long a workload may lack pods without a rollout, or a rollout may take for one pod before that.
         failed_since: How long after its start a failed job is spoken of: it may stay for ever in the history of its
             CronJob.
     Raises:

@@ -5,14 +5,30 @@ from datetime import timedelta
 from constructs_lib.metrics.kube_state_metrics import KUBE_STATE_METRICS
 from constructs_lib.promql import metric
 from constructs_lib.rules.course import PEACE, Course
-from constructs_lib.rules.model import PLATFORM, Alert, Evaluator, Proof, Severity
+from constructs_lib.rules.model import PLATFORM, Alert, Evaluator, Proof, Severity, samples
 from constructs_lib.rules.objects import KEEP_FIRING, KubernetesLimits
+from constructs_lib.units import prometheus_duration
 
-# By kind: how many pods there should be, how many there are, and what is said to be missing.
+# By kind: how many pods there should be, how many there are and how many are of the newest kind, and what is missing.
 WORKLOADS = {
-    "Deployment": ("kube_deployment_spec_replicas", "kube_deployment_status_replicas_available", "Replicas"),
-    "StatefulSet": ("kube_statefulset_replicas", "kube_statefulset_status_replicas_available", "Replicas"),
-    "DaemonSet": ("kube_daemonset_status_desired_number_scheduled", "kube_daemonset_status_number_available", "Pods"),
+    "Deployment": (
+        "kube_deployment_spec_replicas",
+        "kube_deployment_status_replicas_available",
+        "kube_deployment_status_replicas_updated",
+        "Replicas",
+    ),
+    "StatefulSet": (
+        "kube_statefulset_replicas",
+        "kube_statefulset_status_replicas_available",
+        "kube_statefulset_status_replicas_updated",
+        "Replicas",
+    ),
+    "DaemonSet": (
+        "kube_daemonset_status_desired_number_scheduled",
+        "kube_daemonset_status_number_available",
+        "kube_daemonset_status_updated_number_scheduled",
+        "Pods",
+    ),
 }
 
 
@@ -28,17 +44,30 @@ def workload_alerts(by: Evaluator, job: str, limits: KubernetesLimits) -> tuple[
 
 
 def _incomplete(by: Evaluator, job: str, limits: KubernetesLimits, kind: str) -> Alert:
-    wanted, there, what = WORKLOADS[kind]
+    """A rollout lacks a pod from its beginning to its end, on many nodes for an hour: it must stand still as well.
+
+    Source: https://github.com/kubernetes-monitoring/kubernetes-mixin/blob/master/alerts/apps_alerts.libsonnet
+    """
+    wanted, there, updated, what = WORKLOADS[kind]
     label = kind.lower()
-    course = Course(interval=by.interval, hold=limits.incomplete)
+    window = limits.incomplete // by.interval
+    # The window sees a change from its later sample on until the earlier one has left it.
+    course = Course(interval=by.interval, hold=limits.incomplete, onset=window - 1)
+    step = course.onset + course.evaluations
 
-    def pods(name: str, job: str = job) -> str:
-        return KUBE_STATE_METRICS.series(name, job=job, namespace="shop", **{label: "api"})
+    def pods(name: str, of: str = "api", job: str = job) -> str:
+        return KUBE_STATE_METRICS.series(name, job=job, namespace="shop", **{label: of})
 
-    parts = (f"max by (namespace, {label}) ({metric(name, job=job)})" for name in (wanted, there))
+    lacking, standing = (
+        f"max by (namespace, {label}) ({each})"
+        for each in (
+            metric(wanted, job=job),
+            f"changes({metric(updated, job=job)}[{prometheus_duration(limits.incomplete)}])",
+        )
+    )
     return Alert(
         name=f"{kind}{what}Missing",
-        expr=f"{' - '.join(parts)} > 0",
+        expr=f"{lacking} - max by (namespace, {label}) ({metric(there, job=job)}) > 0 and {standing} == 0",
         hold=limits.incomplete,
         keep_firing=KEEP_FIRING,
         severity=Severity.WARNING,
@@ -46,17 +75,29 @@ def _incomplete(by: Evaluator, job: str, limits: KubernetesLimits, kind: str) ->
         summary=f"A {kind} has fewer available pods than it should have.",
         description=f"The {kind} {{{{ $labels.namespace }}}}/{{{{ $labels.{label} }}}} lacks {{{{ $value }}}} pods.",
         proof=Proof(
-            # What another exporter says of the same workload must neither stand in for a pod nor miss one.
+            # A rollout that stops at its second pod. What another exporter says of the same workload must neither stand
+            # in for a pod, nor miss one, nor move.
             fires={
                 pods(wanted): course.steady(3),
                 pods(there): course.lasts(3, 2),
-                pods(there, "another"): course.steady(9),
+                pods(updated): course.lasts(3, 1),
+                pods(there, job="another"): course.steady(9),
+                pods(updated, job="another"): "0+1x9999",
             },
             at=course.at,
             quiet={
                 pods(wanted): course.steady(3),
-                pods(there): course.recovers(3, 2),
-                pods(wanted, "another"): course.steady(9),
+                pods(there): course.steady(3),
+                pods(updated): course.steady(3),
+                pods(wanted, job="another"): course.steady(9),
+                # A rollout, each of whose pods is there just in time.
+                pods(wanted, "slow"): course.steady(3),
+                pods(there, "slow"): course.steady(2),
+                pods(updated, "slow"): samples((0, PEACE), *((count, step) for count in range(1, 5))),
+                # A node's end, without a rollout; after it, the pod is there again just in time.
+                pods(wanted, "moved"): course.steady(3),
+                pods(there, "moved"): samples((3, PEACE), (2, course.evaluations), (3, course.long)),
+                pods(updated, "moved"): course.steady(3),
             },
         ),
     )

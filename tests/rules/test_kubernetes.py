@@ -29,14 +29,20 @@ CONDITIONS = {
     "DeploymentReplicasMissing": (
         'max by (namespace, deployment) (kube_deployment_spec_replicas{job="kube-state-metrics"})'
         ' - max by (namespace, deployment) (kube_deployment_status_replicas_available{job="kube-state-metrics"}) > 0'
+        " and max by (namespace, deployment) (changes("
+        'kube_deployment_status_replicas_updated{job="kube-state-metrics"}[10m])) == 0'
     ),
     "StatefulSetReplicasMissing": (
         'max by (namespace, statefulset) (kube_statefulset_replicas{job="kube-state-metrics"})'
         ' - max by (namespace, statefulset) (kube_statefulset_status_replicas_available{job="kube-state-metrics"}) > 0'
+        " and max by (namespace, statefulset) (changes("
+        'kube_statefulset_status_replicas_updated{job="kube-state-metrics"}[10m])) == 0'
     ),
     "DaemonSetPodsMissing": (
         'max by (namespace, daemonset) (kube_daemonset_status_desired_number_scheduled{job="kube-state-metrics"})'
         ' - max by (namespace, daemonset) (kube_daemonset_status_number_available{job="kube-state-metrics"}) > 0'
+        " and max by (namespace, daemonset) (changes("
+        'kube_daemonset_status_updated_number_scheduled{job="kube-state-metrics"}[10m])) == 0'
     ),
     "JobFailed": (
         'max by (namespace, job_name) (kube_job_failed{job="kube-state-metrics",condition="true"}) == 1'
@@ -121,6 +127,7 @@ def test_every_threshold_can_be_chosen() -> None:
     assert ours["PodUnschedulable"].hold == timedelta(minutes=6)
     assert ours["ContainerRestarting"].expr.endswith('{job="objects"}[2h])) > 9')
     assert ours["DaemonSetPodsMissing"].hold == timedelta(minutes=20)
+    assert "[20m]" in ours["DaemonSetPodsMissing"].expr
     assert ours["JobFailed"].expr.endswith("< 3600")
     assert all('job="kube-state-metrics"' not in alert.expr for alert in ours.values())
 

@@ -11,14 +11,26 @@ DAY = 86400
 # Of every container.
 LIMITS = {"cpu": ("core", 1.0), "memory": ("byte", 2.0**30)}
 CONDITIONS = {"Ready": "true", "MemoryPressure": "false", "DiskPressure": "false", "PIDPressure": "false"}
-# What each kind of workload has, and wants to have.
+# What each kind of workload has, of the newest kind, and wants to have.
 REPLICAS = {
-    "deployment": ("kube_deployment_status_replicas_available", "kube_deployment_spec_replicas"),
-    "statefulset": ("kube_statefulset_status_replicas_available", "kube_statefulset_replicas"),
-    "daemonset": ("kube_daemonset_status_number_available", "kube_daemonset_status_desired_number_scheduled"),
+    "deployment": (
+        "kube_deployment_status_replicas_available",
+        "kube_deployment_status_replicas_updated",
+        "kube_deployment_spec_replicas",
+    ),
+    "statefulset": (
+        "kube_statefulset_status_replicas_available",
+        "kube_statefulset_status_replicas_updated",
+        "kube_statefulset_replicas",
+    ),
+    "daemonset": (
+        "kube_daemonset_status_number_available",
+        "kube_daemonset_status_updated_number_scheduled",
+        "kube_daemonset_status_desired_number_scheduled",
+    ),
 }
-# One pod less for two minutes each: a rollout, a pod that moves to another node.
-LESS = {"backend": minute(30), "alertmanager": minute(33), "node-exporter": minute(36)}
+# One pod less: a rollout, a pod that moves to another node, a rollout that takes a quarter of an hour for each node.
+LESS = {"backend": (minute(30), 2), "alertmanager": (minute(33), 2), "node-exporter": (minute(10), 15)}
 # Ended before, each for a reason: when, in seconds before the beginning.
 ENDED = {"worker-0": ("OOMKilled", 2 * DAY), "qdrant-0": ("Error", 9 * DAY), "api-0": ("Completed", DAY)}
 # Waits for the database at its start, and is held back for that once.
@@ -38,12 +50,16 @@ def add(system: System, pods: list[Workload], values: Environment) -> None:
                 labels = {"node": node, "condition": condition, "status": status}
                 tell("kube_node_status_condition", steady(status == good), **labels)
     for workload in pods:
-        available, wanted = REPLICAS[workload.kind]
+        available, updated, wanted = REPLICAS[workload.kind]
         labels = {"namespace": workload.namespace, workload.kind: workload.name}
         count = steady(workload.replicas)
-        less = LESS.get(workload.name)
+        start, minutes = LESS.get(workload.name, (0, 0))
         tell(wanted, count, **labels)
-        tell(available, count if less is None else but(count, less, 2, workload.replicas - 1), **labels)
+        tell(available, but(count, start, minutes * workload.replicas, workload.replicas - 1), **labels)
+        of_the_newest = count
+        for pod in range(workload.replicas):
+            of_the_newest = but(of_the_newest, start + 60 * minutes * pod, minutes, pod + 1)
+        tell(updated, of_the_newest, **labels)
         for pod, node in workload.pods():
             container = {"namespace": workload.namespace, "pod": pod, "uid": f"uid-{pod}", "container": workload.name}
             _tell_of_container(tell, container, node)
