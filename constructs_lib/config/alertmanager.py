@@ -11,7 +11,7 @@ from typing import Any
 from constructs_lib.config.inhibitions import Inhibition
 from constructs_lib.config.intervals import TimeInterval
 from constructs_lib.config.matchers import ALERTNAME, matchers
-from constructs_lib.config.reach import refuse_unreachable
+from constructs_lib.config.reach import refuse_doubled, refuse_unreachable
 from constructs_lib.config.receivers import HEARTBEAT_RECEIVER, Heartbeat, Receiver
 from constructs_lib.config.routes import Route, Timing, level
 from constructs_lib.errors import ConstructError
@@ -74,8 +74,8 @@ class AlertmanagerConfig:
         timing: How soon and how often people hear, where their route does not say otherwise.
         retention: Of the log of what was sent, as the flag `--data.retention` says it.
     Raises:
-        ConstructError: a name that is missing, taken or useless, a route that no alert reaches, or a repetition that
-            the log would have forgotten.
+        ConstructError: a name that is missing, taken or useless, a route that no alert reaches, a receiver that would
+            hear twice of the same alert, or a repetition that the log would have forgotten.
     Source: https://prometheus.io/docs/alerting/latest/configuration/
     """
 
@@ -101,6 +101,7 @@ class AlertmanagerConfig:
             if name not in heard:
                 raise ConstructError(f"the receiver {name} would never hear of anything: add a route, or leave it out")
         refuse_unreachable(self.routes, within={}, before=[_HEARTBEAT])
+        refuse_doubled(self.routes, default=Route(receiver=self.default))
         self._refuse_forgotten(self.timing)
         for route in _all(self.routes):
             if route.timing is not None:

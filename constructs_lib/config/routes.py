@@ -69,7 +69,8 @@ class Route:
         active_time_intervals: Names of time intervals, outside of which it is silent.
         mute_time_intervals: Names of time intervals in which it is silent.
         continue_: Whether it hears beside the others, not in their place: the routes after it are asked as well, and
-            where none of them takes the alert, whoever would hear of it without this one does.
+            where none of them takes the alert, whoever would hear of it without this one does. Should that be its own
+            receiver, it hears twice: that is refused where it is certain, not where only the alert's labels decide.
         timing: How soon and how often it hears, all of it; None for what holds around it.
         group_by: Labels that alerts must share to be one notification; None for those that hold around it, none at all
             for one notification of everything, and `("...",)` for one of each alert.

@@ -183,6 +183,12 @@ def test_routes_that_no_alert_reaches_are_refused() -> None:
         config(Route(receiver="pager", routes=(Route(receiver="chat"), Route(receiver="chat", team="a"))))
 
 
+def test_a_copy_to_whom_hears_by_default_is_refused() -> None:
+    """It would hear of the same twice."""
+    with pytest.raises(ConstructError, match=r'hook would hear twice of team="a", by the route .* and by default'):
+        config(Route(receiver="hook", team="a", continue_=True), Route(receiver="chat", team="b"))
+
+
 @pytest.mark.trap(28)
 def test_a_repetition_that_is_forgotten_is_refused() -> None:
     """What the log has forgotten is sent again, too early."""
