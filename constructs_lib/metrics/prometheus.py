@@ -8,8 +8,10 @@ PROMETHEUS = Program(
     job="prometheus",
     metrics=(
         Metric("prometheus_config_last_reload_successful", Kind.GAUGE),
-        Metric("prometheus_notifications_alertmanagers_discovered", Kind.GAUGE),
+        # Of every member, by its URL, 0 from the start; what is sent has arrived.
         Metric("prometheus_notifications_dropped_total", Kind.COUNTER, ("alertmanager",)),
+        Metric("prometheus_notifications_errors_total", Kind.COUNTER, ("alertmanager",)),
+        Metric("prometheus_notifications_sent_total", Kind.COUNTER, ("alertmanager",)),
         Metric("prometheus_ready", Kind.GAUGE),
         Metric("prometheus_rule_evaluation_failures_total", Kind.COUNTER, ("rule_group",)),
         Metric("prometheus_rule_group_iterations_missed_total", Kind.COUNTER, ("rule_group",)),

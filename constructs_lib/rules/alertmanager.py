@@ -12,6 +12,8 @@ from constructs_lib.promql import metric
 from constructs_lib.rules.counting import Again, lasting
 from constructs_lib.rules.course import counter
 from constructs_lib.rules.model import PLATFORM, Alert, Evaluator, Proof, Severity
+from constructs_lib.rules.onset import Onset
+from constructs_lib.rules.requests import Pace
 from constructs_lib.rules.scraping import too_few, up
 from constructs_lib.units import prometheus_duration
 
@@ -21,6 +23,8 @@ REPEATED_WITHIN = timedelta(minutes=5)
 # Each failure stands for all attempts of a group_interval, 5 minutes by default; a window of three shows two of them.
 # https://prometheus.io/docs/alerting/latest/configuration/#route
 FAILED_WITHIN = timedelta(minutes=15)
+# Alerts that a member may fail to take, for each that it takes.
+ERRORS = 0.1
 
 
 def alertmanager_alerts(by: Evaluator) -> tuple[Alert, ...]:
@@ -39,7 +43,7 @@ def alertmanager_alerts(by: Evaluator) -> tuple[Alert, ...]:
         _members_missing(by, job),
         _reload_failed(by, job),
         _notifications_failing(by, job),
-        _not_connected(by),
+        _notification_errors(by),
         _notifications_dropped(by),
     )
 
@@ -128,23 +132,40 @@ def _notifications_failing(by: Evaluator, job: str) -> Alert:
     )
 
 
-def _not_connected(by: Evaluator) -> Alert:
-    name = "prometheus_notifications_alertmanagers_discovered"
-    ours = PROMETHEUS.series(name, job=by.job, pod=f"{by.job}-0")
-    another = PROMETHEUS.series(name, job="another", pod="another-0")
-    course = lasting(by)
+def _notification_errors(by: Evaluator) -> Alert:
+    """A server that cannot reach one member relies on that member's neighbours, which nobody would notice."""
+    failed, sent = "prometheus_notifications_errors_total", "prometheus_notifications_sent_total"
+    onset = Onset(interval=by.interval, window=max(REPEATED_WITHIN, by.window), hold=lasting(by).hold)
+    step, growing = ERRORS / 5, (100, 200)
+    high, low = ERRORS + step / 2, ERRORS - step / 2
+    new = onset.crossing((0, high * growing[1]), growing, ERRORS)
+    # Of one to which nothing is sent any more, as if it were seen at the same moment.
+    turns = ERRORS * growing[0] * (onset.increments - new + 0.5) / (new - 0.5)
+
+    def member(url: str, errors: Pace, arrived: Pace, job: str = by.job) -> dict[str, str]:
+        labels = {"job": job, "pod": f"{job}-0", "alertmanager": f"http://{url}:9093/api/v2/alerts"}
+        return {
+            PROMETHEUS.series(failed, **labels): onset.runs(*errors),
+            PROMETHEUS.series(sent, **labels): onset.runs(*arrived),
+        }
+
+    window = prometheus_duration(onset.window)
+    ratio = f"rate({metric(failed, job=by.job)}[{window}]) / rate({sent}[{window}])"
     return Alert(
-        name="PrometheusNotConnectedToAlertmanager",
-        expr=f"{metric(name, job=by.job)} < {by.alertmanagers}",
-        hold=course.hold,
+        name="PrometheusNotificationErrors",
+        # What does not arrive does not count as sent: when nothing does, this is infinite.
+        expr=f"max by (pod, alertmanager) ({ratio}) > {ERRORS}",
+        hold=onset.hold,
         severity=Severity.WARNING,
         team=PLATFORM,
-        summary="Prometheus does not know every member of Alertmanager.",
-        description=f"{{{{ $labels.pod }}}} sends its alerts to {{{{ $value }}}} members, not to {by.alertmanagers}.",
+        summary="A Prometheus server fails to send its alerts to a member of Alertmanager.",
+        description="{{ $labels.pod }} keeps failing to send alerts to {{ $labels.alertmanager }}.",
         proof=Proof(
-            fires={ours: course.lasts(by.alertmanagers, by.alertmanagers - 1)},
-            at=course.at,
-            quiet={ours: course.recovers(by.alertmanagers, by.alertmanagers - 1), another: course.steady(0)},
+            fires=member("a", (0, high * growing[1]), growing) | member("b", (0, turns), (growing[0], 0)),
+            at=onset.at(new),
+            count=2,
+            quiet=member("a", (0, low * growing[1]), growing) | member("a", growing, growing, "another"),
+            step=step,
         ),
     )
 

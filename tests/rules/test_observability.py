@@ -33,7 +33,10 @@ CONDITIONS = {
     "AlertmanagerMembersMissing": '(min(alertmanager_cluster_members{job="alerts"}) or vector(0)) < 3',
     "AlertmanagerReloadFailed": 'alertmanager_config_last_reload_successful{job="alerts"} == 0',
     "AlertmanagerNotificationsFailing": f'{FAILED}{{job="alerts"}}[15m])) > 1.5',
-    "PrometheusNotConnectedToAlertmanager": 'prometheus_notifications_alertmanagers_discovered{job="prom"} < 3',
+    "PrometheusNotificationErrors": (
+        'max by (pod, alertmanager) (rate(prometheus_notifications_errors_total{job="prom"}[5m])'
+        " / rate(prometheus_notifications_sent_total[5m])) > 0.1"
+    ),
     "PrometheusNotificationsDropped": (
         'min by (pod) (increase(prometheus_notifications_dropped_total{job="prom"}[5m])) > 0'
     ),
@@ -102,7 +105,7 @@ def test_a_target_is_named_so_that_its_owner_knows_it() -> None:
 def test_without_an_alertmanager_nothing_is_said_of_one() -> None:
     """Its alerts would wait for series that never come; all others are the same."""
     left_out = {"AlertmanagerMembersMissing", "AlertmanagerNotificationsFailing", "AlertmanagerReloadFailed"}
-    left_out |= {"PrometheusNotConnectedToAlertmanager", "PrometheusNotificationsDropped"}
+    left_out |= {"PrometheusNotificationErrors", "PrometheusNotificationsDropped"}
     assert alerts().keys() - alerts(WITHOUT).keys() == left_out
     assert alerts(WITHOUT).keys() < alerts().keys()
 

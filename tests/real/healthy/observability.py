@@ -4,7 +4,7 @@ from apps.environment import Environment
 from constructs_lib.metrics.alertmanager import ALERTMANAGER
 from constructs_lib.metrics.prometheus import PROMETHEUS, SCRAPE
 from tests.real.healthy.workloads import NODES, Workload, cluster_targets
-from tests.real.simulation import WHOLE, Course, System, Target, but, happens, minute, steady, sways
+from tests.real.simulation import WHOLE, Course, System, Target, but, counts, happens, minute, steady, sways
 
 RULE_FILES = ("nodes", "services", "observability")
 INTEGRATIONS = ("webhook", "pagerduty", "slack", "email")
@@ -59,10 +59,11 @@ def _add_server(system: System, target: Target, members: int) -> None:
     tell("process_start_time_seconds", started)
     tell("prometheus_ready", steady(1))
     tell("prometheus_config_last_reload_successful", but(steady(1), minute(42), 1, 0))
-    tell("prometheus_notifications_alertmanagers_discovered", but(steady(members), minute(33), 2, members - 1))
     for member in range(members):
         url = f"http://alertmanager-{member}.alertmanager-headless.monitoring.svc.cluster.local:9093/api/v2/alerts"
-        tell("prometheus_notifications_dropped_total", happens(minute(33)), alertmanager=url)
+        for name in ("dropped", "errors"):
+            tell(f"prometheus_notifications_{name}_total", happens(minute(33)), alertmanager=url)
+        tell("prometheus_notifications_sent_total", counts(1 / 60), alertmanager=url)  # the heartbeat alone
     for name in RULE_FILES:
         group = f"/etc/prometheus/rules/{name}.yaml;{name}"
         tell("prometheus_rule_evaluation_failures_total", steady(0), rule_group=group)
