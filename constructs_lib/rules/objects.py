@@ -20,8 +20,7 @@ class KubernetesLimits:
         restarts: How many times a container may restart ...
         restarts_within: ... in this time.
         incomplete: How long a workload may lack pods without a rollout, or a rollout may take for one pod before that.
-        failed_since: How long after its start a failed job is spoken of: it may stay for ever in the history of its
-            CronJob.
+        failed_since: For how long it is spoken of that a Job failed: it may stay for ever in the history of its CronJob.
     Raises:
         ConstructError: a duration below 1 minute, or no restart.
     """

@@ -9,6 +9,8 @@ from constructs_lib.rules.model import PLATFORM, Alert, Evaluator, Proof, Severi
 from constructs_lib.rules.objects import KEEP_FIRING, KubernetesLimits
 from constructs_lib.units import prometheus_duration
 
+# Of a day that a proof needs.
+EVALUATIONS = 96
 # By kind: how many pods there should be, how many there are and how many are of the newest kind, and what is missing.
 WORKLOADS = {
     "Deployment": (
@@ -104,25 +106,33 @@ def _incomplete(by: Evaluator, job: str, limits: KubernetesLimits, kind: str) ->
 
 
 def _job_failed(by: Evaluator, job: str, limits: KubernetesLimits) -> Alert:
+    """A Job does not say when it failed: either it began not long ago, or it was there then and had not failed yet."""
     failed, started = "kube_job_failed", "kube_job_status_start_time"
-    since = limits.failed_since.total_seconds()
-    found = PEACE * by.interval
+    since = prometheus_duration(limits.failed_since)
+    # It looks back for a day: so many evaluations in a second one are enough.
+    every = limits.failed_since / EVALUATIONS
+    seconds, found = limits.failed_since.total_seconds(), PEACE + EVALUATIONS
+    length = 4 * found
 
-    def series(name: str, of: str, **labels: str) -> str:
-        condition = {"condition": "true"} if name == failed else {}
-        return KUBE_STATE_METRICS.series(name, **{"job": job, "job_name": of} | condition | labels)
+    def fails(of: str, job: str = job, condition: str = "true") -> str:
+        return KUBE_STATE_METRICS.series(failed, job=job, job_name=of, condition=condition)
 
-    def start(age: float) -> str:
-        """When a job began that has this age when it is found to have failed."""
-        return f"{found.total_seconds() - age:.1f}x{4 * PEACE}"
+    def began(of: str, job: str = job) -> str:
+        return KUBE_STATE_METRICS.series(started, job=job, job_name=of)
 
-    fails, recent, old = f"_x{PEACE} 1x{4 * PEACE}", start(since - 0.5), start(since + 0.5)
+    def then(age: float) -> str:
+        """When a Job began that has this age when it is found to have failed."""
+        return f"{(found * every).total_seconds() - age:.1f}x{length}"
+
+    young, too_old, old = then(seconds - 0.5), then(seconds + 0.5), then(3 * seconds)
+    one_of_them = "max by (namespace, job_name)"
     return Alert(
         name="JobFailed",
         expr=(
-            f"max by (namespace, job_name) ({metric(failed, job=job, condition='true')}) == 1 "
-            f"and on (namespace, job_name) "
-            f"time() - max by (namespace, job_name) ({metric(started, job=job)}) < {since:.0f}"
+            f"{one_of_them} ({metric(failed, job=job, condition='true')}) == 1 and on (namespace, job_name) "
+            f"(time() - {one_of_them} ({metric(started, job=job)}) < {seconds:.0f} or ("
+            f"{one_of_them} ({metric(started, job=job)} offset {since}) unless "
+            f"{one_of_them} ({metric(failed, job=job, condition='true')} offset {since}) == 1))"
         ),
         hold=timedelta(0),
         keep_firing=KEEP_FIRING,
@@ -131,15 +141,31 @@ def _job_failed(by: Evaluator, job: str, limits: KubernetesLimits) -> Alert:
         summary="A Job has failed and is not tried again.",
         description="The Job {{ $labels.namespace }}/{{ $labels.job_name }} has failed.",
         proof=Proof(
-            fires={series(failed, "broken"): fails, series(started, "broken"): recent},
-            at=found,
-            quiet={
-                series(failed, "old"): fails,
-                series(started, "old"): old,
-                series(started, "old", job="another"): recent,
-                series(failed, "fine", condition="false"): fails,
-                series(failed, "fine", job="another"): fails,
-                series(started, "fine"): recent,
+            # One is young; of one that is old, it is known from now on that a day ago it was there and had not failed.
+            fires={
+                fails("young"): f"_x{found} 1x{length}",
+                began("young"): f"_x{PEACE + 1} {young}",
+                fails("long"): f"_x{PEACE + EVALUATIONS // 4} 1x{length}",
+                began("long"): f"_x{PEACE} {old}",
+                began("long", "another"): old,
+                fails("long", "another"): f"1x{length}",
+                fails("long", condition="unknown"): f"1x{length}",
             },
+            at=found * every,
+            count=2,
+            quiet={
+                # It had failed when it was seen first.
+                fails("old"): f"_x{PEACE} 1x{length}",
+                began("old"): f"_x{PEACE} {old}",
+                began("old", "another"): young,
+                # It is seen now for the first time.
+                fails("new to us"): f"_x{found} 1x{EVALUATIONS // 2} stale",
+                began("new to us"): f"_x{found} {too_old}",
+                began("new to us", "another"): old,
+                fails("fine", condition="false"): f"_x{found} 1x{length}",
+                fails("fine", "another"): f"_x{found} 1x{length}",
+                began("fine"): young,
+            },
+            every=every,
         ),
     )

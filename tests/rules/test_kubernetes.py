@@ -46,8 +46,12 @@ CONDITIONS = {
     ),
     "JobFailed": (
         'max by (namespace, job_name) (kube_job_failed{job="kube-state-metrics",condition="true"}) == 1'
-        " and on (namespace, job_name)"
-        ' time() - max by (namespace, job_name) (kube_job_status_start_time{job="kube-state-metrics"}) < 86400'
+        " and on (namespace, job_name) ("
+        'time() - max by (namespace, job_name) (kube_job_status_start_time{job="kube-state-metrics"}) < 86400'
+        " or ("
+        'max by (namespace, job_name) (kube_job_status_start_time{job="kube-state-metrics"} offset 1d)'
+        " unless max by (namespace, job_name)"
+        ' (kube_job_failed{job="kube-state-metrics",condition="true"} offset 1d) == 1))'
     ),
 }
 
@@ -128,7 +132,8 @@ def test_every_threshold_can_be_chosen() -> None:
     assert ours["ContainerRestarting"].expr.endswith('{job="objects"}[2h])) > 9')
     assert ours["DaemonSetPodsMissing"].hold == timedelta(minutes=20)
     assert "[20m]" in ours["DaemonSetPodsMissing"].expr
-    assert ours["JobFailed"].expr.endswith("< 3600")
+    assert "< 3600 or" in ours["JobFailed"].expr
+    assert ours["JobFailed"].expr.count("offset 1h") == 2
     assert all('job="kube-state-metrics"' not in alert.expr for alert in ours.values())
 
 
