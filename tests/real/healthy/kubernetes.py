@@ -73,8 +73,10 @@ def add(system: System, pods: list[Workload], values: Environment) -> None:
     # A pod came for which a node had to be started first.
     new = {"namespace": values.application_namespace, "pod": "report-3", "uid": "uid-report-3"}
     tell("kube_pod_status_unschedulable", only(minute(50), 2), **new)
-    waits = {**new, "container": "report", "reason": "ContainerCreating"}
-    tell("kube_pod_container_status_waiting_reason", only(minute(52), 1), **waits)
+    report = {**new, "container": "report"}
+    tell("kube_pod_container_status_running", but(only(minute(52), 8), minute(53), 7, 0), **report)
+    tell("kube_pod_container_status_restarts_total", only(minute(52), 8, 0), **report)
+    tell("kube_pod_container_status_terminated_reason", only(minute(53), 7), **report, reason="Completed")
 
 
 def _tell_of_container(tell: Callable[..., None], container: dict[str, str], node: str) -> None:
@@ -92,6 +94,5 @@ def _tell_of_container(tell: Callable[..., None], container: dict[str, str], nod
         since = only(crashes[0], 99)
         tell("kube_pod_container_status_last_terminated_reason", since, **container, reason="Error")
         tell("kube_pod_container_status_last_terminated_timestamp", only(crashes[0], 99, crashes[-1]), **container)
-    if pod == CRASHED:
-        held = only(crashes[-1], 0.5)
-        tell("kube_pod_container_status_waiting_reason", held, **container, reason="CrashLoopBackOff")
+    runs = but(steady(1), crashes[-1], 0.5, 0) if pod == CRASHED else steady(1)
+    tell("kube_pod_container_status_running", runs, **container)
