@@ -139,6 +139,7 @@ def in_time(cluster: Kubernetes, outside: Outside, incident: Incident) -> None:
     once(cluster, first.at, heard)
 
 
+@pytest.mark.trap(3)
 @pytest.mark.stage(3)
 def test_one_notification_in_time(cluster: Kubernetes, outside: Outside, crashing: Incident) -> None:
     """Two Prometheus saw it and told two Alertmanagers: one person hears of it, once, as soon as can be."""

@@ -64,6 +64,7 @@ def test_servers_run_on_different_nodes(servers: list[PrometheusPod]) -> None:
 @pytest.mark.trap(10)
 @pytest.mark.trap(11)
 @pytest.mark.trap(12)
+@pytest.mark.trap(78)
 @pytest.mark.trap(79)
 def test_every_target_is_found_once_by_its_job(servers: list[PrometheusPod]) -> None:
     """Each job finds exactly the pods that stand for it, both servers find the same, and no address is in two jobs."""
@@ -80,6 +81,7 @@ def test_every_target_is_found_once_by_its_job(servers: list[PrometheusPod]) -> 
 
 
 @pytest.mark.trap(13)
+@pytest.mark.trap(14)
 def test_targets_carry_the_labels_that_rules_use(servers: list[PrometheusPod]) -> None:
     """Pods are told by namespace, pod, node and app; nodes by node; kubelet, cAdvisor and API server by their jobs."""
     server = servers[0]
@@ -95,6 +97,9 @@ def test_targets_carry_the_labels_that_rules_use(servers: list[PrometheusPod]) -
     )
     assert server.query('apiserver_request_total{job="apiserver"}')
     assert server.query('kubelet_running_pods{job="kubelet"}')
+    # What is told of a pod is the pod's, not the teller's.
+    assert server.query('kube_pod_container_info{namespace="monitoring",pod="prometheus-0",container="prometheus"}')
+    assert not server.query('{job="kube-state-metrics",exported_pod!=""}')
 
 
 def test_nothing_fires_in_peace(cluster: Kubernetes, servers: list[PrometheusPod]) -> None:
