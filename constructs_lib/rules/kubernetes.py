@@ -8,6 +8,7 @@ from constructs_lib.metrics.kube_state_metrics import KUBE_STATE_METRICS
 from constructs_lib.rules.model import Evaluator, RuleGroup
 from constructs_lib.rules.objects import CONTAINER, KEEP_FIRING, LIMITS, KubernetesLimits
 from constructs_lib.rules.pods import pod_alerts
+from constructs_lib.rules.starting import starting_alerts
 from constructs_lib.rules.workloads import workload_alerts
 
 __all__ = ["CONTAINER", "KEEP_FIRING", "KubernetesLimits", "kubernetes"]
@@ -23,5 +24,7 @@ def kubernetes(by: Evaluator, *, objects: str = KUBE_STATE_METRICS.job, limits: 
     """
     return RuleGroup(
         name="kubernetes",
-        alerts=(*pod_alerts(by, objects, limits), *workload_alerts(by, objects, limits)),
+        alerts=tuple(
+            alert for alerts in (pod_alerts, starting_alerts, workload_alerts) for alert in alerts(by, objects, limits)
+        ),
     )

@@ -20,7 +20,9 @@ class KubernetesLimits:
         restarts: How many times a container may restart ...
         restarts_within: ... in this time.
         incomplete: How long a workload may lack pods without a rollout, or a rollout may take for one pod before that.
-        failed_since: For how long it is spoken of that a Job failed: it may stay for ever in the history of its CronJob.
+        waiting: How long a container may wait for its image or configuration, or a claim that a pod wants for a volume.
+        stuck: How long a Deployment may have passed its own deadline, `progressDeadlineSeconds`, 10 minutes by default.
+        failed_since: For how long it is spoken of that a Job failed: its CronJob's history may keep it for ever.
     Raises:
         ConstructError: a duration below 1 minute, or no restart.
     """
@@ -30,6 +32,8 @@ class KubernetesLimits:
     restarts: int = 5
     restarts_within: timedelta = timedelta(hours=1)
     incomplete: timedelta = timedelta(minutes=10)
+    waiting: timedelta = timedelta(minutes=10)
+    stuck: timedelta = timedelta(minutes=5)
     failed_since: timedelta = timedelta(days=1)
 
     def __post_init__(self) -> None:
@@ -39,6 +43,8 @@ class KubernetesLimits:
             unschedulable=self.unschedulable,
             restarts_within=self.restarts_within,
             incomplete=self.incomplete,
+            waiting=self.waiting,
+            stuck=self.stuck,
             failed_since=self.failed_since,
         )
 

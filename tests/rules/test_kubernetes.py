@@ -30,6 +30,24 @@ CONDITIONS = {
         'kube_pod_container_status_restarts_total{job="kube-state-metrics"}[1h])) > 5'
     ),
     "PodUnschedulable": 'max by (namespace, pod) (kube_pod_status_unschedulable{job="kube-state-metrics"}) == 1',
+    "ContainerWaiting": (
+        "max by (namespace, pod, container) ("
+        'kube_pod_container_status_waiting_reason{job="kube-state-metrics",reason=~"'
+        "ImagePullBackOff|ErrImagePull|InvalidImageName|CreateContainerConfigError|CreateContainerError"
+        '"} or kube_pod_init_container_status_waiting_reason{job="kube-state-metrics",reason=~"'
+        "ImagePullBackOff|ErrImagePull|InvalidImageName|CreateContainerConfigError|CreateContainerError"
+        '"}) == 1'
+    ),
+    "PersistentVolumeClaimPending": (
+        "max by (namespace, persistentvolumeclaim)"
+        ' (kube_persistentvolumeclaim_status_phase{job="kube-state-metrics",phase="Pending"}) == 1'
+        " and on (namespace, persistentvolumeclaim)"
+        ' kube_pod_spec_volumes_persistentvolumeclaims_info{job="kube-state-metrics"}'
+    ),
+    "DeploymentRolloutStuck": (
+        "max by (namespace, deployment) (kube_deployment_status_condition"
+        '{job="kube-state-metrics",condition="Progressing",status="false"}) == 1'
+    ),
     "DeploymentReplicasMissing": (
         'max by (namespace, deployment) (kube_deployment_spec_replicas{job="kube-state-metrics"})'
         ' - max by (namespace, deployment) (kube_deployment_status_replicas_available{job="kube-state-metrics"}) > 0'
@@ -82,6 +100,9 @@ def test_what_must_be_told_soon_is_told_within_minutes() -> None:
         "ContainerCrashLooping": timedelta(0),
         "PodUnschedulable": timedelta(minutes=3),
         "ContainerRestarting": timedelta(0),
+        "ContainerWaiting": timedelta(minutes=10),
+        "PersistentVolumeClaimPending": timedelta(minutes=10),
+        "DeploymentRolloutStuck": timedelta(minutes=5),
         "JobFailed": timedelta(0),
         "DeploymentReplicasMissing": timedelta(minutes=10),
         "StatefulSetReplicasMissing": timedelta(minutes=10),
@@ -122,6 +143,8 @@ def test_every_threshold_can_be_chosen() -> None:
             restarts=9,
             restarts_within=timedelta(hours=2),
             incomplete=timedelta(minutes=20),
+            waiting=timedelta(minutes=30),
+            stuck=timedelta(minutes=1),
             failed_since=timedelta(hours=1),
         ),
     )
@@ -129,6 +152,8 @@ def test_every_threshold_can_be_chosen() -> None:
     assert ours["PodUnschedulable"].hold == timedelta(minutes=6)
     assert ours["ContainerRestarting"].expr.endswith('{job="objects"}[2h])) > 9')
     assert ours["DaemonSetPodsMissing"].hold == timedelta(minutes=20)
+    assert ours["ContainerWaiting"].hold == ours["PersistentVolumeClaimPending"].hold == timedelta(minutes=30)
+    assert ours["DeploymentRolloutStuck"].hold == timedelta(minutes=1)
     assert "[20m]" in ours["DaemonSetPodsMissing"].expr
     assert "< 3600 or" in ours["JobFailed"].expr
     assert ours["JobFailed"].expr.count("offset 1h") == 2

@@ -70,6 +70,7 @@ def add(system: System, pods: list[Workload], values: Environment) -> None:
         if batch == "report-1":
             tell("kube_job_failed", steady(1), **labels, condition="true")
             tell("kube_job_failed", steady(0), **labels, condition="false")
+    _tell_of_starts(tell, pods, values)
     # A pod came for which a node had to be started first.
     new = {"namespace": values.application_namespace, "pod": "report-3", "uid": "uid-report-3"}
     tell("kube_pod_status_unschedulable", only(minute(50), 2), **new)
@@ -77,6 +78,28 @@ def add(system: System, pods: list[Workload], values: Environment) -> None:
     tell("kube_pod_container_status_running", but(only(minute(52), 8), minute(53), 7, 0), **report)
     tell("kube_pod_container_status_restarts_total", only(minute(52), 8, 0), **report)
     tell("kube_pod_container_status_terminated_reason", only(minute(53), 7), **report, reason="Completed")
+
+
+def _tell_of_starts(tell: Callable[..., None], pods: list[Workload], values: Environment) -> None:
+    """Rollouts are done, claims have volumes, but one that no pod wants yet; one image came at the second attempt."""
+    for workload in pods:
+        labels = {"namespace": workload.namespace, workload.kind: workload.name}
+        for status in ("true", "false", "unknown") if workload.kind == "deployment" else ():
+            more = {"reason": "NewReplicaSetAvailable", "condition": "Progressing", "status": status}
+            tell("kube_deployment_status_condition", steady(status == "true"), **labels, **more)
+        for pod, _ in workload.pods() if workload.kind == "statefulset" else ():
+            claim = {"namespace": workload.namespace, "persistentvolumeclaim": f"data-{pod}"}
+            for phase in ("Pending", "Bound", "Lost"):
+                tell("kube_persistentvolumeclaim_status_phase", steady(phase == "Bound"), **claim, phase=phase)
+            wants = {"pod": pod, "uid": f"uid-{pod}", "volume": "data", "ephemeral": "false"}
+            tell("kube_pod_spec_volumes_persistentvolumeclaims_info", steady(1), **claim, **wants)
+    spare = {"namespace": values.application_namespace, "persistentvolumeclaim": "spare", "phase": "Pending"}
+    tell("kube_persistentvolumeclaim_status_phase", steady(1), **spare)
+    new = {"namespace": values.application_namespace, "pod": "report-4", "uid": "uid-report-4"}
+    prepare, report = {**new, "container": "prepare"}, {**new, "container": "report", "reason": "PodInitializing"}
+    tell("kube_pod_init_container_status_waiting_reason", only(minute(40), 1), **prepare, reason="ErrImagePull")
+    tell("kube_pod_init_container_status_waiting_reason", only(minute(41), 1), **prepare, reason="ImagePullBackOff")
+    tell("kube_pod_container_status_waiting_reason", only(minute(40), 3), **report)
 
 
 def _tell_of_container(tell: Callable[..., None], container: dict[str, str], node: str) -> None:
