@@ -9,6 +9,8 @@ ALERTMANAGER = Program(
     metrics=(
         # Only of what gossips: one that is alone has no cluster.
         Metric("alertmanager_cluster_members", Kind.GAUGE),
+        # Of the text that was loaded last: equal where the files are.
+        Metric("alertmanager_config_hash", Kind.GAUGE),
         Metric("alertmanager_config_last_reload_successful", Kind.GAUGE),
         # Of every kind of receiver and every reason, 0 from the start; the reasons are other, clientError, serverError,
         # contextCanceled, contextDeadlineExceeded, authError and rateLimited.

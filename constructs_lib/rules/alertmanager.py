@@ -10,7 +10,7 @@ from constructs_lib.metrics.alertmanager import ALERTMANAGER
 from constructs_lib.metrics.prometheus import PROMETHEUS
 from constructs_lib.promql import metric
 from constructs_lib.rules.counting import Again, lasting
-from constructs_lib.rules.course import counter
+from constructs_lib.rules.course import Course, counter
 from constructs_lib.rules.model import PLATFORM, Alert, Evaluator, Proof, Severity
 from constructs_lib.rules.onset import Onset
 from constructs_lib.rules.requests import Pace
@@ -23,6 +23,8 @@ REPEATED_WITHIN = timedelta(minutes=5)
 # Each failure stands for all attempts of a group_interval, 5 minutes by default; a window of three shows two of them.
 # https://prometheus.io/docs/alerting/latest/configuration/#route
 FAILED_WITHIN = timedelta(minutes=15)
+# A changed ConfigMap reaches the last pod within two minutes, and its reloader soon after.
+CONFIGURED_WITHIN = timedelta(minutes=10)
 # Alerts that a member may fail to take, for each that it takes.
 ERRORS = 0.1
 
@@ -42,6 +44,7 @@ def alertmanager_alerts(by: Evaluator) -> tuple[Alert, ...]:
     return (
         _members_missing(by, job),
         _reload_failed(by, job),
+        *([_inconsistent(by, job)] if by.alertmanagers > 1 else ()),
         _notifications_failing(by, job),
         _notification_errors(by),
         _notifications_dropped(by),
@@ -96,6 +99,30 @@ def _reload_failed(by: Evaluator, job: str) -> Alert:
             fires={ours: course.lasts(1, 0)},
             at=course.at,
             quiet={ours: course.recovers(1, 0), another: course.steady(0)},
+        ),
+    )
+
+
+def _inconsistent(by: Evaluator, job: str) -> Alert:
+    """A member whose reloader does not tell it of changes fails at nothing: it goes on with what it has."""
+    name = "alertmanager_config_hash"
+    pods = [f"{job}-{ordinal}" for ordinal in range(by.alertmanagers)]
+    course = Course(interval=by.interval, hold=max(CONFIGURED_WITHIN, lasting(by).hold))
+    seen = {ALERTMANAGER.series(name, job=job, pod=pod): course.steady(1) for pod in pods}
+    last = list(seen)[-1]
+    another = {ALERTMANAGER.series(name, job="another", pod="another-0"): course.steady(2)}
+    return Alert(
+        name="AlertmanagerConfigInconsistent",
+        expr=f'count(count_values("hash", {metric(name, job=job)})) > 1',
+        hold=course.hold,
+        severity=Severity.WARNING,
+        team=PLATFORM,
+        summary="Members of Alertmanager have different configurations.",
+        description=f"{{{{ $value }}}} configurations are in force among {by.alertmanagers} members of Alertmanager.",
+        proof=Proof(
+            fires=seen | {last: course.lasts(1, 2)},
+            at=course.at,
+            quiet=seen | {last: course.recovers(1, 2)} | another,
         ),
     )
 
