@@ -16,10 +16,13 @@ KUBE_STATE_METRICS = Program(
     metrics=(
         Metric("kube_pod_status_unschedulable", Kind.GAUGE, ("namespace", "pod", "uid")),
         Metric("kube_pod_container_status_running", Kind.GAUGE, CONTAINER),
+        Metric("kube_pod_init_container_status_running", Kind.GAUGE, CONTAINER),
         Metric("kube_pod_container_status_terminated_reason", Kind.GAUGE, (*CONTAINER, "reason")),
+        Metric("kube_pod_init_container_status_terminated_reason", Kind.GAUGE, (*CONTAINER, "reason")),
         Metric("kube_pod_container_status_waiting_reason", Kind.GAUGE, (*CONTAINER, "reason")),
         Metric("kube_pod_init_container_status_waiting_reason", Kind.GAUGE, (*CONTAINER, "reason")),
         Metric("kube_pod_container_status_restarts_total", Kind.COUNTER, CONTAINER),
+        Metric("kube_pod_init_container_status_restarts_total", Kind.COUNTER, CONTAINER),
         Metric("kube_pod_container_status_last_terminated_reason", Kind.GAUGE, (*CONTAINER, "reason")),
         Metric("kube_pod_container_status_last_terminated_timestamp", Kind.GAUGE, CONTAINER),
         Metric("kube_pod_container_resource_limits", Kind.GAUGE, (*CONTAINER, "node", "resource", "unit")),

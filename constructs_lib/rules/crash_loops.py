@@ -12,25 +12,31 @@ from constructs_lib.units import prometheus_duration
 # The kubelet waits for up to five minutes before it starts a container again, and after a run of ten forgets that it
 # ever crashed: https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#restart-policy
 FORGOTTEN, LONGEST_CYCLE = timedelta(minutes=10), timedelta(minutes=15)
-RUNNING = "kube_pod_container_status_running"
-RESTARTS = "kube_pod_container_status_restarts_total"
-ENDED = "kube_pod_container_status_terminated_reason"
+# What they are called in an alert's name and in a sentence, and what they are called by kube-state-metrics.
+KINDS = {
+    "Container": ("A container", "kube_pod_container"),
+    "InitContainer": ("An init container", "kube_pod_init_container"),
+}
 SAME = "namespace, pod, uid, container"
 
 
-def crash_looping(by: Evaluator, job: str, limits: KubernetesLimits) -> Alert:
+def crash_looping(by: Evaluator, job: str, limits: KubernetesLimits, kind: str = "Container") -> Alert:
     """A container that restarts, and in between has not run for some time in all.
 
     The reason `CrashLoopBackOff` is not asked for: Kubernetes 1.36 reports it up to a minute after the crash, so of the
     first waits never. What counts is how often the container was seen not to run: then one that runs for minutes
     between its crashes is still one incident. When its pod is gone, it is over at once.
     """
+    spoken, prefix = KINDS[kind]
+    running, restarts, terminated = (
+        f"{prefix}_status_{what}" for what in ("running", "restarts_total", "terminated_reason")
+    )
     within, restarted = FORGOTTEN + limits.crash_looping, 2 * LONGEST_CYCLE
     window, span, enough = within // by.interval, restarted // by.interval, limits.crash_looping // by.interval
-    seen = f"{metric(RUNNING, job=job)}[{prometheus_duration(within)}]"
+    seen = f"{metric(running, job=job)}[{prometheus_duration(within)}]"
     down = f"sum by ({SAME}) (count_over_time({seen})) - sum by ({SAME}) (sum_over_time({seen})) >= {enough}"
-    again = f"changes({metric(RESTARTS, job=job)}[{prometheus_duration(restarted)}]) > 1"
-    done = f"{metric(ENDED, job=job, reason='Completed')} == 1"
+    again = f"changes({metric(restarts, job=job)}[{prometheus_duration(restarted)}]) > 1"
+    done = f"{metric(terminated, job=job, reason='Completed')} == 1"
 
     # It is down once, and then from `begun` on, so that half a window does not hold enough of it.
     at = span + window
@@ -38,7 +44,7 @@ def crash_looping(by: Evaluator, job: str, limits: KubernetesLimits) -> Alert:
     every = range(length)
 
     def ran(pod: str, values: Iterable[int], job: str = job) -> dict[str, str]:
-        return {KUBE_STATE_METRICS.series(RUNNING, job=job, pod=pod): " ".join(map(str, values))}
+        return {KUBE_STATE_METRICS.series(running, job=job, pod=pod): " ".join(map(str, values))}
 
     def never(pod: str, job: str = job) -> dict[str, str]:
         return ran(pod, [0 for _ in every], job)
@@ -48,22 +54,22 @@ def crash_looping(by: Evaluator, job: str, limits: KubernetesLimits) -> Alert:
 
     def starts(pod: str, *times: int, job: str = job) -> dict[str, str]:
         counted = " ".join(str(sum(now >= time for time in times)) for now in every)
-        return {KUBE_STATE_METRICS.series(RESTARTS, job=job, pod=pod): counted}
+        return {KUBE_STATE_METRICS.series(restarts, job=job, pod=pod): counted}
 
     def ended(pod: str, reason: str, job: str = job) -> dict[str, str]:
-        return {KUBE_STATE_METRICS.series(ENDED, job=job, pod=pod, reason=reason): f"1x{length - 1}"}
+        return {KUBE_STATE_METRICS.series(terminated, job=job, pod=pod, reason=reason): f"1x{length - 1}"}
 
     return Alert(
-        name="ContainerCrashLooping",
+        name=f"{kind}CrashLooping",
         expr=(
             f"max by ({CONTAINER}) ({down} and on ({SAME}) {again}"
-            f" and on ({SAME}) {metric(RUNNING, job=job)} unless on ({SAME}) {done})"
+            f" and on ({SAME}) {metric(running, job=job)} unless on ({SAME}) {done})"
         ),
         hold=timedelta(0),
         keep_firing=KEEP_FIRING,
         severity=Severity.WARNING,
         team=PLATFORM,
-        summary="A container crashes again and again.",
+        summary=f"{spoken} crashes again and again.",
         description="{{ $labels.container }} of {{ $labels.namespace }}/{{ $labels.pod }} keeps crashing.",
         proof=Proof(
             fires={
@@ -87,7 +93,7 @@ def crash_looping(by: Evaluator, job: str, limits: KubernetesLimits) -> Alert:
                 **(never("done") | starts("done", at - 1, at) | ended("done", "Completed")),
                 **(always("running") | starts("running", at - 1, at) | never("running", job="another")),
                 # It is gone before the second start is told of.
-                KUBE_STATE_METRICS.series(RUNNING, job=job, pod="gone"): f"_x{at} 0x{enough} stale",
+                KUBE_STATE_METRICS.series(running, job=job, pod="gone"): f"_x{at} 0x{enough} stale",
                 **(starts("gone", at, at + enough + 3) | never("gone", job="another")),
                 **(never("started by another") | starts("started by another", at - 1, at, job="another")),
             },

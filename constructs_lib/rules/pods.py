@@ -5,7 +5,7 @@ from datetime import timedelta
 from constructs_lib.metrics.kube_state_metrics import KUBE_STATE_METRICS
 from constructs_lib.promql import metric
 from constructs_lib.rules.course import Course, events
-from constructs_lib.rules.crash_loops import crash_looping
+from constructs_lib.rules.crash_loops import KINDS, crash_looping
 from constructs_lib.rules.model import PLATFORM, Alert, Evaluator, Proof, Severity
 from constructs_lib.rules.objects import CONTAINER, KEEP_FIRING, KubernetesLimits
 from constructs_lib.units import prometheus_duration
@@ -20,7 +20,7 @@ def pod_alerts(by: Evaluator, job: str, limits: KubernetesLimits) -> tuple[Alert
         limits: From where on somebody must hear of it.
     """
     return (
-        crash_looping(by, job, limits),
+        *(crash_looping(by, job, limits, kind) for kind in KINDS),
         _restarting(by, job, limits),
         _unschedulable(by, job, limits),
     )

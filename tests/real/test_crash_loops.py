@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from constructs_lib.metrics.kube_state_metrics import KUBE_STATE_METRICS
-from constructs_lib.rules.crash_loops import RESTARTS, RUNNING
+from constructs_lib.rules.crash_loops import KINDS
 from constructs_lib.rules.kubernetes import kubernetes
 from constructs_lib.rules.model import Evaluator
 from tests.real.promtool import alone, counts, simulated
@@ -17,16 +17,17 @@ BACKOFFS = [1, 1, 3, 5, 11, *[5 * MINUTE] * 4]
 
 
 @pytest.mark.parametrize("runs", [0.25, 1.5, 5, 9])
-def test_a_crash_loop_is_one_incident(runs: float) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_crash_loop_is_one_incident(kind: str, runs: float) -> None:
     """Once it fires, it fires without a break until the pod is gone, and for the two minutes of any restart."""
     by = Evaluator(interval=EVERY, job="prometheus", replicas=1, jobs=("kube-state-metrics",))
-    (alert,) = (each for each in kubernetes(by).alerts if each.name == "ContainerCrashLooping")
+    (alert,) = (each for each in kubernetes(by).alerts if each.name == f"{kind}CrashLooping")
     ran = round(runs * MINUTE)
     running = [seen for wait in BACKOFFS for seen in (*[0] * wait, *[1] * ran)]
     restarts = [number for number, wait in enumerate(BACKOFFS) for _ in range(wait + ran)]
     series = {
-        KUBE_STATE_METRICS.series(name): f"{' '.join(map(str, values))} stale"
-        for name, values in ((RUNNING, running), (RESTARTS, restarts))
+        KUBE_STATE_METRICS.series(f"{KINDS[kind][1]}_status_{what}"): f"{' '.join(map(str, values))} stale"
+        for what, values in (("running", running), ("restarts_total", restarts))
     }
     firing = f'count(ALERTS{{alertname="{alert.name}",alertstate="firing"}}) or vector(0)'
     # It has not run for two minutes when the fifth wait is over, at the latest.

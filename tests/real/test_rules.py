@@ -140,5 +140,5 @@ def test_what_kube_state_metrics_tells_of_is_kept() -> None:
     assert {case.values[0].alerts[0].name for case in KEPT} == {
         *("NodeNotReady", "PodUnschedulable", "ContainerMemoryNearLimit", "ContainerOutOfMemory"),
         *("DeploymentReplicasMissing", "StatefulSetReplicasMissing", "DaemonSetPodsMissing", "ContainerCrashLooping"),
-        *("ContainerWaiting", "PersistentVolumeClaimPending", "DeploymentRolloutStuck"),
+        *("InitContainerCrashLooping", "ContainerWaiting", "PersistentVolumeClaimPending", "DeploymentRolloutStuck"),
     }

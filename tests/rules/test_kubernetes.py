@@ -25,6 +25,18 @@ CONDITIONS = {
         " unless on (namespace, pod, uid, container)"
         ' kube_pod_container_status_terminated_reason{job="kube-state-metrics",reason="Completed"} == 1)'
     ),
+    "InitContainerCrashLooping": (
+        "max by (namespace, pod, container) ("
+        "sum by (namespace, pod, uid, container) (count_over_time("
+        'kube_pod_init_container_status_running{job="kube-state-metrics"}[12m]))'
+        " - sum by (namespace, pod, uid, container) (sum_over_time("
+        'kube_pod_init_container_status_running{job="kube-state-metrics"}[12m])) >= 8'
+        " and on (namespace, pod, uid, container)"
+        ' changes(kube_pod_init_container_status_restarts_total{job="kube-state-metrics"}[30m]) > 1'
+        ' and on (namespace, pod, uid, container) kube_pod_init_container_status_running{job="kube-state-metrics"}'
+        " unless on (namespace, pod, uid, container)"
+        ' kube_pod_init_container_status_terminated_reason{job="kube-state-metrics",reason="Completed"} == 1)'
+    ),
     "ContainerRestarting": (
         "max by (namespace, pod, container) (changes("
         'kube_pod_container_status_restarts_total{job="kube-state-metrics"}[1h])) > 5'
@@ -98,6 +110,7 @@ def test_what_must_be_told_soon_is_told_within_minutes() -> None:
     """A pod without a node after 3 minutes; what is counted need not last."""
     assert {name: alert.hold for name, alert in alerts().items()} == {
         "ContainerCrashLooping": timedelta(0),
+        "InitContainerCrashLooping": timedelta(0),
         "PodUnschedulable": timedelta(minutes=3),
         "ContainerRestarting": timedelta(0),
         "ContainerWaiting": timedelta(minutes=10),

@@ -100,6 +100,11 @@ def _tell_of_starts(tell: Callable[..., None], pods: list[Workload], values: Env
     tell("kube_pod_init_container_status_waiting_reason", only(minute(40), 1), **prepare, reason="ErrImagePull")
     tell("kube_pod_init_container_status_waiting_reason", only(minute(41), 1), **prepare, reason="ImagePullBackOff")
     tell("kube_pod_container_status_waiting_reason", only(minute(40), 3), **report)
+    # Twice, what it needs is not there yet; then it is done.
+    restarts = but(but(only(minute(42), 18, 2), minute(42), 0.5, 0), minute(42.5), 0.5, 1)
+    tell("kube_pod_init_container_status_restarts_total", restarts, **prepare)
+    tell("kube_pod_init_container_status_running", only(minute(42), 18, 0), **prepare)
+    tell("kube_pod_init_container_status_terminated_reason", only(minute(43), 17), **prepare, reason="Completed")
 
 
 def _tell_of_container(tell: Callable[..., None], container: dict[str, str], node: str) -> None:
