@@ -5,6 +5,7 @@ Plain chance: a tree of fifty choices is drawn in a millisecond, and a seed draw
 
 import zoneinfo
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import time, timedelta
 from itertools import count
 from random import Random
@@ -58,6 +59,22 @@ class Documents:
             ),
             timing=self._timing(),
         )
+
+    def routes(self, receivers: list[str]) -> tuple[Route, ...]:
+        """Some whose receivers are these, so that one may hear by several; in effect at all times."""
+        return tuple(self._renamed(each, receivers) for each in self._routes([], depth=2))
+
+    def _renamed(self, route: Route, receivers: list[str]) -> Route:
+        inner = tuple(self._renamed(each, receivers) for each in route.routes)
+        return replace(route, receiver=self._random.choice(receivers), routes=inner)
+
+    def alert(self) -> dict[str, str]:
+        """Labels of an alert, among them often what routes want."""
+        wanted = {"team": self._team(), "severity": str(self._random.choice(list(Severity)))}
+        return {**{name: value for name, value in wanted.items() if self._random.random() < 0.7}, **self._labels(0)}
+
+    def _team(self) -> str:
+        return self._random.choice(["backend", "ml", "A.b_c-1"])
 
     def _timing(self) -> Timing:
         group_interval = timedelta(seconds=self._random.randint(1, 3600))
@@ -159,7 +176,7 @@ class Documents:
         split = self._random.randint(0, len(when))
         return Route(
             receiver=receiver,
-            team=self._maybe(lambda: self._random.choice(["backend", "ml", "A.b_c-1"])),
+            team=self._maybe(self._team),
             severities=tuple(self._random.sample(list(Severity), self._random.randint(0, 2))),
             labels=self._labels(0),
             active_time_intervals=tuple(when[:split]),
