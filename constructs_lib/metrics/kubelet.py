@@ -10,6 +10,8 @@ KUBELET = Program(
     metrics=(
         Metric("kubelet_volume_stats_available_bytes", Kind.GAUGE, ("namespace", "persistentvolumeclaim")),
         Metric("kubelet_volume_stats_capacity_bytes", Kind.GAUGE, ("namespace", "persistentvolumeclaim")),
+        Metric("kubelet_volume_stats_inodes", Kind.GAUGE, ("namespace", "persistentvolumeclaim")),
+        Metric("kubelet_volume_stats_inodes_free", Kind.GAUGE, ("namespace", "persistentvolumeclaim")),
     ),
     source="https://kubernetes.io/docs/reference/instrumentation/metrics/",
 )

@@ -12,6 +12,8 @@ NODE_EXPORTER = Program(
     metrics=(
         Metric("node_cpu_seconds_total", Kind.COUNTER, ("cpu", "mode")),
         Metric("node_filesystem_avail_bytes", Kind.GAUGE, FILESYSTEM),
+        Metric("node_filesystem_files", Kind.GAUGE, FILESYSTEM),
+        Metric("node_filesystem_files_free", Kind.GAUGE, FILESYSTEM),
         Metric("node_filesystem_readonly", Kind.GAUGE, FILESYSTEM),
         Metric("node_filesystem_size_bytes", Kind.GAUGE, FILESYSTEM),
         Metric("node_memory_MemAvailable_bytes", Kind.GAUGE),

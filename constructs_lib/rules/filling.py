@@ -1,7 +1,7 @@
 """Room on disks: what is nearly full, and what will be full soon at the pace of the last hours."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from constructs_lib.errors import ConstructError
@@ -58,7 +58,7 @@ class Disks:
     """Where a program tells how much room disks have.
 
     Args:
-        name: Of the two alerts, without their ends.
+        name: Of the three alerts, without their ends.
         what: Is full, in a sentence.
         which: Of them, in a text with labels.
         program: That tells it.
@@ -66,7 +66,9 @@ class Disks:
         by: The labels that tell one disk from another.
         size: The metric of a disk's size.
         free: The metric of the room that is left.
-        only: Conditions on the latter's labels.
+        inodes: The metric of how many files there may be; 0 where a file system has no limit, which then is never full.
+        inodes_free: The metric of how many more there may be.
+        only: Conditions on the labels of what is left.
         readonly: The metric that is 1 for a disk that nobody writes to, which may be full for ever; None when the
             program does not tell.
         disk: Labels of a disk that all of this is true for; the first one names it.
@@ -81,6 +83,8 @@ class Disks:
     by: str
     size: str
     free: str
+    inodes: str
+    inodes_free: str
     only: Mapping[str, str | Matcher]
     readonly: str | None = None
     disk: Mapping[str, str]
@@ -121,9 +125,10 @@ class Disks:
         return {series: values for disk in found for series, values in disk.items()}
 
 
-def room(by: Evaluator, disks: Disks, limits: RoomLimits) -> tuple[Alert, Alert]:
-    """An alert on what is nearly full, and one on what will be full soon."""
+def room(by: Evaluator, disks: Disks, limits: RoomLimits) -> tuple[Alert, ...]:
+    """Alerts on what is nearly full, on what will be full soon, and on what holds nearly as many files as it may."""
     full, full_proof = _almost_full(by, disks, limits)
+    many, many_proof = _almost_full(by, replace(disks, size=disks.inodes, free=disks.inodes_free), limits)
     filling, filling_proof = _filling_up(by, disks, limits)
     soon = prometheus_duration(limits.full_within)
     return (
@@ -149,6 +154,16 @@ def room(by: Evaluator, disks: Disks, limits: RoomLimits) -> tuple[Alert, Alert]
                 "if it goes on so."
             ),
             proof=filling_proof,
+        ),
+        Alert(
+            name=f"{disks.name}InodesAlmostFull",
+            expr=many,
+            hold=limits.used_for,
+            severity=Severity.WARNING,
+            team=PLATFORM,
+            summary=f"{disks.what} holds almost as many files as it may.",
+            description=f"{disks.which} has used {{{{ $value | humanizePercentage }}}} of its inodes.",
+            proof=many_proof,
         ),
     )
 

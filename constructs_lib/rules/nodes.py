@@ -138,6 +138,8 @@ def _disks(job: str) -> Disks:
         by="node, device",  # it may be mounted in several places
         size="node_filesystem_size_bytes",
         free="node_filesystem_avail_bytes",
+        inodes="node_filesystem_files",
+        inodes_free="node_filesystem_files_free",
         only={"fstype": matches(FILESYSTEMS), "mountpoint": matches_not(POD_VOLUMES)},
         readonly="node_filesystem_readonly",
         disk={"device": "/dev/a", "node": "node-a", "fstype": "ext4", "mountpoint": "/"},

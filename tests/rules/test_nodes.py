@@ -28,6 +28,10 @@ CONDITIONS = {
         "min by (node, device) (node_filesystem_avail_bytes / node_filesystem_size_bytes < 0.4"
         f" and predict_linear({FREE}[2h], 14400) / node_filesystem_size_bytes < 0 and node_filesystem_readonly == 0)"
     ),
+    "NodeFilesystemInodesAlmostFull": (
+        f"max by (node, device) ((1 - {FREE.replace('avail_bytes', 'files_free')} / node_filesystem_files)"
+        " and node_filesystem_readonly == 0) > 0.85"
+    ),
     "NodeMemoryHigh": (
         'max by (node) (1 - node_memory_MemAvailable_bytes{job="node-exporter"} / node_memory_MemTotal_bytes) > 0.9'
     ),
@@ -107,6 +111,7 @@ def test_every_threshold_can_be_chosen() -> None:
         "NodeNotReady": 7,
         "NodeFilesystemAlmostFull": 5,
         "NodeFilesystemFillingUp": 60,
+        "NodeFilesystemInodesAlmostFull": 5,
         "NodeMemoryHigh": 30,
         "NodeCpuSaturated": 30,
         "NodeClockSkew": 2,

@@ -43,6 +43,10 @@ CONDITIONS = {
         f"min by (namespace, persistentvolumeclaim) ({FREE} / {SIZE} < 0.4"
         f' and predict_linear({FREE}{{job="kubelet"}}[2h], 14400) / {SIZE} < 0)'
     ),
+    "VolumeInodesAlmostFull": (
+        "max by (namespace, persistentvolumeclaim)"
+        ' ((1 - kubelet_volume_stats_inodes_free{job="kubelet"} / kubelet_volume_stats_inodes)) > 0.85'
+    ),
 }
 
 

@@ -59,6 +59,10 @@ def _add_node(system: System, target: Target) -> None:
         tell("node_filesystem_size_bytes", steady(total), **labels)
         tell("node_filesystem_avail_bytes", room, **labels)
         tell("node_filesystem_readonly", steady(readonly), **labels)
+        # A million of them; the one of the firmware has no limit, and says 0.
+        files = 0 if fstype == "vfat" else 2**20
+        tell("node_filesystem_files", steady(files), **labels)
+        tell("node_filesystem_files_free", steady(files * free), **labels)
     tell("node_memory_MemTotal_bytes", steady(16 * GIB))
     tell("node_memory_MemAvailable_bytes", sways(6.4 * GIB, 1 * GIB))
     tell("node_time_seconds", lambda t: t + 0.1)  # so long the scrape took
@@ -105,3 +109,5 @@ def _add_volume(system: System, target: Target, namespace: str, claim: str) -> N
 
     system.add(KUBELET, target, "kubelet_volume_stats_capacity_bytes", steady(VOLUME), **labels)
     system.add(KUBELET, target, "kubelet_volume_stats_available_bytes", available, **labels)
+    system.add(KUBELET, target, "kubelet_volume_stats_inodes", steady(2**20), **labels)
+    system.add(KUBELET, target, "kubelet_volume_stats_inodes_free", steady(0.9 * 2**20), **labels)
