@@ -52,3 +52,16 @@ KUBE_STATE_METRICS = Program(
     ),
     source="https://github.com/kubernetes/kube-state-metrics/tree/v2.20.0/docs/metrics",
 )
+
+# What it says of itself, at a port of its own. Results are success and error, each there once it has happened; of a
+# resource that is watched from the first object on, as new API servers allow, there is no list.
+TELEMETRY = Program(
+    name="kube-state-metrics' telemetry",
+    version="2.20.0",
+    job="kube-state-metrics-telemetry",
+    metrics=(
+        Metric("kube_state_metrics_list_total", Kind.COUNTER, ("result", "resource")),
+        Metric("kube_state_metrics_watch_total", Kind.COUNTER, ("result", "resource")),
+    ),
+    source="https://github.com/kubernetes/kube-state-metrics/blob/v2.20.0/pkg/watch/watch.go",
+)

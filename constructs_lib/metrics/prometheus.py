@@ -15,6 +15,7 @@ PROMETHEUS = Program(
         Metric("prometheus_ready", Kind.GAUGE),
         Metric("prometheus_rule_evaluation_failures_total", Kind.COUNTER, ("rule_group",)),
         Metric("prometheus_rule_group_iterations_missed_total", Kind.COUNTER, ("rule_group",)),
+        Metric("prometheus_sd_kubernetes_failures_total", Kind.COUNTER),
         Metric("prometheus_target_scrape_pool_exceeded_label_limits_total", Kind.COUNTER),
         Metric("prometheus_target_scrapes_exceeded_body_size_limit_total", Kind.COUNTER),
         Metric("prometheus_target_scrapes_exceeded_sample_limit_total", Kind.COUNTER),

@@ -4,27 +4,38 @@ Of its own programs only the API server is read, through kube-state-metrics: sch
 managed clusters.
 """
 
-from constructs_lib.metrics.kube_state_metrics import KUBE_STATE_METRICS
+from constructs_lib.metrics.kube_state_metrics import KUBE_STATE_METRICS, TELEMETRY
 from constructs_lib.rules.model import Evaluator, RuleGroup
 from constructs_lib.rules.objects import CONTAINER, KEEP_FIRING, LIMITS, KubernetesLimits
 from constructs_lib.rules.pods import pod_alerts
 from constructs_lib.rules.starting import starting_alerts
+from constructs_lib.rules.watching import object_alerts
 from constructs_lib.rules.workloads import workload_alerts
 
 __all__ = ["CONTAINER", "KEEP_FIRING", "KubernetesLimits", "kubernetes"]
 
 
-def kubernetes(by: Evaluator, *, objects: str = KUBE_STATE_METRICS.job, limits: KubernetesLimits = LIMITS) -> RuleGroup:
+def kubernetes(
+    by: Evaluator,
+    *,
+    objects: str = KUBE_STATE_METRICS.job,
+    telemetry: str | None = TELEMETRY.job,
+    limits: KubernetesLimits = LIMITS,
+) -> RuleGroup:
     """The group `kubernetes`.
 
     Args:
         by: Who evaluates it.
         objects: The job of kube-state-metrics.
+        telemetry: The job of what it says of itself; None when that is not scraped.
         limits: From where on somebody must hear of it.
     """
     return RuleGroup(
         name="kubernetes",
-        alerts=tuple(
-            alert for alerts in (pod_alerts, starting_alerts, workload_alerts) for alert in alerts(by, objects, limits)
+        alerts=(
+            *pod_alerts(by, objects, limits),
+            *starting_alerts(by, objects, limits),
+            *workload_alerts(by, objects, limits),
+            *object_alerts(by, telemetry),
         ),
     )

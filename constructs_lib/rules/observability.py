@@ -12,6 +12,7 @@ from constructs_lib.rules.model import HEARTBEAT, PLATFORM, Alert, Evaluator, Pr
 from constructs_lib.rules.onset import Onset
 from constructs_lib.rules.prometheus import prometheus_alerts
 from constructs_lib.rules.scraping import scraping_alerts
+from constructs_lib.rules.watching import discovery_alerts
 from constructs_lib.units import prometheus_duration
 
 COST_OVER = timedelta(hours=1)
@@ -46,6 +47,7 @@ def observability(by: Evaluator, limits: ObservabilityLimits = ObservabilityLimi
             _heartbeat(),
             *scraping_alerts(by),
             *prometheus_alerts(by),
+            *discovery_alerts(by),
             *alertmanager_alerts(by),
             _cost(by, limits),
         ),

@@ -10,7 +10,7 @@ from constructs_lib.image import Image
 from constructs_lib.metrics.alertmanager import ALERTMANAGER
 from constructs_lib.metrics.application import APPLICATION
 from constructs_lib.metrics.cadvisor import CADVISOR
-from constructs_lib.metrics.kube_state_metrics import KUBE_STATE_METRICS
+from constructs_lib.metrics.kube_state_metrics import KUBE_STATE_METRICS, TELEMETRY
 from constructs_lib.metrics.kubelet import KUBELET
 from constructs_lib.metrics.model import Program
 from constructs_lib.metrics.models import MODELS
@@ -23,6 +23,7 @@ from tests.rules.test_contracts import PROGRAMS
 # tests/test_pins.py compares the images with the modules.
 IMAGES = {
     ALERTMANAGER.name: (ALERTMANAGER, versions.ALERTMANAGER),
+    TELEMETRY.name: (TELEMETRY, versions.KUBE_STATE_METRICS),
     KUBE_STATE_METRICS.name: (KUBE_STATE_METRICS, versions.KUBE_STATE_METRICS),
     NODE_EXPORTER.name: (NODE_EXPORTER, versions.NODE_EXPORTER),
     POSTGRES_EXPORTER.name: (POSTGRES_EXPORTER, versions.POSTGRES_EXPORTER),

@@ -36,7 +36,7 @@ def distinct() -> Iterator[Any]:
 
 ALERTS = list(distinct())
 # They outlive a gap in their series by themselves, since they look back.
-LOOK_BACK = {"ContainerCpuNearLimit", "ContainerRestarting"}
+LOOK_BACK = {"ContainerCpuNearLimit", "ContainerRestarting", "KubeStateMetricsErrors"}
 # What is proven by fewer evaluations has none within the minutes that count here.
 KEPT = [
     case

@@ -78,6 +78,10 @@ CONDITIONS = {
         " and max by (namespace, daemonset) (changes("
         'kube_daemonset_status_updated_number_scheduled{job="kube-state-metrics"}[10m])) == 0'
     ),
+    "KubeStateMetricsErrors": (
+        'max by (resource) (increase(kube_state_metrics_list_total{job="telemetry",result="error"}[5m])) > 0'
+        ' or max by (resource) (increase(kube_state_metrics_watch_total{job="telemetry",result="error"}[5m])) > 0'
+    ),
     "JobFailed": (
         'max by (namespace, job_name) (kube_job_failed{job="kube-state-metrics",condition="true"}) == 1'
         " and on (namespace, job_name) ("
@@ -93,7 +97,7 @@ CONDITIONS = {
 def alerts(
     by: Evaluator = BY, limits: KubernetesLimits = LIMITS, objects: str = "kube-state-metrics"
 ) -> dict[str, Alert]:
-    return {alert.name: alert for alert in kubernetes(by, objects=objects, limits=limits).alerts}
+    return {alert.name: alert for alert in kubernetes(by, objects=objects, telemetry="telemetry", limits=limits).alerts}
 
 
 def test_the_group_reads_what_it_says() -> None:
@@ -117,6 +121,7 @@ def test_what_must_be_told_soon_is_told_within_minutes() -> None:
         "PersistentVolumeClaimPending": timedelta(minutes=10),
         "DeploymentRolloutStuck": timedelta(minutes=5),
         "JobFailed": timedelta(0),
+        "KubeStateMetricsErrors": timedelta(minutes=10),
         "DeploymentReplicasMissing": timedelta(minutes=10),
         "StatefulSetReplicasMissing": timedelta(minutes=10),
         "DaemonSetPodsMissing": timedelta(minutes=10),
@@ -144,6 +149,13 @@ def test_alerts_outlive_the_exporter_and_ask_for_nothing_hidden(name: str) -> No
     (kept,) = re.findall(r"^\w+ by \((.*?)\)", alert.expr)
     assert said == set(kept.split(", "))
     assert "absent" not in alert.expr
+
+
+def test_without_telemetry_nothing_is_said_of_it() -> None:
+    """An app that does not scrape it has all the other alerts."""
+    without = kubernetes(BY, telemetry=None).alerts
+    assert alerts().keys() - {alert.name for alert in without} == {"KubeStateMetricsErrors"}
+    assert len(without) == len(CONDITIONS) - 1
 
 
 def test_every_threshold_can_be_chosen() -> None:

@@ -41,6 +41,7 @@ CONDITIONS = {
     "PrometheusNotificationsDropped": (
         'min by (pod) (increase(prometheus_notifications_dropped_total{job="prom"}[5m])) > 0'
     ),
+    "PrometheusDiscoveryFailing": 'increase(prometheus_sd_kubernetes_failures_total{job="prom"}[5m]) > 0',
     "ObservabilityCostHigh": (
         "sum(rate(observability_cost_total[1h])) / sum(rate(infrastructure_cost_total[1h])) > 0.05"
     ),
@@ -76,11 +77,12 @@ def test_every_condition_must_last_five_minutes_and_ten_evaluations(interval: in
     """Whatever the interval; only what is counted over a time of its own fires at once, as the heartbeat does.
 
     What speaks for all targets comes two evaluations before what speaks for some: early enough to keep that silent.
-    A new configuration may take its time to reach every member.
+    A new configuration may take its time to reach every member, and so may an upgrade of the API server.
     """
     ours = alerts(replace(BY, interval=timedelta(seconds=interval)))
     assert ours.pop("MostTargetsDown").hold == timedelta(seconds=hold - 2 * interval)
     assert ours.pop("AlertmanagerConfigInconsistent").hold == timedelta(seconds=max(hold, 600))
+    assert ours.pop("PrometheusDiscoveryFailing").hold == timedelta(seconds=2 * max(300, 4 * interval))
     assert {alert.hold for name, alert in ours.items() if name in AT_ONCE} == {timedelta(0)}
     assert {alert.hold for name, alert in ours.items() if name not in AT_ONCE} == {timedelta(seconds=hold)}
 

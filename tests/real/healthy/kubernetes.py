@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from apps.environment import Environment
-from constructs_lib.metrics.kube_state_metrics import KUBE_STATE_METRICS
+from constructs_lib.metrics.kube_state_metrics import KUBE_STATE_METRICS, TELEMETRY
 from tests.real.healthy.workloads import NODES, RESTARTED, RESTARTED_AT, Workload, target_of
 from tests.real.simulation import WHOLE, Course, System, but, happens, minute, only, steady
 
@@ -71,6 +71,14 @@ def add(system: System, pods: list[Workload], values: Environment) -> None:
             tell("kube_job_failed", steady(1), **labels, condition="true")
             tell("kube_job_failed", steady(0), **labels, condition="false")
     _tell_of_starts(tell, pods, values)
+    itself = target_of(pods, TELEMETRY.job)
+    for resource in ("*v1.Node", "*v1.Pod"):
+        for name in ("kube_state_metrics_list_total", "kube_state_metrics_watch_total"):
+            labels = {"result": "success", "resource": resource}
+            system.add(TELEMETRY, itself, name, happens(minute(5), minute(14)), **labels)
+    # The API server was upgraded.
+    failed = {"result": "error", "resource": "*v1.Pod"}
+    system.add(TELEMETRY, itself, "kube_state_metrics_watch_total", happens(minute(13), minute(14)), **failed)
     # A pod came for which a node had to be started first.
     new = {"namespace": values.application_namespace, "pod": "report-3", "uid": "uid-report-3"}
     tell("kube_pod_status_unschedulable", only(minute(50), 2), **new)

@@ -58,6 +58,7 @@ def _add_server(system: System, target: Target, members: int) -> None:
     # While an Alertmanager moves to another node, one notification is lost, and one evaluation takes too long.
     tell("process_start_time_seconds", started)
     tell("prometheus_ready", steady(1))
+    tell("prometheus_sd_kubernetes_failures_total", happens(minute(13), minute(14)))
     tell("prometheus_config_last_reload_successful", but(steady(1), minute(42), 1, 0))
     for member in range(members):
         url = f"http://alertmanager-{member}.alertmanager-headless.monitoring.svc.cluster.local:9093/api/v2/alerts"
