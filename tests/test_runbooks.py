@@ -14,9 +14,6 @@ from tests.rendered import DIST, ENVIRONMENTS, ROOT, Objects, read
 
 PAGES = sorted((ROOT / "docs" / "runbooks").glob("*.md"))
 OPERATIONS = ROOT / "docs" / "operations.md"
-# Written before this was asked of them; whoever changes one takes it out.
-LONGER = {"LeadsStopped", "MostTargetsDown"}
-BLIND = {"JobDown"}
 RULES = ROOT / "constructs_lib" / "rules"
 PROD = read(DIST / "prod")
 SECTIONS = ["Meaning", "Impact", "Diagnosis", "Mitigation"]
@@ -150,7 +147,7 @@ def test_amtool_is_run_where_it_is(page: Path) -> None:
         assert after.startswith("--alertmanager.url=http://localhost:9093 ")
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page.stem not in BLIND], ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_nothing_is_applied_unseen(page: Path) -> None:
     """A clone without the site's values renders other addresses: one page says how to apply, after a look."""
     for applied in re.finditer(r"make synth|kubectl apply --server-side", page.read_text()):
@@ -170,9 +167,7 @@ def critical() -> set[str]:
     }
 
 
-@pytest.mark.parametrize(
-    "page", [page for page in PAGES if page.stem in critical() - LONGER], ids=lambda page: page.stem
-)
+@pytest.mark.parametrize("page", [page for page in PAGES if page.stem in critical()], ids=lambda page: page.stem)
 def test_two_commands_lead_to_a_decision_at_night(page: Path) -> None:
     """Whoever is woken runs no more than two before the page says what to do, by what they show."""
     diagnosis = page.read_text().partition("## Diagnosis\n")[2].partition("## Mitigation\n")[0]
