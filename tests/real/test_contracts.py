@@ -1,0 +1,102 @@
+"""What is said of programs' metrics, compared with the programs as they run on the cluster.
+
+The contracts of applications and models have no program here: they say what others are asked to export. The versions of
+the programs are compared in tests/metrics/test_versions.py, since programs built from modules do not know theirs.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from constructs_lib.metrics.application import APPLICATION
+from constructs_lib.metrics.kube_state_metrics import KUBE_STATE_METRICS
+from constructs_lib.metrics.kubelet import KUBELET
+from constructs_lib.metrics.model import Metric, Program
+from constructs_lib.metrics.models import MODELS
+from constructs_lib.metrics.prometheus import SCRAPE
+from constructs_lib.promql import metric
+from tests.cluster.kubernetes import Kubernetes
+from tests.real.prometheus import PrometheusPod
+from tests.rules.test_contracts import PROGRAMS
+
+HAPPENINGS = Path(__file__).with_name("happenings.yaml")
+RUNNING = [program for program in PROGRAMS if program.name not in {APPLICATION.name, MODELS.name}]
+# What a healthy cluster has no series of, and why.
+NO_DISKS = "the kubelets of the tests' cluster do not isolate local storage, and so measure no volume"
+ABSENT = {
+    "kube_job_failed": "no Job failed",
+    **{each.name: NO_DISKS for each in KUBELET.metrics},
+}
+# Labels that contracts leave out, as their files say.
+LEFT_OUT = {
+    "container_cpu_usage_seconds_total": {"name"},
+    "container_memory_working_set_bytes": {"name"},
+    "node_filesystem_readonly": {"device_error"},
+}
+SOON = timedelta(minutes=2)
+
+
+def series(server: PrometheusPod, name: str, job: str, since: float) -> list[Mapping[str, str]]:
+    """The labels of all that there is of a name or was there since then."""
+    selector = metric(name) if job == SCRAPE.job else metric(name, job=job)
+    found: list[Mapping[str, str]] = server.api("series", **{"match[]": selector, "start": f"{since:.3f}"})
+    return found
+
+
+@pytest.fixture(scope="module")
+def since(cluster: Kubernetes, servers: list[PrometheusPod]) -> float:
+    """When it was made sure that the things happened, in seconds since 1970; none lasts long enough for an alert."""
+    begun = time.time()
+    cluster.apply(HAPPENINGS)
+    try:
+        for name in (each.name for each in KUBE_STATE_METRICS.metrics if each.name not in ABSENT):
+            cluster.wait(
+                f"there is a series of {name}",
+                lambda name=name: series(servers[0], name, KUBE_STATE_METRICS.job, begun),  # type: ignore[misc]
+                SOON,
+            )
+    finally:
+        cluster.kubectl("delete", "--wait=false", "-f", str(HAPPENINGS))
+    return begun
+
+
+def metrics(*, there: bool) -> Iterator[Any]:
+    """Each metric of each running program that there is, or is not."""
+    for program in RUNNING:
+        for each in program.metrics:
+            if (each.name not in ABSENT) is there:
+                yield pytest.param(program, each, id=each.name)
+
+
+@pytest.mark.parametrize(("program", "each"), list(metrics(there=True)))
+def test_a_metric_is_as_its_contract_says(
+    servers: list[PrometheusPod], since: float, program: Program, each: Metric
+) -> None:
+    """Its type and its labels, neither more nor fewer than the contract's beside those of its target."""
+    for name, declared in each.series().items():
+        found = series(servers[0], name, program.job, since)
+        scraped = [own["labels"] for own in servers[0].targets() if program.job in {own["labels"]["job"], SCRAPE.job}]
+        left_out = LEFT_OUT.get(name, set())
+
+        assert set().union(*found) - {"__name__"} == declared.union(*scraped, left_out), name
+
+
+@pytest.mark.parametrize(("program", "each"), list(metrics(there=True)))
+def test_a_metric_has_the_type_of_its_contract(servers: list[PrometheusPod], program: Program, each: Metric) -> None:
+    """As the program itself declares it; nobody declares the types of what Prometheus writes of a scrape."""
+    job = f'{{job="{program.job}"}}'
+    told = servers[0].api("targets/metadata", match_target=job, metric=each.name)
+
+    assert {own["type"] for own in told} == ({each.kind.value} if program != SCRAPE else set())
+
+
+@pytest.mark.parametrize(("program", "each"), list(metrics(there=False)))
+def test_what_a_healthy_cluster_cannot_show_is_not_there(
+    servers: list[PrometheusPod], program: Program, each: Metric
+) -> None:
+    """Else it could be compared."""
+    assert servers[0].query(metric(each.name, job=program.job)) == [], ABSENT[each.name]
