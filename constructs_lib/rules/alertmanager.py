@@ -10,8 +10,9 @@ from constructs_lib.metrics.alertmanager import ALERTMANAGER
 from constructs_lib.metrics.prometheus import PROMETHEUS
 from constructs_lib.promql import metric
 from constructs_lib.rules.counting import Again, lasting
-from constructs_lib.rules.course import Course, counter
+from constructs_lib.rules.course import Course
 from constructs_lib.rules.model import PLATFORM, Alert, Evaluator, Proof, Severity
+from constructs_lib.rules.notifications import notifications_failing
 from constructs_lib.rules.onset import Onset
 from constructs_lib.rules.requests import Pace
 from constructs_lib.rules.scraping import too_few, up
@@ -20,9 +21,6 @@ from constructs_lib.units import prometheus_duration
 # Prometheus repeats what fires each minute or somewhat later, the heartbeat at least: four times that always shows one.
 # https://prometheus.io/docs/prometheus/latest/command-line/prometheus/ (rules.alert.resend-delay)
 REPEATED_WITHIN = timedelta(minutes=5)
-# Each failure stands for all attempts of a group_interval, 5 minutes by default; a window of three shows two of them.
-# https://prometheus.io/docs/alerting/latest/configuration/#route
-FAILED_WITHIN = timedelta(minutes=15)
 # A changed ConfigMap reaches the last pod within two minutes, and its reloader soon after.
 CONFIGURED_WITHIN = timedelta(minutes=10)
 # Alerts that a member may fail to take, for each that it takes.
@@ -45,7 +43,7 @@ def alertmanager_alerts(by: Evaluator) -> tuple[Alert, ...]:
         _members_missing(by, job),
         _reload_failed(by, job),
         *([_inconsistent(by, job)] if by.alertmanagers > 1 else ()),
-        _notifications_failing(by, job),
+        notifications_failing(by, job),
         _notification_errors(by),
         _notifications_dropped(by),
     )
@@ -123,38 +121,6 @@ def _inconsistent(by: Evaluator, job: str) -> Alert:
             fires=seen | {last: course.lasts(1, 2)},
             at=course.at,
             quiet=seen | {last: course.recovers(1, 2)} | another,
-        ),
-    )
-
-
-def _notifications_failing(by: Evaluator, job: str) -> Alert:
-    """Failures, not their share: a heartbeat that goes out each minute would hide all others of its kind."""
-    name = "alertmanager_notifications_failed_total"
-    window = FAILED_WITHIN // by.interval
-    later, long = window * 3 // 4, window * 6
-
-    def failed(pod: str, *runs: tuple[float, int], of: str = job) -> dict[str, str]:
-        return {ALERTMANAGER.series(name, job=of, pod=pod, integration="slack", reason="authError"): counter(*runs)}
-
-    often = [(1, 1), (0, later - 1)] * 8
-    seldom = [(1, 1), (0, window * 4 // 3 - 1)] * 5
-    return Alert(
-        name="AlertmanagerNotificationsFailing",
-        # Whatever the reason: versions add some. A counter that grew once shows a little more than 1.
-        expr=f"sum by (integration, reason) (increase({metric(name, job=job)}"
-        f"[{prometheus_duration(FAILED_WITHIN)}])) > 1.5",
-        hold=timedelta(0),
-        severity=Severity.CRITICAL,
-        team=PLATFORM,
-        summary="Notifications do not reach their receiver, so nobody hears of alerts.",
-        description="Notifications by {{ $labels.integration }} have failed {{ $value | humanize }} times within "
-        f"{prometheus_duration(FAILED_WITHIN)}, with the reason {{{{ $labels.reason }}}}.",
-        proof=Proof(
-            # The members take turns: either alone fails once.
-            fires=failed(f"{job}-0", (0, window), (1, 1), (0, long))
-            | failed(f"{job}-1", (0, window + later), (1, 1), (0, long)),
-            at=(window + later) * by.interval,
-            quiet=failed(f"{job}-0", (0, window), *seldom) | failed("another-0", *often, of="another"),
         ),
     )
 

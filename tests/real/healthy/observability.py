@@ -84,6 +84,7 @@ def _add_member(system: System, target: Target, members: int) -> None:
     if members > 1:
         tell("alertmanager_cluster_members", but(steady(members), minute(33), 2, members - 1))
     for integration in INTEGRATIONS:
+        tell("alertmanager_notifications_total", happens(*map(minute, range(20, 60, 5))), integration=integration)
         for reason in REASONS:
             # One attempt failed; the next one arrived.
             once = (integration, reason, target.labels["node"]) == ("webhook", "serverError", NODES[0])
