@@ -71,6 +71,18 @@ def add(system: System, pods: list[Workload], values: Environment) -> None:
             tell("kube_job_failed", steady(1), **labels, condition="true")
             tell("kube_job_failed", steady(0), **labels, condition="false")
     _tell_of_starts(tell, pods, values)
+    _tell_of_itself(system, pods)
+    # A pod came for which a node had to be started first.
+    new = {"namespace": values.application_namespace, "pod": "report-3", "uid": "uid-report-3"}
+    tell("kube_pod_status_unschedulable", only(minute(50), 2), **new)
+    report = {**new, "container": "report"}
+    tell("kube_pod_container_status_running", but(only(minute(52), 8), minute(53), 7, 0), **report)
+    tell("kube_pod_container_status_restarts_total", only(minute(52), 8, 0), **report)
+    tell("kube_pod_container_status_terminated_reason", only(minute(53), 7), **report, reason="Completed")
+
+
+def _tell_of_itself(system: System, pods: list[Workload]) -> None:
+    """It lists and watches, and begins anew when a connection ends."""
     itself = target_of(pods, TELEMETRY.job)
     for resource in ("*v1.Node", "*v1.Pod"):
         for name in ("kube_state_metrics_list_total", "kube_state_metrics_watch_total"):
@@ -79,13 +91,6 @@ def add(system: System, pods: list[Workload], values: Environment) -> None:
     # The API server was upgraded.
     failed = {"result": "error", "resource": "*v1.Pod"}
     system.add(TELEMETRY, itself, "kube_state_metrics_watch_total", happens(minute(13), minute(14)), **failed)
-    # A pod came for which a node had to be started first.
-    new = {"namespace": values.application_namespace, "pod": "report-3", "uid": "uid-report-3"}
-    tell("kube_pod_status_unschedulable", only(minute(50), 2), **new)
-    report = {**new, "container": "report"}
-    tell("kube_pod_container_status_running", but(only(minute(52), 8), minute(53), 7, 0), **report)
-    tell("kube_pod_container_status_restarts_total", only(minute(52), 8, 0), **report)
-    tell("kube_pod_container_status_terminated_reason", only(minute(53), 7), **report, reason="Completed")
 
 
 def _tell_of_starts(tell: Callable[..., None], pods: list[Workload], values: Environment) -> None:
