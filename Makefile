@@ -2,7 +2,7 @@
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: synth test prove prove-programs prove-cluster soak check format lock tools benchmark
+.PHONY: synth test prove soak check format lock tools benchmark
 
 synth: .venv/ready ## Render every environment into dist/
 	python -m apps.synth dist
@@ -11,13 +11,8 @@ test: .venv/ready node_modules/ready ## Unit and property tests: minutes; no roo
 	python -m pytest tests --ignore=tests/real
 
 prove: .venv/ready tools ## The real programs, and a real cluster that runs what is rendered
-	$(MAKE) --jobs=2 --output-sync=target prove-programs prove-cluster
-
-prove-programs: # beside the cluster, which mostly waits, and which must not wait for them
-	nice -n 15 python -m pytest tests/real -m "not cluster and not soak"
-
-prove-cluster:
-	python -m pytest tests/real -m "cluster and not soak"
+	python -m pytest tests/real -m "not cluster and not soak"
+	python -m pytest tests/real -m "cluster and not soak" # by itself: it measures how soon somebody hears
 
 soak: .venv/ready tools ## What takes longer than CI can
 	python -m pytest tests/real -m soak
