@@ -10,7 +10,17 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from constructs_lib.config import to_yaml
-from constructs_lib.config.discovery import Annotated, PodsJob, api_server, nodes
+from constructs_lib.config.discovery import (
+    ANNOTATED_PODS,
+    ANNOTATED_SERVICES,
+    API_SERVER,
+    CADVISOR,
+    KUBELET,
+    Annotated,
+    PodsJob,
+    api_server,
+    nodes,
+)
 from constructs_lib.config.prometheus import Limits, PrometheusConfig, ScrapeDefaults
 from constructs_lib.contract import NAME, Cluster, Pods, PortRange
 from constructs_lib.units import Bytes
@@ -51,8 +61,11 @@ PODS = st.builds(
         lambda labels: tuple(labels.items())
     ),
 )
+# Those of the cluster and of annotations; hypothesis draws words of the code, too.
+TAKEN = {API_SERVER, KUBELET, CADVISOR, ANNOTATED_PODS, ANNOTATED_SERVICES}
+JOB_NAMES = st.text(min_size=1, max_size=30).filter(lambda name: name not in TAKEN)
 JOBS = st.lists(
-    st.builds(PodsJob, job=st.text(min_size=1, max_size=30), pods=PODS, ports=PORTS, limits=LIMITS),
+    st.builds(PodsJob, job=JOB_NAMES, pods=PODS, ports=PORTS, limits=LIMITS),
     max_size=4,
     unique_by=lambda job: job.job,
 )
