@@ -161,6 +161,7 @@ def test_pods_that_violate_the_namespace_are_refused(cluster: Cluster, namespace
         cluster.apply(yaml.safe_dump(privileged))
 
 
+@pytest.mark.stage(0)  # its class is of the same name as the one of dist/prod
 def test_claims_bind_to_local_volumes(cluster: Cluster, namespace: str) -> None:
     """A claim waits for its pod, and then gets a volume on the pod's node that a user other than root can write."""
     claim = {

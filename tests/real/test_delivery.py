@@ -116,7 +116,7 @@ def test_every_kind_of_receiver_hears(cluster: Kubernetes, outside: Outside, rai
     once(cluster, first.at, heard)
     assert [each for each in outside.refused(host) if each.at > raised] == []
     if host == PAGERDUTY.host:  # whose details Alertmanager reads as YAML: a text may become a list of its first words
-        assert "It is a test." in str(first.body["payload"]["custom_details"]["firing"])
+        assert f"instance={host}" in str(first.body["payload"]["custom_details"]["firing"])
 
 
 def once(cluster: Kubernetes, since: float, heard: Callable[[], Sequence[object]]) -> None:

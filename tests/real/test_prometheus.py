@@ -110,12 +110,13 @@ def test_nothing_fires_in_peace(cluster: Kubernetes, servers: list[PrometheusPod
 
     def calm() -> bool:
         alerts = [alert["labels"] for rule in rules() for alert in rule.get("alerts", ())]
-        # What test_delivery.py and test_cluster.py break is no concern of this one.
+        # What test_delivery.py and test_cluster.py break is no concern of this one, nor is how busy this machine is.
         broken = [
             each
             for each in alerts
             if {each.get("pod", "").split("-")[0], each.get("deployment"), each.get("namespace", "").split("-")[0]}
             & BROKEN
+            or each["alertname"] == "NodeCpuSaturated"
         ]
         assert [each["alertname"] for each in alerts if each not in broken] == [HEARTBEAT]
         return True
