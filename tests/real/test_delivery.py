@@ -186,4 +186,5 @@ def test_heartbeat_keeps_its_interval(outside: Outside) -> None:
     interval = PROD.heartbeat_interval.total_seconds()
     assert len(beats) >= 4
     assert max(gaps) < 1.5 * interval, gaps
-    assert statistics.mean(gaps) == pytest.approx(interval, rel=0.2), gaps
+    # A member that is killed or alone beats once more: that is no harm, and so not the mean.
+    assert statistics.median(gaps) == pytest.approx(interval, rel=0.2), gaps
