@@ -112,13 +112,12 @@ class PrometheusHA(Component):
         """What rule groups need to know of who evaluates them; final when rendered."""
         must_exist = (*(job.name for job in self._cluster_jobs), *sorted(self._pods_jobs))
         members = self._alertmanager
-        scraped_as = [each.job for each in self._pods_jobs.values() if members and each.pods == members.pods]
         return Evaluator(
             interval=self._scrape.interval,
             job=self.name,
             replicas=self._replicas,
             jobs=must_exist,
-            alertmanager_job=scraped_as[0] if scraped_as else None,
+            alertmanager_job=members.name if members else None,  # under which `send_alerts_to` scrapes it
             alertmanagers=members.replicas if members else 0,
         )
 
@@ -287,9 +286,10 @@ class PrometheusHA(Component):
 
         def rules() -> Mapping[str, str]:
             scraped = {job.name for job in self._jobs()}
-            for group in self.groups:
+            groups = self.groups
+            for group in groups:
                 group.refuse_unknown_jobs(scraped)
-            return {f"{group.name}.yaml": to_yaml(group.to_dict(self._links.runbooks)) for group in self.groups}
+            return {f"{group.name}.yaml": to_yaml(group.to_dict(self._links.runbooks)) for group in groups}
 
         for suffix, files in (("config", config), ("rules", rules)):
             ConfigMap(
