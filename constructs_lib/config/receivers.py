@@ -100,7 +100,3 @@ class Heartbeat:
     def receiver(self) -> Receiver:
         """Its part of the document: the beat has no end that could be told of."""
         return Receiver(name=HEARTBEAT_RECEIVER, integrations=(Webhook(url=self.url, resolved=False),))
-
-    @property
-    def ports(self) -> frozenset[int]:
-        return self.receiver.ports

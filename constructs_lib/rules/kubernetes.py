@@ -6,13 +6,13 @@ managed clusters.
 
 from constructs_lib.metrics.kube_state_metrics import KUBE_STATE_METRICS, TELEMETRY
 from constructs_lib.rules.model import Evaluator, RuleGroup
-from constructs_lib.rules.objects import CONTAINER, KEEP_FIRING, LIMITS, KubernetesLimits
+from constructs_lib.rules.objects import LIMITS, KubernetesLimits
 from constructs_lib.rules.pods import pod_alerts
 from constructs_lib.rules.starting import starting_alerts
 from constructs_lib.rules.watching import object_alerts
 from constructs_lib.rules.workloads import workload_alerts
 
-__all__ = ["CONTAINER", "KEEP_FIRING", "KubernetesLimits", "kubernetes"]
+__all__ = ["KubernetesLimits", "kubernetes"]
 
 
 def kubernetes(

@@ -13,9 +13,9 @@ from constructs_lib.promql import metric
 from constructs_lib.rules.course import PEACE, Course, counter
 from constructs_lib.rules.filling import ROOM, RoomLimits, room
 from constructs_lib.rules.jobs import among
-from constructs_lib.rules.kubernetes import CONTAINER, KEEP_FIRING
 from constructs_lib.rules.limits import check_durations, check_shares
 from constructs_lib.rules.model import BACKEND, PLATFORM, Alert, Evaluator, Proof, RuleGroup, Severity
+from constructs_lib.rules.objects import CONTAINER, KEEP_FIRING
 from constructs_lib.rules.volumes import VOLUMES
 from constructs_lib.units import prometheus_duration
 

@@ -217,4 +217,4 @@ def test_a_heartbeat_has_no_end() -> None:
     """Its server would take the message of the end for a beat."""
     (way,) = Heartbeat(url=KEY).receiver.integrations
     assert way.to_dict("/secrets") == {"send_resolved": False, "url_file": FILE, "max_alerts": 0}
-    assert Heartbeat(url=KEY).ports == {443}
+    assert Heartbeat(url=KEY).receiver.ports == {443}
