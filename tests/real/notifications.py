@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from apps.environments import PROD
 from constructs_lib.config.prometheus import ScrapeDefaults
+from constructs_lib.config.receivers import PEER_WAIT
 from constructs_lib.config.routes import Timing
 from constructs_lib.kube.alertmanager import WEB
 from tests.cluster.kubernetes import Kubernetes
@@ -22,6 +23,7 @@ STEPS = (
     + Timing().group_wait
 )
 MARGIN = 1.2
+TURN = PEER_WAIT + timedelta(seconds=5)  # gossip takes its time
 MEMBERS = ("alertmanager-0", "alertmanager-1")
 
 
@@ -72,6 +74,11 @@ def raise_alert(cluster: Kubernetes, alertname: str, *members: str, **labels: st
     for member in members or MEMBERS:
         amtool(cluster, member, "alert", "add", *pairs, "--annotation=summary=It is a test.")
     return time.time()
+
+
+def turn_is_over(cluster: Kubernetes, sent: float) -> None:
+    """Wait until the other member would have sent, too, since the first one did."""
+    cluster.wait("the other member's turn is over", lambda: time.time() - sent > TURN.total_seconds(), 2 * TURN)
 
 
 def members_seen(cluster: Kubernetes) -> list[int]:

@@ -16,7 +16,7 @@ from constructs_lib.rules.kubernetes import KubernetesLimits
 from tests.cluster.kubernetes import Kubernetes
 from tests.cluster.outside.record import Received
 from tests.cluster.outside.world import Outside
-from tests.real.notifications import Told, raise_alert, told, within
+from tests.real.notifications import Told, raise_alert, told, turn_is_over, within
 from tests.real.outside import HEARTBEAT, MAILBOX, PAGERDUTY, SLACK, WEBHOOK
 from tests.real.prometheus import PrometheusPod
 
@@ -24,8 +24,6 @@ INCIDENTS = Path(__file__).with_name("incidents.yaml")
 APPLICATIONS = PROD.application_namespace
 HOME = "test/home"
 SOON = timedelta(minutes=1)
-# A member waits for the one before it, and gossip takes its time.
-TURN = timedelta(seconds=20)
 # Whose alert goes where: another receiver, and so another protocol, for each.
 WAYS = {
     WEBHOOK.host: {"team": "platform", "severity": "warning"},
@@ -121,7 +119,7 @@ def test_every_kind_of_receiver_hears(cluster: Kubernetes, outside: Outside, rai
 
 def once(cluster: Kubernetes, since: float, heard: Callable[[], Sequence[object]]) -> None:
     """Nothing comes in the time in which the other member would have sent, too."""
-    cluster.wait("the other member's turn is over", lambda: time.time() - since > TURN.total_seconds(), 2 * TURN)
+    turn_is_over(cluster, since)
     assert len(heard()) == 1
 
 

@@ -11,15 +11,14 @@ from datetime import timedelta
 import pytest
 
 from apps.environments import PROD
+from constructs_lib.config.receivers import PEER_WAIT
 from constructs_lib.config.routes import Timing
 from tests.cluster.kubernetes import Kubernetes, is_ready
 from tests.cluster.outside.world import Outside
-from tests.real.notifications import MEMBERS, amtool, members_seen, raise_alert, told
+from tests.real.notifications import MEMBERS, amtool, members_seen, raise_alert, told, turn_is_over
 from tests.real.outside import HEARTBEAT
 
 OURS = "app.kubernetes.io/part-of=monitoring"
-# A member waits so long for each one before it, which may have sent already.
-PEER_TIMEOUT = timedelta(seconds=15)
 SOON, LATER = timedelta(minutes=1), timedelta(minutes=3)
 GOSSIP = "9094"
 WARNING = {"team": "platform", "severity": "warning"}
@@ -71,7 +70,7 @@ def test_killed_member_loses_nothing(cluster: Kubernetes, outside: Outside) -> N
     cluster.kill_process("monitoring", MEMBERS[0], "alertmanager")
 
     at = arrived(cluster, outside, "MemberKilled")
-    assert at - raised < 1.2 * (Timing().group_wait + PEER_TIMEOUT).total_seconds()
+    assert at - raised < 1.2 * (Timing().group_wait + PEER_WAIT).total_seconds()
     together(cluster)
     for member in MEMBERS:
         (silence,) = json.loads(amtool(cluster, member, "silence", "query", "--output=json"))
@@ -95,7 +94,7 @@ def test_members_that_cannot_talk_both_send_and_find_each_other_again(cluster: K
 
     at = arrived(cluster, outside, "GossipHealed")
 
-    cluster.wait("the other member's turn is over", lambda: time.time() - at > PEER_TIMEOUT.total_seconds() + 5, SOON)
+    turn_is_over(cluster, at)
     assert len(told(outside, "GossipHealed")) == 1
     assert len(told(outside, "GossipCut")) == 2
 

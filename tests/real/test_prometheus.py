@@ -1,5 +1,6 @@
 """`dist/prod` on a real cluster, unchanged: discovery, rights and policies of the real Prometheus."""
 
+import json
 from collections import Counter
 from datetime import timedelta
 from typing import Any
@@ -23,14 +24,13 @@ BROKEN = {"crashing", "homeless", "test"}
 SOON = timedelta(minutes=2)
 
 
-def objects(cluster: Kubernetes) -> dict[tuple[str, str], dict[str, Any]]:
-    """The metadata of everything in dist/prod, by kind and name."""
-    found = {}
-    for path in sorted((DIST / "k8s").iterdir()):
-        for document in yaml.safe_load_all(path.read_text()):
-            kind, metadata = document["kind"], document["metadata"]
-            found[kind, metadata["name"]] = cluster.get(kind, metadata["name"], metadata.get("namespace"))["metadata"]
-    return found
+def objects(cluster: Kubernetes) -> dict[tuple[str, str, str], dict[str, Any]]:
+    """The metadata of everything in dist/prod, by kind, namespace and name."""
+    found = json.loads(cluster.kubectl("get", "--kustomize", str(DIST), "--output", "json"))["items"]
+    return {
+        (each["kind"], each["metadata"].get("namespace", ""), each["metadata"]["name"]): each["metadata"]
+        for each in found
+    }
 
 
 def test_dist_is_applied_without_a_warning(applied: str) -> None:
