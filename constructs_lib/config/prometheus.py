@@ -209,6 +209,7 @@ class ScrapeJob:
         honor_labels: Whether the series' own labels win over those of the target, as kube-state-metrics needs it.
         honor_timestamps: Off for targets that stamp samples with times of their own, such as cAdvisor.
         limits: What one target may send.
+        targets: How many there may be; with more, all of them fail. None for any number.
     """
 
     name: str
@@ -220,6 +221,7 @@ class ScrapeJob:
     honor_labels: bool = False
     honor_timestamps: bool = True
     limits: Limits
+    targets: int | None = None
 
     def __post_init__(self) -> None:
         if not self.name:
@@ -234,6 +236,7 @@ class ScrapeJob:
             # A target that names no content type would otherwise fail: https://prometheus.io/docs/prometheus/latest/migration/
             "fallback_scrape_protocol": "PrometheusText0.0.4",
             **self.limits.to_dict(),
+            **({} if self.targets is None else {"target_limit": self.targets}),
             **(self.tls.to_dict() if self.tls else {}),
             "kubernetes_sd_configs": [self.discovery.to_dict()],
             "relabel_configs": [step.to_dict() for step in self.relabelings],

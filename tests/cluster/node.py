@@ -181,7 +181,6 @@ class Node:
             # The disk is the tests' machine's: how full that is must not evict pods or remove images.
             "evictionHard": {"nodefs.available": "0%", "imagefs.available": "0%", "nodefs.inodesFree": "0%"},
             "imageGCHighThresholdPercent": 100,
-            "localStorageCapacityIsolation": False,
             # The lease is renewed four times in this period.
             "nodeLeaseDurationSeconds": int(self._cluster.lost_after.total_seconds()),
         }
