@@ -284,6 +284,8 @@ class GroupData:
             ConstructError: what is no rule of this library, or what the platform does not allow.
         """
         absolute_url(self.runbooks, of=f"the runbooks of the rule group {self.name}")
+        if "{{" in self.runbooks:  # Prometheus would fill it in, with whatever it is asked
+            raise ConstructError(f"the runbooks of the rule group {self.name} are {self.runbooks!r}: leave braces out")
         for rule in (*self.alerts, *self.recordings):
             if len(rule.expr) > LONGEST:
                 raise ConstructError(

@@ -50,6 +50,7 @@ class Evaluator:
         jobs: That must always have a target.
         alertmanager_job: By which it scrapes the Alertmanager that it sends to; None when it sends to none.
         alertmanagers: How many members that has.
+        collector_job: By which it scrapes the collectors of other teams' releases; None where nothing is collected.
     """
 
     interval: timedelta
@@ -58,6 +59,7 @@ class Evaluator:
     jobs: tuple[str, ...]
     alertmanager_job: str | None = None
     alertmanagers: int = 0
+    collector_job: str | None = None
 
     @property
     def window(self) -> timedelta:
