@@ -34,7 +34,9 @@ benchmark: .venv/ready ## Print the figures of benchmarks/README.md
 
 lock: ## Pin again what pyproject.toml asks for; uv is needed for this alone
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		--group dev pyproject.toml -o requirements.txt
+		--extra agent --group dev pyproject.toml -o requirements.txt
+	uv pip compile --python-platform linux --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--no-annotate --constraint requirements.txt --group agent -o agent/requirements.txt
 
 .venv/ready: requirements.txt pyproject.toml
 	@$(PYTHON) -c "import sys; sys.exit(None if sys.version_info >= (3, 11) else 'Python 3.11 or later is needed: make PYTHON=python3.11')"

@@ -1,6 +1,7 @@
-"""What is shipped is what is proven: the images' versions and the modules that the tests build agree."""
+"""What is shipped is what is proven: the versions of images and packages are those that the tests build and run."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,8 @@ import pytest
 from constructs_lib import versions
 from constructs_lib.image import Image
 
-TOOLS = Path(__file__).parent.parent / "tools"
+ROOT = Path(__file__).parent.parent
+TOOLS = ROOT / "tools"
 # Image -> the module of its program, and that module's spelling of a release's version.
 AS_IT_IS = ("(.*)", r"\1")
 MODULES = {
@@ -37,3 +39,40 @@ def test_shipped_version_is_the_built_version(image: Image):
 
     assert required is not None
     assert required[1] == re.sub(f"^{release}$", spelling, image.tag)
+
+
+def pins(file: str) -> dict[str, str]:
+    """Package -> version, of a lock file."""
+    return dict(re.findall(r"^([\w.-]+)==(\S+)", (ROOT / file).read_text(), re.MULTILINE))
+
+
+def names(requirements: list[str]) -> set[str]:
+    """The packages that requirements ask for."""
+    return {re.split(r"[<>=]", requirement)[0] for requirement in requirements}
+
+
+def test_the_agent_runs_on_the_packages_that_are_tested() -> None:
+    """The agent's image holds no other version than the unit tests run on, and not the engine."""
+    agent = pins("agent/requirements.txt")
+
+    assert agent.items() <= pins("requirements.txt").items()
+    assert "kubernetes" in agent
+    assert not {"cdk8s", "constructs", "jsii"} & agent.keys()
+
+
+def test_the_agents_image_holds_what_its_extra_asks_for() -> None:
+    """Beyond the extra, the image holds packages of the library itself, and not all."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    extra = names(project["project"]["optional-dependencies"]["agent"])
+
+    assert extra < names(project["dependency-groups"]["agent"])
+    assert names(project["dependency-groups"]["agent"]) <= extra | names(project["project"]["dependencies"])
+
+
+@pytest.mark.parametrize(
+    ("file", "address"),
+    [("requirements.txt", "://"), ("agent/requirements.txt", "://"), ("package-lock.json", '"resolved"')],
+)
+def test_locks_name_no_registry(file: str, address: str) -> None:
+    """Packages are known by their hashes, so that a mirror of any site can serve them."""
+    assert address not in (ROOT / file).read_text()
