@@ -1,7 +1,7 @@
-"""What other teams' releases hand to the platform: data in labelled ConfigMaps, bound to the namespace that they lie in.
+"""What other teams' releases hand to the platform: data in labelled ConfigMaps, bound to the namespace of each.
 
-A team's construct writes it, the collector beside Prometheus reads it. It says what a team wants, never how Prometheus is
-configured: what Prometheus reads is made here, with the team's namespace in it.
+A team's construct writes it, the collector beside Prometheus reads it. It says what a team wants, never how Prometheus
+is configured: what Prometheus reads is made here, with the team's namespace in it.
 """
 
 import json
@@ -23,6 +23,8 @@ from constructs_lib.urls import absolute_url
 COLLECT = "constructs-lib/collect"
 """The label by which a ConfigMap is collected; its value says what it holds."""
 SCRAPE_JOB, RULE_GROUP = "scrape-job", "rule-group"
+DATA = "data.json"
+"""The one file in it."""
 TEAM = "constructs-lib/team"
 """The label of a namespace that says whose it is; its own name where it has none."""
 ORIGIN = "origin"
@@ -33,6 +35,11 @@ LONGEST = 4096
 """Characters of one expression: parsers of deeper ones could run out of stack."""
 STRICT: Any = {"extra": "forbid", "strict": True}
 NOT_PROVEN = Proof(fires={}, at=timedelta(0), quiet={})  # proofs stay where the rules are written
+
+
+def object_name(kind: str, name: str) -> str:
+    """Of the ConfigMap: Kubernetes itself sees to it that there is one of a name."""
+    return f"{kind}-{name}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

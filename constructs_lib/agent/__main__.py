@@ -1,0 +1,28 @@
+"""The command line of the agent."""
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from constructs_lib.agent.collect import Options, collect
+
+
+def main() -> None:
+    """Run one command until it is told to stop."""
+    parser = argparse.ArgumentParser(prog="agent", description=sys.modules[__name__].__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    command = commands.add_parser("collect", help="bring other teams' jobs and rules into Prometheus' files")
+    command.add_argument("--namespace", required=True, help="of the monitoring, as namespaces name it that opt in")
+    command.add_argument("--allowed", required=True, type=Path, help="file that says what teams may do")
+    command.add_argument("--output", required=True, type=Path, help="directory of the files that Prometheus reads")
+    command.add_argument("--promtool", required=True, type=Path, help="of the Prometheus that reads them")
+    command.add_argument("--port", required=True, type=int, help="of the metrics")
+    given = vars(parser.parse_args())
+    del given["command"]
+    logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(asctime)s %(levelname)s %(message)s")
+    collect(Options(**given))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,281 @@
+"""What there is in the cluster: the namespaces that opted in, and the labelled ConfigMaps in each of them.
+
+One watch follows the namespaces, and one each the ConfigMaps of a namespace: nobody may read those of all.
+The client's own informer would hold whole lists of objects of 1 MiB each, as many as somebody cares to make.
+Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
+"""
+
+import logging
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import kubernetes
+from kubernetes.client.exceptions import ApiException
+from urllib3.exceptions import HTTPError
+
+from constructs_lib.config.collected import COLLECT, LARGEST, TEAM, Owner
+from constructs_lib.contract import MONITORED_BY
+
+PAGE = 20  # of ConfigMaps that may have 1 MiB each
+AT_ONCE = threading.Semaphore(4)  # lists, which hold a page in memory
+WATCH_FOR = timedelta(minutes=5)
+TRY_AGAIN_AFTER = timedelta(seconds=30)  # at most
+# A binding that is taken away is the team's word, but a mistake of the platform's own can look the same for a while.
+WITHDRAWN_AFTER = timedelta(minutes=5)
+OFTEN, OVER = 60, timedelta(minutes=1)  # changes of one namespace
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """A labelled ConfigMap.
+
+    Args:
+        kind: What its label says that it holds.
+        data: None when there is too much of it.
+    """
+
+    namespace: str
+    name: str
+    uid: str
+    kind: str
+    data: Mapping[str, str] | None = field(repr=False)
+
+    @classmethod
+    def of(cls, config_map: Any) -> "Item":
+        """From what the client returns."""
+        data = config_map.data or {}
+        size = sum(len(text.encode()) for text in data.values())
+        return cls(
+            namespace=config_map.metadata.namespace,
+            name=config_map.metadata.name,
+            uid=config_map.metadata.uid,
+            kind=config_map.metadata.labels.get(COLLECT, ""),
+            data=data if size <= LARGEST.count else None,
+        )
+
+
+@dataclass(slots=True)
+class _Namespace:
+    owner: Owner
+    stop: threading.Event = field(default_factory=threading.Event)
+    items: dict[str, Item] = field(default_factory=dict)
+    known: bool = False
+    failing: bool = False
+    changes: deque[float] = field(default_factory=lambda: deque(maxlen=OFTEN))
+
+
+class Cluster:
+    """What there is, brought up to date in the background.
+
+    Args:
+        core: The client of the core API.
+        namespace: Of the monitoring, which namespaces name that opt in.
+        changed: Called, from any thread, with the namespace and the name of what changed; without a name where everything
+            of the namespace may have, and with an empty namespace where everything at all may.
+    """
+
+    def __init__(self, core: "kubernetes.client.CoreV1Api", namespace: str, changed: Callable[[str, str | None], None]):
+        self._core, self._namespace, self._changed = core, namespace, changed
+        self._lock = threading.Lock()
+        self._namespaces: dict[str, _Namespace] = {}
+        self._known = False
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._in_background("namespaces", self._follow_namespaces)
+
+    @property
+    def known(self) -> bool:
+        """Whether the API server has told all namespaces: until then, none is known to be gone."""
+        return self._known
+
+    def owners(self) -> dict[str, Owner]:
+        """Who opted in, by namespace."""
+        with self._lock:
+            return {name: each.owner for name, each in self._namespaces.items()}
+
+    def items(self, namespace: str) -> dict[str, Item] | None:
+        """The ConfigMaps of a namespace by name; None while the API server has not told them."""
+        with self._lock:
+            found = self._namespaces.get(namespace)
+            return dict(found.items) if found and found.known else None
+
+    def failing(self) -> int:
+        """How many namespaces cannot be watched at the moment, though we may."""
+        with self._lock:
+            return sum(each.failing for each in self._namespaces.values())
+
+    def changes_often(self, namespace: str) -> bool:
+        """Whether a namespace changes more often than anybody could mean it."""
+        with self._lock:
+            found = self._namespaces.get(namespace)
+            changes = found.changes if found else deque()
+            return len(changes) == OFTEN and time.monotonic() - changes[0] < OVER.total_seconds()
+
+    def _in_background(self, name: str, target: Callable[..., None], *arguments: Any) -> None:
+        threading.Thread(target=target, args=arguments, name=name, daemon=True).start()
+
+    def _follow_namespaces(self) -> None:
+        def told(found: list[Any]) -> None:
+            names = {each.metadata.name for each in found}
+            for each in found:
+                self._opted_in(each)
+            for name in self.owners().keys() - names:
+                self._opted_out(name)
+            self._known = True
+            self._changed("", None)
+
+        def changed(kind: str, found: Any) -> None:
+            self._opted_out(found.metadata.name) if kind == "DELETED" else self._opted_in(found)
+
+        selector = f"{MONITORED_BY}={self._namespace}"
+        _follow(self._core.list_namespace, told, changed, lambda _: None, label_selector=selector)
+
+    def _opted_in(self, found: Any) -> None:
+        name, labels = found.metadata.name, found.metadata.labels or {}
+        owner = Owner(namespace=name, team=labels.get(TEAM) or name)
+        with self._lock:
+            former = self._namespaces.get(name)
+            if former is None:
+                self._namespaces[name] = _Namespace(owner)
+            elif former.owner == owner:
+                return
+            else:
+                former.owner = owner
+        if former is None:
+            self._in_background(name, self._follow_config_maps, self._namespaces[name])
+        self._changed(name, None)
+
+    def _opted_out(self, name: str) -> None:
+        with self._lock:
+            self._namespaces.pop(name).stop.set()
+        self._changed(name, None)
+
+    def _follow_config_maps(self, namespace: _Namespace) -> None:
+        name = namespace.owner.namespace
+        refused_since: float | None = None
+
+        def told(found: list[Any]) -> None:
+            nonlocal refused_since
+            refused_since = None
+            with self._lock:
+                namespace.items = {each.metadata.name: Item.of(each) for each in found}
+                namespace.known, namespace.failing = True, False
+            self._changed(name, None)
+
+        def changed(kind: str, found: Any) -> None:
+            item = Item.of(found)
+            with self._lock:
+                namespace.changes.append(time.monotonic())
+                if kind == "DELETED":
+                    namespace.items.pop(item.name, None)
+                else:
+                    namespace.items[item.name] = item
+            self._changed(name, item.name)
+
+        def failed(status: int | None) -> None:
+            nonlocal refused_since
+            with self._lock:
+                namespace.failing = status != 403
+                if status != 403:
+                    return
+                refused_since = refused_since or time.monotonic()
+                if not namespace.items or time.monotonic() - refused_since < WITHDRAWN_AFTER.total_seconds():
+                    return
+                namespace.items, namespace.known = {}, True
+            self._changed(name, None)
+
+        _follow(
+            self._core.list_namespaced_config_map,
+            told,
+            changed,
+            failed,
+            namespace=name,
+            label_selector=COLLECT,
+            stop=namespace.stop,
+        )
+
+
+def _follow(
+    listing: Callable[..., Any],
+    told: Callable[[list[Any]], None],
+    changed: Callable[[str, Any], None],
+    failed: Callable[[int | None], None],
+    *,
+    stop: threading.Event | None = None,
+    **scope: str,
+) -> None:
+    """List, and watch from there, again and again.
+
+    Args:
+        told: Gets everything that there is.
+        changed: Gets the kind of a change, and the object.
+        failed: Gets the status of a refusal; None when there was no answer.
+        stop: Set when nobody wants to know any more.
+        scope: What is listed.
+    """
+    stop = stop or threading.Event()
+    wait = 1.0
+    while not stop.is_set():
+        try:
+            with AT_ONCE:
+                found, version = _listed(listing, scope)
+                if not stop.is_set():
+                    told(found)
+                del found
+            wait = 1.0
+            _watch(listing, version, changed, stop, scope)
+        except (ApiException, HTTPError, OSError) as error:
+            status = error.status if isinstance(error, ApiException) and error.status else None
+            if status == 410:  # what was told is too old to be continued
+                continue
+            if status != 403:
+                log.warning("cannot watch %s: %s", scope, " ".join(str(error).split())[:300])
+            failed(status)
+            stop.wait(wait * random.uniform(0.8, 1.2))  # noqa: S311 - no secret
+            wait = min(2 * wait, TRY_AGAIN_AFTER.total_seconds())
+
+
+def _listed(listing: Callable[..., Any], scope: Mapping[str, str]) -> tuple[list[Any], str]:
+    found: list[Any] = []
+    more: dict[str, str] = {}
+    while True:
+        page = listing(**scope, **more, limit=PAGE, _request_timeout=(5, 30))
+        found += page.items
+        if not page.metadata._continue:
+            return found, page.metadata.resource_version
+        more = {"_continue": page.metadata._continue}
+
+
+def _watch(
+    listing: Callable[..., Any],
+    version: str,
+    changed: Callable[[str, Any], None],
+    stop: threading.Event,
+    scope: Mapping[str, str],
+) -> None:
+    """Pass on changes until the watch is broken; a watch that only comes to its end goes on from there."""
+    while not stop.is_set():
+        watch = kubernetes.watch.Watch()
+        seconds = int(WATCH_FOR.total_seconds() * random.uniform(1, 2))  # noqa: S311 - no secret
+        for event in watch.stream(
+            listing,
+            **scope,
+            resource_version=version,
+            allow_watch_bookmarks=True,
+            timeout_seconds=seconds,
+            _request_timeout=(5, seconds + 30),
+        ):
+            version = watch.resource_version or version  # of a bookmark, too
+            if stop.is_set():
+                return
+            if event["type"] != "BOOKMARK":
+                changed(event["type"], event["object"])

@@ -1,0 +1,277 @@
+"""The collector: other teams' scrape jobs and rule groups become files that Prometheus reads.
+
+Every ConfigMap is bound to its namespace, judged by promtool, and written as a whole or not at all. What is refused
+leaves what was live before as it is, and is said in an Event beside the ConfigMap and in a metric.
+"""
+
+import faulthandler
+import hashlib
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import kubernetes
+from prometheus_client import REGISTRY, start_http_server
+from pydantic import TypeAdapter, ValidationError
+
+from constructs_lib.agent.cluster import Cluster, Item
+from constructs_lib.agent.events import Events
+from constructs_lib.agent.files import JOBS, NEW, RULES, Files
+from constructs_lib.agent.metrics import Metrics
+from constructs_lib.agent.promtool import Promtool
+from constructs_lib.agent.queue import Queue
+from constructs_lib.config import to_yaml
+from constructs_lib.config.collected import (
+    COLLECT,
+    DATA,
+    LARGEST,
+    RULE_GROUP,
+    SCRAPE_JOB,
+    Allowed,
+    GroupData,
+    JobData,
+    Owner,
+    object_name,
+)
+from constructs_lib.contract import PortRange
+from constructs_lib.errors import ConstructError
+
+# The same bytes of a later version may be bound otherwise: what is live is made again.
+VERSION = "1"
+IDLE = timedelta(seconds=1)
+STUCK = timedelta(minutes=3)
+SEPARATOR = "_"  # in no name of Kubernetes
+CHECKED_BY = "checked-by"
+KINDS = {SCRAPE_JOB: JOBS, RULE_GROUP: RULES}
+ALLOWED, JOB, GROUP = TypeAdapter(Allowed), TypeAdapter(JobData), TypeAdapter(GroupData)
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The command line.
+
+    Args:
+        namespace: Of the monitoring, as namespaces name it that opt in.
+        allowed: File with what teams may do; read again when it changes.
+        output: Directory of the files that Prometheus reads.
+        promtool: Of the Prometheus that reads them.
+        port: Of the metrics.
+    """
+
+    namespace: str
+    allowed: Path
+    output: Path
+    promtool: Path
+    port: int
+
+
+@dataclass(slots=True)
+class Refusal:
+    """Why a ConfigMap is not live as it is.
+
+    Args:
+        made_of: What of.
+        reason: One sentence.
+    """
+
+    made_of: str
+    reason: str
+
+
+class Collector:
+    """What the command does, one ConfigMap after the other.
+
+    Args:
+        options: The command line.
+        core: The client of the core API.
+        promtool: The judge.
+    """
+
+    def __init__(self, options: Options, core: "kubernetes.client.CoreV1Api", promtool: Promtool) -> None:
+        self._options, self._promtool = options, promtool
+        self._files, self._events = Files(options.output), Events(core)
+        self._queue = Queue()
+        self._cluster = Cluster(core, options.namespace, self._changed)
+        self._refused: dict[tuple[str, str], Refusal] = {}
+        self._text, self._allowed = b"", Allowed(ports=PortRange.only(1))
+
+        self.owners, self.failing, self.age = self._cluster.owners, self._cluster.failing, self._queue.age
+
+    def refusals(self) -> list[tuple[str, str]]:
+        """Namespace and name of what is not live as it is."""
+        return list(self._refused)
+
+    def prepare(self) -> None:
+        """Before anything is asked: what is live stays live, unless this Prometheus would not start with it."""
+        self._files.prepare()
+        self._read_allowed()
+        marker = self._options.output / CHECKED_BY
+        if marker.exists() and marker.read_text() == self._promtool.version:
+            return
+        for kind, name in self._files.live():
+            try:
+                self._check(kind)(self._files.path(kind, name))
+            except ConstructError as error:
+                log.warning("%s %s is no longer accepted, and so removed: %s", kind, name, error)
+                self._files.remove(kind, name)
+        marker.write_text(self._promtool.version)
+
+    def start(self) -> None:
+        """Begin to watch the cluster."""
+        self._cluster.start()
+
+    def step(self, timeout: timedelta) -> None:
+        """Look at one ConfigMap, or wait for one."""
+        if self._read_allowed():
+            for namespace in self._cluster.owners():
+                self._changed(namespace, None)
+        taken = self._queue.take(timeout)
+        if taken is None:
+            return
+        begun = time.monotonic()
+        self._queue.begin(*taken)
+        try:
+            self._look_at(*taken)
+        except OSError as error:  # a full disk, a promtool that is not there yet
+            log.warning("cannot write what %s/%s says, and will try again: %s", *taken, error)
+            self._queue.add(*taken)
+            time.sleep(timeout.total_seconds())
+        self._queue.rest(taken[0], time.monotonic() - begun)
+
+    def _changed(self, namespace: str, name: str | None) -> None:
+        if name is not None:
+            self._queue.add(namespace, name)
+            if self._cluster.changes_often(namespace):
+                self._events.changes_often(namespace)
+            return
+        live = {name for _, name in self._files.live()}
+        concerned = {tuple(name.split(SEPARATOR, 1)) for name in live} | set(self._refused)
+        concerned |= {(namespace, each) for each in self._cluster.items(namespace) or ()}
+        gone = concerned if not namespace else set()
+        for key in {each for each in concerned if each[0] == namespace} | gone:
+            self._queue.add(*key)
+
+    def _look_at(self, namespace: str, name: str) -> None:
+        owner, items = self._cluster.owners().get(namespace), self._cluster.items(namespace)
+        if owner is None and self._cluster.known:
+            self._forget(namespace, name)
+        if owner is None or items is None:
+            return
+        if name not in items:
+            self._forget(namespace, name)
+            return
+        self._bring(items[name], owner)
+
+    def _bring(self, item: Item, owner: Owner) -> None:
+        key, kind, file = (item.namespace, item.name), KINDS.get(item.kind), f"{item.namespace}{SEPARATOR}{item.name}"
+        bound_by = _digest(repr((owner, self._allowed, self._promtool.version, VERSION)))
+        made_of = f"{_digest(repr((item.kind, item.data)))} {bound_by}"
+        live = self._files.made_of(kind, file) if kind else None
+        if made_of in {live, self._refused[key].made_of if key in self._refused else None}:
+            if made_of == live:
+                self._refused.pop(key, None)
+            return
+        try:
+            text = self._rendered(item, owner)
+            if live is None and self._count(item.namespace) >= self._allowed.objects:
+                raise ConstructError(
+                    f"the namespace {item.namespace} has {self._allowed.objects} ConfigMaps of jobs and rules already, "
+                    "which is what the platform allows: put several rules into one group"
+                )
+            self._files.write(KINDS[item.kind], file, text, made_of=made_of, check=self._check(KINDS[item.kind]))
+        except ConstructError as error:
+            # What the team changed leaves its last good version; what it may no longer do does not.
+            if kind and live and not live.endswith(bound_by):
+                self._files.remove(kind, file)
+            self._refused[key] = Refusal(made_of, str(error))
+            self._events.refused(item, str(error), made_of)
+            log.info("refused %s/%s: %s", *key, error)
+            return
+        self._refused.pop(key, None)
+        log.info("live: %s/%s", *key)
+
+    def _rendered(self, item: Item, owner: Owner) -> str:
+        """What Prometheus reads of it.
+
+        Raises:
+            ConstructError: whatever is wrong with it.
+        """
+        try:
+            return to_yaml(self._document(item, owner))
+        except ConstructError:
+            raise
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(str(part) for part in first["loc"]) or DATA
+            raise ConstructError(f"{where} of {item.name} is wrong: {first['msg']}") from error
+        except OSError:
+            raise
+        except Exception as error:  # it must stop no other team's
+            log.exception("%s/%s", item.namespace, item.name)
+            raise ConstructError(f"{item.name} cannot be read: {type(error).__name__}") from error
+
+    def _document(self, item: Item, owner: Owner) -> dict[str, Any]:
+        if item.kind not in KINDS:
+            raise ConstructError(f"the label {COLLECT} is {item.kind!r}: use {' or '.join(KINDS)}")
+        if item.data is None:
+            raise ConstructError(
+                f"{item.name} holds more than {LARGEST.count // 1024} KiB: put fewer rules into one group"
+            )
+        if set(item.data) != {DATA}:
+            raise ConstructError(f"{item.name} holds {', '.join(sorted(item.data)) or 'nothing'}: it must hold {DATA}")
+        data = (JOB if item.kind == SCRAPE_JOB else GROUP).validate_json(item.data[DATA])
+        if item.name != object_name(item.kind, data.name):
+            raise ConstructError(
+                f"the ConfigMap {item.name} holds {data.name}: call it {object_name(item.kind, data.name)}, so that "
+                "there is one of the name"
+            )
+        if isinstance(data, JobData):
+            return {"scrape_configs": [data.bound(owner, self._allowed).to_dict()]}
+        return data.bound(owner, self._allowed, lambda expr: self._promtool.bind(expr, "namespace", owner.namespace))
+
+    def _check(self, kind: str) -> Callable[[Path], None]:
+        return self._promtool.check_jobs if kind == JOBS else self._promtool.check_rules
+
+    def _count(self, namespace: str) -> int:
+        return sum(name.startswith(f"{namespace}{SEPARATOR}") for _, name in self._files.live())
+
+    def _forget(self, namespace: str, name: str) -> None:
+        """Nothing remains of it, and what was one too many beside it may come in."""
+        self._refused.pop((namespace, name), None)
+        removed = [self._files.remove(kind, f"{namespace}{SEPARATOR}{name}") for kind in KINDS.values()]
+        if any(removed):
+            log.info("gone: %s/%s", namespace, name)
+            for key in [each for each in self._refused if each[0] == namespace]:
+                self._refused.pop(key)
+                self._queue.add(*key)
+
+    def _read_allowed(self) -> bool:
+        """Whether what teams may do is another thing than before."""
+        text = self._options.allowed.read_bytes()
+        if text == self._text:
+            return False
+        self._text, self._allowed = text, ALLOWED.validate_json(text)
+        return True
+
+
+def collect(options: Options) -> None:
+    """Bring what other teams release into Prometheus' files, until the process is told to stop."""
+    kubernetes.config.load_config()
+    core = kubernetes.client.CoreV1Api()
+    collector = Collector(options, core, Promtool(path=options.promtool, scratch=options.output / NEW))
+    collector.prepare()
+    REGISTRY.register(Metrics(collector))
+    start_http_server(options.port)
+    collector.start()
+    while True:
+        faulthandler.dump_traceback_later(STUCK.total_seconds(), exit=True)  # and the kubelet starts it again
+        collector.step(IDLE)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:24]

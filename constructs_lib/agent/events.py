@@ -1,0 +1,80 @@
+"""What a team hears of in its own namespace: Events beside its ConfigMaps.
+
+Source: https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/
+"""
+
+import hashlib
+import logging
+import time
+from datetime import UTC, datetime, timedelta
+
+import kubernetes
+from kubernetes.client.exceptions import ApiException
+from urllib3.exceptions import HTTPError
+
+from constructs_lib.agent.cluster import OFTEN, OVER, Item
+
+LONGEST = 1000  # of a message, in characters: the API server takes 1024 bytes of ASCII
+COMPONENT = "constructs-lib-collector"
+SAY_AGAIN_AFTER = timedelta(minutes=10)
+log = logging.getLogger(__name__)
+
+
+class Events:
+    """Tells teams; that nobody hears it stops nothing.
+
+    Args:
+        core: The client of the core API.
+    """
+
+    def __init__(self, core: "kubernetes.client.CoreV1Api") -> None:
+        self._core = core
+        self._said: dict[str, float] = {}
+
+    def refused(self, item: Item, reason: str, made_of: str) -> None:
+        """A ConfigMap is not live as it is.
+
+        Args:
+            made_of: Tells this version of it from others, so that two collectors say it once.
+        """
+        about = kubernetes.client.V1ObjectReference(
+            api_version="v1", kind="ConfigMap", name=item.name, namespace=item.namespace, uid=item.uid
+        )
+        self._say(about, item.namespace, "Refused", reason, unique=f"{item.uid} {made_of}")
+
+    def changes_often(self, namespace: str) -> None:
+        """A namespace changes more often than is looked at."""
+        last = self._said.get(namespace)
+        if last is not None and time.monotonic() - last < SAY_AGAIN_AFTER.total_seconds():
+            return
+        self._said[namespace] = time.monotonic()
+        about = kubernetes.client.V1ObjectReference(api_version="v1", kind="Namespace", name=namespace)
+        reason = (
+            f"ConfigMaps of jobs and rules changed more than {OFTEN} times within {OVER.total_seconds():.0f} s: only "
+            "now and then the newest version is taken"
+        )
+        window = int(time.time() // SAY_AGAIN_AFTER.total_seconds())
+        self._say(about, namespace, "ChangesTooOften", reason, unique=f"{namespace} {window}")
+
+    def _say(
+        self, about: "kubernetes.client.V1ObjectReference", namespace: str, reason: str, message: str, *, unique: str
+    ) -> None:
+        now = datetime.now(UTC)
+        digest = hashlib.sha256(f"{reason} {unique}".encode()).hexdigest()[:20]
+        event = kubernetes.client.CoreV1Event(
+            metadata=kubernetes.client.V1ObjectMeta(name=f"collector.{digest}", namespace=namespace),
+            involved_object=about,
+            type="Warning",
+            reason=reason,
+            message=message[:LONGEST],
+            source=kubernetes.client.V1EventSource(component=COMPONENT),
+            reporting_component=COMPONENT,
+            first_timestamp=now,
+            last_timestamp=now,
+            count=1,
+        )
+        try:
+            self._core.create_namespaced_event(namespace, event, _request_timeout=(5, 10))
+        except (ApiException, HTTPError, OSError) as error:
+            if not (isinstance(error, ApiException) and error.status == 409):  # the other collector was first
+                log.warning("cannot say in %s: %s", namespace, " ".join(str(error).split())[:300])

@@ -1,0 +1,73 @@
+"""promtool, of the very Prometheus that reads the files: it binds expressions, and judges files first."""
+
+import json
+import subprocess
+import tempfile
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from constructs_lib.errors import ConstructError
+
+PATIENCE = timedelta(seconds=20)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promtool:
+    """The program.
+
+    Args:
+        path: Where it is.
+        scratch: A directory for a file now and then.
+        version: What it says of itself.
+    Source: https://prometheus.io/docs/prometheus/latest/command-line/promtool/
+    """
+
+    path: Path
+    scratch: Path
+    version: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "version", self._run("--version").splitlines()[0])
+
+    def bind(self, expr: str, label: str, value: str) -> str:
+        """An expression in which every selector demands the value of a label, whatever it demanded of it before.
+
+        Raises:
+            ConstructError: an expression that Prometheus does not read.
+        """
+        return self._run("--experimental", "promql", "label-matchers", "set", "--", expr, label, value).strip()
+
+    def check_rules(self, path: Path) -> None:
+        """Refuse a rule file that Prometheus would refuse.
+
+        Raises:
+            ConstructError: what it says.
+        """
+        self._run("check", "rules", "--lint=none", str(path))
+
+    def check_jobs(self, path: Path) -> None:
+        """Refuse a file of scrape jobs that Prometheus would refuse.
+
+        Raises:
+            ConstructError: what it says.
+        """
+        with tempfile.NamedTemporaryFile("w", dir=self.scratch, suffix=".yml") as whole:
+            json.dump({"scrape_config_files": [str(path.absolute())]}, whole)
+            whole.flush()
+            self._run("check", "config", "--lint=none", whole.name)
+
+    def _run(self, *arguments: str) -> str:
+        try:
+            ran = subprocess.run(
+                [str(self.path), *arguments],
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=PATIENCE.total_seconds(),
+            )
+        except subprocess.TimeoutExpired as error:
+            raise ConstructError(f"promtool does not come to an end within {PATIENCE}: make it simpler") from error
+        if ran.returncode != 0:
+            raise ConstructError(" ".join((ran.stderr or ran.stdout).split()))
+        return ran.stdout
