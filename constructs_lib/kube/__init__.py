@@ -18,7 +18,7 @@ from constructs_lib.kube.pod import Container, FieldOfPod, OfSecret, Placement, 
 from constructs_lib.kube.prometheus import PrometheusHA
 from constructs_lib.kube.retention import Retention
 from constructs_lib.kube.storage import StorageClass, Volume
-from constructs_lib.kube.volumes import API_ACCESS, Claimed, ConfigMapFiles, HostPath, Mount, SecretFiles
+from constructs_lib.kube.volumes import API_ACCESS, Claimed, ConfigMapFiles, HostPath, Mount, Scratch, SecretFiles
 from constructs_lib.kube.workload import PerNode, Stateful, Stateless
 from constructs_lib.urls import Links
 
@@ -60,6 +60,7 @@ __all__ = [
     "Retention",
     "Route",
     "ScrapeDefaults",
+    "Scratch",
     "SecretFiles",
     "SecretKey",
     "Slack",

@@ -102,6 +102,7 @@ class Component(Construct):
         self._placement = placement
         self._ports: dict[str, Port] = {}
         self._containers: dict[str, Container] = {}
+        self._init_containers: dict[str, Container] = {}
         self._mounts: dict[str, set[Mount]] = {}
         self._make_identity()
         self._make_services(sticky)
@@ -150,8 +151,24 @@ class Component(Construct):
         Raises:
             ConstructError: another container of the same name.
         """
-        taken = self._containers.setdefault(container.name, container)
-        if taken != container:
+        self._take(container, self._containers, other=self._init_containers)
+
+    def add_init_container(self, container: Container) -> None:
+        """Run a container to its end before the others of every pod start; several run in the order of their adding.
+
+        Raises:
+            ConstructError: another container of the same name, or a probe, which Kubernetes refuses here.
+        Source: https://kubernetes.io/docs/concepts/workloads/pods/init-containers/
+        """
+        if container.startup or container.readiness or container.liveness:
+            raise ConstructError(
+                f"{self.name} has a probe on its init container {container.name!r}, which Kubernetes refuses: "
+                "leave it out"
+            )
+        self._take(container, self._init_containers, other=self._containers)
+
+    def _take(self, container: Container, into: dict[str, Container], *, other: Mapping[str, Container]) -> None:
+        if container.name in other or into.setdefault(container.name, container) != container:
             raise ConstructError(f"{self.name} has two different containers {container.name!r}: rename one")
 
     def mount(self, mount: Mount, *, into: str) -> None:
@@ -230,24 +247,20 @@ class Component(Construct):
         template = {"metadata": {"labels": dict(self.labels)}, "spec": self._pod()}
         return {"spec": self.workload.spec(pods=self.pods, headless=self.headless, template=template)}
 
-    def _complete(self) -> list[Container]:
-        """The containers with all that is mounted into them."""
-        if not self._containers:
-            raise ConstructError(f"{self.name} has no container: add one")
-        for name in self._mounts.keys() - self._containers.keys():
-            raise ConstructError(f"{self.name} mounts a volume into the container {name!r}, which it has not: add it")
+    def _complete(self, containers: Mapping[str, Container]) -> list[Container]:
+        """Containers with all that is mounted into them."""
         return [
             replace(
                 each,
                 mounts=(*each.mounts, *sorted(self._mounts.get(each.name, set()), key=lambda mount: mount.path)),
             )
-            for each in self._containers.values()
+            for each in containers.values()
         ]
 
     def _pod(self) -> dict[str, Any]:
-        containers = self._complete()
-        self._refuse_clashes(containers)
-        sources = {mount.source.name: mount.source for container in containers for mount in container.mounts}
+        containers, before = self._complete(self._containers), self._complete(self._init_containers)
+        self._refuse_clashes(containers, before)
+        sources = {mount.source.name: mount.source for each in (*before, *containers) for mount in each.mounts}
         user = self.workload.user
         host = {"hostNetwork": True, "hostPID": True} if self.workload.on_host else {}
         volumes = [volume for source in sources.values() if (volume := source.to_dict()) is not None]
@@ -267,17 +280,23 @@ class Component(Construct):
             },
             **self._spread(),
             **self._placement.to_dict(self.workload.tolerations),
-            "containers": [container.to_dict(self.namespace.cluster) for container in containers],
+            **({"initContainers": [each.to_dict(self.namespace.cluster) for each in before]} if before else {}),
+            "containers": [each.to_dict(self.namespace.cluster) for each in containers],
             **({"volumes": volumes} if volumes else {}),
         }
 
-    def _refuse_clashes(self, containers: Sequence[Container]) -> None:
-        """What two containers may not share, and what a door needs."""
+    def _refuse_clashes(self, containers: Sequence[Container], before: Sequence[Container]) -> None:
+        """What two containers may not share, and what a pod and its doors need."""
+        if not containers:
+            raise ConstructError(f"{self.name} has no container: add one")
+        for name in self._mounts.keys() - self._containers.keys() - self._init_containers.keys():
+            raise ConstructError(f"{self.name} mounts a volume into the container {name!r}, which it has not: add it")
         opened = [port for container in containers for port in container.ports]
+        mounted = {mount.source for container in (*before, *containers) for mount in container.mounts}
         for kind, names in (
             ("the port", Counter(port.name for port in opened)),
             ("the port", Counter(f"{port.number}/{port.transport.value}" for port in opened)),
-            ("the volume", Counter(source.name for source in {m.source for c in containers for m in c.mounts})),
+            ("the volume", Counter(source.name for source in mounted)),
         ):
             for name, count in names.items():
                 if count > 1:

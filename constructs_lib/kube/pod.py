@@ -120,7 +120,8 @@ class Container:
     Args:
         name: Within the pod.
         image: What runs.
-        args: Of the image's entry point.
+        command: In place of the image's entry point.
+        args: Of the command, or of the entry point.
         ports: Where it listens.
         environment: Variables, by name.
         mounts: What it sees of volumes.
@@ -132,6 +133,7 @@ class Container:
 
     name: str
     image: Image
+    command: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
     ports: tuple[Port, ...] = ()
     environment: Mapping[str, FieldOfPod | Text | OfSecret] = field(default_factory=dict)
@@ -148,6 +150,7 @@ class Container:
         body: dict[str, Any] = {
             "name": self.name,
             "image": cluster.image(self.image).reference(cluster.registry),
+            "command": list(self.command),
             "args": list(self.args),
             "env": environment,
             "ports": ports,

@@ -1,4 +1,4 @@
-"""What a container sees of files: configuration, credentials, its own volume, the node's.
+"""What a container sees of files: configuration, credentials, its own volume, what its pod shares, the node's.
 
 Source: https://kubernetes.io/docs/concepts/storage/volumes/
 """
@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from constructs_lib.config.prometheus import SERVICE_ACCOUNT
+from constructs_lib.errors import ConstructError
+from constructs_lib.units import Bytes
 
 
 class VolumeSource(Protocol):
@@ -92,6 +94,23 @@ class HostPath:
         return {"name": self.name, "hostPath": {"path": self.path, "type": "Directory"}}
 
 
+@dataclass(frozen=True, slots=True)
+class Scratch:
+    """An empty directory on the node's disk that the pod's containers share, and that is lost with the pod.
+
+    Args:
+        name: Of the volume within its pod.
+        limit: A pod that writes more is evicted.
+    Source: https://kubernetes.io/docs/concepts/storage/volumes/#emptydir
+    """
+
+    name: str
+    limit: Bytes
+
+    def to_dict(self) -> Mapping[str, Any]:
+        return {"name": self.name, "emptyDir": {"sizeLimit": self.limit.kubernetes()}}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mount:
     """Where a container sees a volume.
@@ -99,19 +118,32 @@ class Mount:
     Args:
         source: What it sees.
         path: Where.
+        sub_path: The one directory of the volume that it sees; all of the volume when absent.
         read_only: Whether it may not write there.
         follow_host: Whether it sees what is mounted on the node below a directory later, too.
+    Raises:
+        ConstructError: a part of files that are brought up to date, since that part would not be.
+    Source: https://kubernetes.io/docs/concepts/storage/volumes/#using-subpath
     """
 
     source: VolumeSource
     path: str
+    sub_path: str | None = None
     read_only: bool = True
     follow_host: bool = False
+
+    def __post_init__(self) -> None:
+        if self.sub_path is not None and isinstance(self.source, ConfigMapFiles | SecretFiles | ApiAccess):
+            raise ConstructError(
+                f"the mount at {self.path} takes {self.sub_path!r} alone out of {self.source.name}, and would never "
+                "see a change: leave sub_path out"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         return {
             "name": self.source.name,
             "mountPath": self.path,
+            **({"subPath": self.sub_path} if self.sub_path is not None else {}),
             **({"readOnly": True} if self.read_only else {}),
             **({"mountPropagation": "HostToContainer"} if self.follow_host else {}),
         }

@@ -9,8 +9,11 @@ from constructs import Construct
 from constructs_lib.contract import Port, Transport
 from constructs_lib.kube import (
     API_ACCESS,
+    Mount,
     Placement,
+    Scratch,
 )
+from constructs_lib.units import Bytes
 from tests.minimal import CLUSTER, NAMESPACE, component, container
 from tests.rendered import Objects, rendered, text
 
@@ -20,6 +23,7 @@ SELECTOR = {
     "app.kubernetes.io/instance": "pair",
 }
 DNS = Port(name="dns", number=53, transport=Transport.UDP)
+TOOLS = Mount(source=Scratch("tools", Bytes.mib(1)), path="/tools", read_only=False)
 PLACEMENT = Placement(node_labels=(("disk", "fast"),), tolerations=(("t", "NoSchedule"),), priority_class="high")
 
 
@@ -161,6 +165,28 @@ def test_placement_reaches_the_pods(objects: Objects) -> None:
 def test_containers_keep_their_order(objects: Objects) -> None:
     """The program itself comes first: its logs are those that are shown."""
     assert [each["name"] for each in pod(objects)["containers"]] == ["program", "helper"]
+
+
+def test_init_containers_run_before_the_others_in_their_order() -> None:
+    """They may be added at any time and twice, and what is mounted into them alone is a volume of the pod, too."""
+
+    def build(chart: Construct) -> None:
+        late = component(chart, "pair")
+        late.mount(TOOLS, into="second")
+        for name in ("second", "first", "second"):
+            late.add_init_container(container(name, ports=()))
+
+    ours = pod(rendered(build))
+
+    assert [each["name"] for each in ours["initContainers"]] == ["second", "first"]
+    assert [each["name"] for each in ours["containers"]] == ["program"]
+    assert ours["initContainers"][0]["volumeMounts"] == [TOOLS.to_dict()]
+    assert ours["volumes"] == [TOOLS.source.to_dict()]
+
+
+def test_a_pod_without_init_containers_has_no_list_of_them(objects: Objects) -> None:
+    """Nothing empty is written."""
+    assert "initContainers" not in pod(objects)
 
 
 def test_images_come_from_the_mirror_of_the_cluster() -> None:

@@ -17,6 +17,7 @@ from constructs_lib.kube import (
     Container,
     Mount,
     Placement,
+    Probe,
     SecretFiles,
     Stateful,
     Volume,
@@ -66,6 +67,61 @@ def test_two_containers_of_a_name_are_refused() -> None:
     """The second one would be lost."""
     with pytest.raises(ConstructError, match="pair has two different containers 'program': rename one"):
         component(unrendered(), "pair").add_container(container(mounts=(API_ACCESS,)))
+
+
+@pytest.mark.parametrize("taken", ["program", "before"])
+def test_an_init_container_of_a_taken_name_is_refused(taken: str) -> None:
+    """Containers of both kinds share the pod's names, and the first one would be lost."""
+    pair = component(unrendered(), "pair")
+    pair.add_init_container(container("before"))
+
+    with pytest.raises(ConstructError, match=f"pair has two different containers '{taken}': rename one"):
+        pair.add_init_container(container(taken, args=("--other",)))
+
+
+def test_a_container_of_an_init_containers_name_is_refused() -> None:
+    """Even an equal one: the pod would have the name twice."""
+    pair = component(unrendered(), "pair")
+    pair.add_init_container(container("before"))
+
+    with pytest.raises(ConstructError, match="pair has two different containers 'before': rename one"):
+        pair.add_container(container("before"))
+
+
+@pytest.mark.parametrize("kind", ["startup", "readiness", "liveness"])
+def test_an_init_container_with_a_probe_is_refused(kind: str) -> None:
+    """The API server refuses it: it runs to its end, and nobody asks."""
+    asking = container("before", **{kind: Probe(path="/", port=WEB, period=timedelta(seconds=1), failures=1)})
+
+    with pytest.raises(
+        ConstructError, match="pair has a probe on its init container 'before', which Kubernetes"
+    ):
+        component(unrendered(), "pair").add_init_container(asking)
+
+
+def test_a_door_that_only_an_init_container_opens_is_refused() -> None:
+    """It is gone when the pod is ready."""
+
+    def build(chart: Construct) -> None:
+        pair = component(chart, "pair")
+        pair.add_init_container(container("before", ports=(DNS,)))
+        pair.endpoint(DNS)
+
+    with pytest.raises(ConstructError, match="pair has the endpoint 'dns', but no container opens it: add the port"):
+        rendered(build)
+
+
+def test_a_volume_of_an_init_container_clashes_like_any_other() -> None:
+    """The pod has one list of volumes."""
+
+    def build(chart: Construct) -> None:
+        pair = component(chart, "pair")
+        pair.add_init_container(container("before", ports=()))
+        for name, config_map in (("before", "one"), ("program", "other")):
+            pair.mount(Mount(source=ConfigMapFiles("config", config_map), path="/etc/x"), into=name)
+
+    with pytest.raises(ConstructError, match="pair has the volume 'config' in two containers, differently: rename one"):
+        rendered(build)
 
 
 def test_two_ports_of_a_name_are_refused() -> None:

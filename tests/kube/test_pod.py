@@ -17,7 +17,10 @@ from constructs_lib.kube import (
     Placement,
     Probe,
     Resources,
+    Scratch,
+    SecretFiles,
 )
+from constructs_lib.kube.volumes import VolumeSource
 from constructs_lib.units import Bytes, Cpu
 from tests.minimal import CLUSTER, IMAGE, SMALL, WEB, container
 
@@ -74,6 +77,7 @@ def test_a_bare_container_says_no_more_than_it_must() -> None:
 def test_a_container_is_written_with_all_that_it_has() -> None:
     """Ports keep their protocol, variables hold fields of the pod, each probe has its place."""
     written = container(
+        command=("/bin/other",),
         args=("--a", "--b"),
         ports=(WEB, DNS),
         environment={"POD_NAME": FieldOfPod("metadata.name")},
@@ -82,6 +86,7 @@ def test_a_container_is_written_with_all_that_it_has() -> None:
         liveness=PROBE,
     ).to_dict(CLUSTER)
     assert written["name"] == "program"
+    assert written["command"] == ["/bin/other"]
     assert written["args"] == ["--a", "--b"]
     assert written["ports"] == [
         {"name": "web", "containerPort": 8080, "protocol": "TCP"},
@@ -116,6 +121,39 @@ def test_a_claimed_volume_comes_from_the_workload() -> None:
     mount = Mount(source=Claimed(), path="/data", read_only=False)
     assert mount.to_dict() == {"name": "data", "mountPath": "/data"}
     assert mount.source.to_dict() is None
+
+
+def test_scratch_is_an_empty_directory_with_a_limit() -> None:
+    """It is on the node's disk, and a pod that fills it is evicted instead of its neighbours."""
+    mount = Mount(source=Scratch("tools", Bytes.mib(200)), path="/tools", read_only=False)
+
+    assert mount.to_dict() == {"name": "tools", "mountPath": "/tools"}
+    assert mount.source.to_dict() == {"name": "tools", "emptyDir": {"sizeLimit": "200Mi"}}
+
+
+def test_a_mount_may_be_one_directory_of_a_volume() -> None:
+    """Two containers that share a volume need not see each other's directories."""
+    mount = Mount(source=Claimed(), path="/rules", sub_path="rules")
+
+    assert mount.to_dict() == {"name": "data", "mountPath": "/rules", "subPath": "rules", "readOnly": True}
+
+
+@pytest.mark.trap(16)
+@pytest.mark.parametrize(
+    ("source", "volume"),
+    [
+        (ConfigMapFiles("config", "files"), "config"),
+        (SecretFiles("keys"), "secret-keys"),
+        (API_ACCESS.source, "api-access"),
+    ],
+)
+def test_a_part_of_files_that_change_is_refused(source: VolumeSource, volume: str) -> None:
+    """The kubelet brings a whole volume up to date, and never a part that is mounted by itself."""
+    with pytest.raises(
+        ConstructError,
+        match=f"the mount at /etc/x takes 'x.yaml' alone out of {volume}, and would never see a change: leave sub_path",
+    ):
+        Mount(source=source, path="/etc/x", sub_path="x.yaml")
 
 
 def test_access_to_the_api_is_a_token_that_is_renewed() -> None:
