@@ -93,9 +93,7 @@ def test_an_init_container_with_a_probe_is_refused(kind: str) -> None:
     """The API server refuses it: it runs to its end, and nobody asks."""
     asking = container("before", **{kind: Probe(path="/", port=WEB, period=timedelta(seconds=1), failures=1)})
 
-    with pytest.raises(
-        ConstructError, match="pair has a probe on its init container 'before', which Kubernetes"
-    ):
+    with pytest.raises(ConstructError, match="pair has a probe on its init container 'before', which Kubernetes"):
         component(unrendered(), "pair").add_init_container(asking)
 
 
