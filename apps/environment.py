@@ -9,6 +9,7 @@ from pydantic_settings import NoDecode
 
 from constructs_lib.contract import Cluster, PortRange
 from constructs_lib.errors import ConstructError
+from constructs_lib.image import Image
 from constructs_lib.names import cidr, object_name
 from constructs_lib.units import Bytes, Cpu, parse_duration
 
@@ -54,6 +55,7 @@ OptionalDuration = Annotated[timedelta | None, _read(lambda text: parse_duration
 Words = Annotated[tuple[str, ...], NoDecode, _read(_words)]
 Ranges = Annotated[Words, AfterValidator(_ranges)]
 Ports = Annotated[PortRange, NoDecode, _read(_ports)]
+OptionalImage = Annotated[Image | None, NoDecode, _read(lambda text: Image.parse(text) if text else None)]
 NamedPorts = Annotated[dict[str, int], NoDecode, _read(_named_ports)]
 
 
@@ -127,6 +129,10 @@ class Environment(BaseModel):
     application_services: Words = Field(description="Each is a job of its own: pods by app.kubernetes.io/name.")
     infrastructure: NamedPorts = Field(description="Likewise, with the port of the metrics.")
     scrape_ports: Ports = Field(description="Where pods may serve annotated metrics: the network is open for these.")
+    agent_image: OptionalImage = Field(
+        description="Our own image, built by agent/README.md, which takes over the jobs and rules of other teams' "
+        "releases; empty for none of these."
+    )
 
     def but(self, **differences: Any) -> "Environment":
         """The same values but for some, checked like the others."""

@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from apps.environment import Environment
 from constructs_lib.contract import PortRange
 from constructs_lib.errors import ConstructError
+from constructs_lib.image import Image
 from constructs_lib.units import Bytes, Cpu, prometheus_duration
 
 PREFIX, DELIMITER = "CONSTRUCTS_", "__"
@@ -65,6 +66,7 @@ PROD = Environment(
     application_services=("api", "backend", "data-service", "orchestrator"),
     infrastructure={"nats": 7777, "neo4j": 2004, "qdrant": 6333},
     scrape_ports=PortRange(8000, 9999),
+    agent_image=Image.parse("registry.insurance-lead-gen.com/constructs-lib/agent:0.1.0"),
 )
 STAGING = PROD.but(
     cluster="insurance-lead-gen-staging",
@@ -155,6 +157,8 @@ def spelled(value: Any) -> str:
             text = prometheus_duration(value)
         case PortRange():
             text = f"{value.first}-{value.last}"
+        case Image():
+            text = value.reference()
         case tuple():
             text = ",".join(value)
         case dict():

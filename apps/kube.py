@@ -1,6 +1,7 @@
 """The monitoring stack in the cluster: assembly only."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import cdk8s
 
@@ -11,6 +12,8 @@ from constructs_lib.config.prometheus import Limits, ScrapeDefaults
 from constructs_lib.contract import Endpoint, Namespace, Pods, Port, PortRange
 from constructs_lib.errors import ConstructError
 from constructs_lib.kube import (
+    Allowed,
+    Collector,
     KubeStateMetrics,
     Links,
     Namespaces,
@@ -35,12 +38,26 @@ from constructs_lib.rules.models import models
 from constructs_lib.rules.nodes import nodes
 from constructs_lib.rules.observability import observability
 from constructs_lib.rules.services import services
+from constructs_lib.rules.teams import teams
 
 POSTGRES, REDIS = POSTGRES_EXPORTER.job, REDIS_EXPORTER.job
 
 
-def monitoring(app: cdk8s.App, name: str, values: Environment) -> PrometheusHA:
-    """Add the whole stack of one environment, and give back who evaluates its rules.
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """What is asked of a stack beside its manifests.
+
+    Args:
+        prometheus: Who evaluates its rules.
+        collector: What other teams' releases come in by; None where they do not.
+    """
+
+    prometheus: PrometheusHA
+    collector: Collector | None
+
+
+def monitoring(app: cdk8s.App, name: str, values: Environment) -> Stack:
+    """Add the whole stack of one environment.
 
     Args:
         app: Gets one chart a component; a chart is a file, and `kubectl apply -f` reads files in their names' order.
@@ -75,8 +92,16 @@ def monitoring(app: cdk8s.App, name: str, values: Environment) -> PrometheusHA:
     for database, port in values.infrastructure.items():
         pods = Pods.named(values.application_namespace, database)
         prometheus.scrape_pods(PodsJob(job=database, pods=pods, ports=PortRange.only(port)))
+    collector = _collector(prometheus, values)
     prometheus.add_rules(*_rules(prometheus.evaluator, values))
-    return prometheus
+    return Stack(prometheus, collector)
+
+
+def _collector(prometheus: PrometheusHA, values: Environment) -> Collector | None:
+    if values.agent_image is None:
+        return None
+    allowed = Allowed(ports=values.scrape_ports)
+    return Collector(prometheus, "collector", prometheus=prometheus, image=values.agent_image, allowed=allowed)
 
 
 def _rules(by: Evaluator, values: Environment) -> Iterator[RuleGroup]:
@@ -84,6 +109,8 @@ def _rules(by: Evaluator, values: Environment) -> Iterator[RuleGroup]:
     yield observability(by)
     yield kubernetes(by)
     yield nodes(by)
+    if values.agent_image:
+        yield teams(by)
     if values.application_services:
         yield services(by, jobs=values.application_services)
         yield application(by, jobs=values.application_services)

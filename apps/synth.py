@@ -3,6 +3,7 @@
 Without an argument the directory is `CDK8S_OUTDIR`, as the cdk8s command line sets it.
 """
 
+import json
 import os
 import sys
 import tempfile
@@ -18,7 +19,7 @@ from constructs_lib.kube import synth
 
 
 def render(all_environments: environments.Environments, output: Path) -> None:
-    """Write `<environment>/k8s/` and `<environment>/kustomization.yaml`, for all environments or for none.
+    """Write `<environment>/k8s/`, its `kustomization.yaml`, and `platform.json`, for all environments or for none.
 
     Args:
         all_environments: The values.
@@ -33,8 +34,9 @@ def render(all_environments: environments.Environments, output: Path) -> None:
         for name, values in all_environments:
             app = cdk8s.App(outdir=str(fresh / name / "k8s"))
             try:
-                monitoring(app, name, values)
+                collector = monitoring(app, name, values).collector
                 synth(app)
+                contract = None if collector is None else collector.platform.to_contract()
             except ConstructError as error:
                 raise ConstructError(f"environment {name}: {error}") from error
             manifests = sorted(path.name for path in (fresh / name / "k8s").iterdir())
@@ -44,6 +46,8 @@ def render(all_environments: environments.Environments, output: Path) -> None:
                 "resources": [f"k8s/{manifest}" for manifest in manifests],
             }
             (fresh / name / "kustomization.yaml").write_text(to_yaml(kustomization))
+            if contract is not None:
+                (fresh / name / "platform.json").write_text(json.dumps(contract, indent=1) + "\n")
         former = Path(scratch) / "former"
         if output.exists():
             output.rename(former)

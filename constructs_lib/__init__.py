@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from constructs_lib.kube import (
         Alertmanager,
+        Collector,
         KubeStateMetrics,
+        Monitored,
         Namespaces,
         NodeExporter,
         PostgresExporter,
@@ -21,7 +23,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "Alertmanager",
+    "Collector",
     "KubeStateMetrics",
+    "Monitored",
     "Namespaces",
     "NodeExporter",
     "PostgresExporter",

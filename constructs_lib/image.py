@@ -49,6 +49,21 @@ class Image:
             if self.repository == prefix or (prefix.endswith("/") and self.repository.startswith(prefix)):
                 raise ConstructError(f"the image {self.repository} is not maintained: {reason}")
 
+    @classmethod
+    def parse(cls, text: str) -> "Image":
+        """Read what a container's `image` field says.
+
+        Raises:
+            ConstructError: a registry, a tag or both that are not said.
+        """
+        match = re.fullmatch(r"([^/@]+)/([^:@]+):([^@]+)(?:@(.+))?", text)
+        if match is None or not re.search("[.:]|^localhost$", match[1]):
+            raise ConstructError(
+                f"{text!r} is no image: use registry, repository and tag, such as "
+                "'quay.io/prometheus/prometheus:v3.13.3'"
+            )
+        return cls(registry=match[1], repository=match[2], tag=match[3], digest=match[4])
+
     def reference(self, registry: str | None = None) -> str:
         """What a container's `image` field says.
 

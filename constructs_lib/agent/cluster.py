@@ -78,8 +78,8 @@ class Cluster:
     Args:
         core: The client of the core API.
         namespace: Of the monitoring, which namespaces name that opt in.
-        changed: Called, from any thread, with the namespace and the name of what changed; without a name where everything
-            of the namespace may have, and with an empty namespace where everything at all may.
+        changed: Called, from any thread, with the namespace and the name of what changed; without a name where
+            everything of the namespace may have, and with an empty namespace where everything at all may.
     """
 
     def __init__(self, core: "kubernetes.client.CoreV1Api", namespace: str, changed: Callable[[str, str | None], None]):

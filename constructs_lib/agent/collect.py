@@ -6,6 +6,7 @@ leaves what was live before as it is, and is said in an Event beside the ConfigM
 
 import faulthandler
 import hashlib
+import json
 import logging
 import time
 from collections.abc import Callable
@@ -31,13 +32,12 @@ from constructs_lib.config.collected import (
     LARGEST,
     RULE_GROUP,
     SCRAPE_JOB,
-    Allowed,
     GroupData,
     JobData,
     Owner,
     object_name,
 )
-from constructs_lib.contract import PortRange
+from constructs_lib.config.platform import Platform
 from constructs_lib.errors import ConstructError
 
 # The same bytes of a later version may be bound otherwise: what is live is made again.
@@ -47,7 +47,7 @@ STUCK = timedelta(minutes=3)
 SEPARATOR = "_"  # in no name of Kubernetes
 CHECKED_BY = "checked-by"
 KINDS = {SCRAPE_JOB: JOBS, RULE_GROUP: RULES}
-ALLOWED, JOB, GROUP = TypeAdapter(Allowed), TypeAdapter(JobData), TypeAdapter(GroupData)
+JOB, GROUP = TypeAdapter(JobData), TypeAdapter(GroupData)
 log = logging.getLogger(__name__)
 
 
@@ -56,15 +56,13 @@ class Options:
     """The command line.
 
     Args:
-        namespace: Of the monitoring, as namespaces name it that opt in.
-        allowed: File with what teams may do; read again when it changes.
+        platform: File with the platform's contract; read again when it changes.
         output: Directory of the files that Prometheus reads.
         promtool: Of the Prometheus that reads them.
         port: Of the metrics.
     """
 
-    namespace: str
-    allowed: Path
+    platform: Path
     output: Path
     promtool: Path
     port: int
@@ -96,9 +94,9 @@ class Collector:
         self._options, self._promtool = options, promtool
         self._files, self._events = Files(options.output), Events(core)
         self._queue = Queue()
-        self._cluster = Cluster(core, options.namespace, self._changed)
+        self._text, self._platform = self._read()
+        self._cluster = Cluster(core, self._platform.namespace, self._changed)
         self._refused: dict[tuple[str, str], Refusal] = {}
-        self._text, self._allowed = b"", Allowed(ports=PortRange.only(1))
 
         self.owners, self.failing, self.age = self._cluster.owners, self._cluster.failing, self._queue.age
 
@@ -109,7 +107,6 @@ class Collector:
     def prepare(self) -> None:
         """Before anything is asked: what is live stays live, unless this Prometheus would not start with it."""
         self._files.prepare()
-        self._read_allowed()
         marker = self._options.output / CHECKED_BY
         if marker.exists() and marker.read_text() == self._promtool.version:
             return
@@ -127,7 +124,9 @@ class Collector:
 
     def step(self, timeout: timedelta) -> None:
         """Look at one ConfigMap, or wait for one."""
-        if self._read_allowed():
+        text, platform = self._read()
+        if text != self._text:
+            self._text, self._platform = text, platform
             for namespace in self._cluster.owners():
                 self._changed(namespace, None)
         taken = self._queue.take(timeout)
@@ -169,7 +168,7 @@ class Collector:
 
     def _bring(self, item: Item, owner: Owner) -> None:
         key, kind, file = (item.namespace, item.name), KINDS.get(item.kind), f"{item.namespace}{SEPARATOR}{item.name}"
-        bound_by = _digest(repr((owner, self._allowed, self._promtool.version, VERSION)))
+        bound_by = _digest(repr((owner, self._platform.allowed, self._promtool.version, VERSION)))
         made_of = f"{_digest(repr((item.kind, item.data)))} {bound_by}"
         live = self._files.made_of(kind, file) if kind else None
         if made_of in {live, self._refused[key].made_of if key in self._refused else None}:
@@ -178,10 +177,11 @@ class Collector:
             return
         try:
             text = self._rendered(item, owner)
-            if live is None and self._count(item.namespace) >= self._allowed.objects:
+            most = self._platform.allowed.objects
+            if live is None and self._count(item.namespace) >= most:
                 raise ConstructError(
-                    f"the namespace {item.namespace} has {self._allowed.objects} ConfigMaps of jobs and rules already, "
-                    "which is what the platform allows: put several rules into one group"
+                    f"the namespace {item.namespace} has {most} ConfigMaps of jobs and rules already, which is what "
+                    "the platform allows: put several rules into one group"
                 )
             self._files.write(KINDS[item.kind], file, text, made_of=made_of, check=self._check(KINDS[item.kind]))
         except ConstructError as error:
@@ -231,8 +231,10 @@ class Collector:
                 "there is one of the name"
             )
         if isinstance(data, JobData):
-            return {"scrape_configs": [data.bound(owner, self._allowed).to_dict()]}
-        return data.bound(owner, self._allowed, lambda expr: self._promtool.bind(expr, "namespace", owner.namespace))
+            return {"scrape_configs": [data.bound(owner, self._platform.allowed).to_dict()]}
+        return data.bound(
+            owner, self._platform.allowed, lambda expr: self._promtool.bind(expr, "namespace", owner.namespace)
+        )
 
     def _check(self, kind: str) -> Callable[[Path], None]:
         return self._promtool.check_jobs if kind == JOBS else self._promtool.check_rules
@@ -250,13 +252,9 @@ class Collector:
                 self._refused.pop(key)
                 self._queue.add(*key)
 
-    def _read_allowed(self) -> bool:
-        """Whether what teams may do is another thing than before."""
-        text = self._options.allowed.read_bytes()
-        if text == self._text:
-            return False
-        self._text, self._allowed = text, ALLOWED.validate_json(text)
-        return True
+    def _read(self) -> tuple[str, Platform]:
+        text = self._options.platform.read_text()
+        return text, Platform.from_contract(json.loads(text))
 
 
 def collect(options: Options) -> None:

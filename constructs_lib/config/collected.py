@@ -4,6 +4,7 @@ A team's construct writes it, the collector beside Prometheus reads it. It says 
 is configured: what Prometheus reads is made here, with the team's namespace in it.
 """
 
+import dataclasses
 import json
 import re
 from collections.abc import Callable, Collection, Mapping
@@ -71,7 +72,6 @@ class Allowed:
         objects: ConfigMaps of one namespace; those after it, by name, are refused.
         rules: Of one group.
         results: Alerts or series that one rule may have at once; with more, it fails.
-        reserved_teams: Whose alerts are the platform's own.
         reserved_recordings: Names of series that the platform's own rules make.
     """
 
@@ -81,8 +81,16 @@ class Allowed:
     objects: int = 30
     rules: int = 50
     results: int = 100
-    reserved_teams: tuple[str, ...] = ()
     reserved_recordings: tuple[str, ...] = ()
+
+    def reserving(self, groups: Collection[RuleGroup]) -> "Allowed":
+        """The same, but for what is the platform's own.
+
+        Args:
+            groups: The platform's.
+        """
+        recordings = {recording.name for group in groups for recording in group.recordings}
+        return dataclasses.replace(self, reserved_recordings=tuple(sorted(recordings)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,7 +234,7 @@ class AlertData:
     hold: int
     keep_firing: int = 0
     severity: str
-    team: str
+    team: str | None
     summary: str
     description: str
 
@@ -270,7 +278,7 @@ class GroupData:
                     hold=int(each.hold.total_seconds()),
                     keep_firing=int(each.keep_firing.total_seconds()),
                     severity=str(each.severity),
-                    team=each.team,
+                    team=each.team or "",
                     summary=each.summary,
                     description=each.description,
                 )
@@ -293,18 +301,21 @@ class GroupData:
         absolute_url(self.runbooks, of=f"the runbooks of the rule group {self.name}")
         if "{{" in self.runbooks:  # Prometheus would fill it in, with whatever it is asked
             raise ConstructError(f"the runbooks of the rule group {self.name} are {self.runbooks!r}: leave braces out")
-        for rule in (*self.alerts, *self.recordings):
-            if len(rule.expr) > LONGEST:
+        for name, expr in [
+            *((each.name, each.expr) for each in self.alerts),
+            *((each.name, each.expr) for each in self.recordings),
+        ]:
+            if len(expr) > LONGEST:
                 raise ConstructError(
-                    f"the expression of {rule.name} has {len(rule.expr)} characters: use up to {LONGEST}, and "
-                    "recordings for its parts"
+                    f"the expression of {name} has {len(expr)} characters: use up to {LONGEST}, and recordings for its "
+                    "parts"
                 )
         group = RuleGroup(
             name=self.name,
             alerts=tuple(_alert(each) for each in self.alerts),
             recordings=tuple(Recording(each.name, each.expr) for each in self.recordings),
         )
-        _refuse_beyond(group, owner, allowed)
+        refuse_beyond(group, owner, allowed)
         (document,) = group.to_dict(self.runbooks)["groups"]
         for rule in document["rules"]:
             rule["expr"] = bind(rule["expr"])
@@ -334,46 +345,26 @@ def _alert(data: AlertData) -> Alert:
     )
 
 
-def _refuse_beyond(group: RuleGroup, owner: Owner, allowed: Allowed) -> None:
+def refuse_beyond(group: RuleGroup, owner: Owner, allowed: Allowed) -> None:
+    """Refuse what the platform does not allow.
+
+    Raises:
+        ConstructError: the value and the limit.
+    """
     count = len(group.alerts) + len(group.recordings)
     if count > allowed.rules:
         raise ConstructError(
             f"the rule group {group.name} has {count} rules, but the platform allows {allowed.rules}: split it"
         )
-    refuse_foreign_teams(group, owner.team)
-    if owner.team in allowed.reserved_teams:
-        raise ConstructError(
-            f"the namespace {owner.namespace} says that it is of the team {owner.team!r}, whose alerts are the "
-            f"platform's own: set its label {TEAM} to another team"
-        )
+    for alert in group.alerts:
+        if alert.team not in (None, owner.team):  # without one, it is the owner's
+            raise ConstructError(
+                f"the alert {alert.name} is for the team {alert.team!r}, but the namespace {owner.namespace} is of the "
+                f"team {owner.team!r}: name that one"
+            )
     for recording in group.recordings:
         if recording.name in allowed.reserved_recordings:
             raise ConstructError(f"the recording {recording.name} has the name of one of the platform's: rename it")
-
-
-def refuse_foreign_teams(group: RuleGroup, team: str) -> None:
-    """Refuse alerts that somebody else would hear of.
-
-    Raises:
-        ConstructError: the alert, and both teams.
-    """
-    for alert in group.alerts:
-        if alert.team != team:
-            raise ConstructError(
-                f"the alert {alert.name} is for the team {alert.team!r}, but this release is of the team {team!r}: "
-                "name that one"
-            )
-
-
-def reserved(groups: Collection[RuleGroup]) -> dict[str, tuple[str, ...]]:
-    """What is the platform's own, by the names of `Allowed`.
-
-    Args:
-        groups: The platform's.
-    """
-    teams = {alert.team for group in groups for alert in group.alerts}
-    recordings = {recording.name for group in groups for recording in group.recordings}
-    return {"reserved_teams": tuple(sorted(teams)), "reserved_recordings": tuple(sorted(recordings))}
 
 
 def _to_json(data: JobData | GroupData) -> str:

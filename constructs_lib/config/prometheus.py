@@ -257,6 +257,7 @@ class PrometheusConfig:
         retention_time: How long samples stay on local disk.
         retention_size: How much they may take there.
         rule_files: Patterns of paths.
+        job_files: Likewise, of files with further jobs, whose names must differ from all others.
         alertmanagers: Host and port of every member, each of which hears of every alert.
         jobs: By which all targets are found.
     Raises:
@@ -268,6 +269,7 @@ class PrometheusConfig:
     retention_time: timedelta
     retention_size: Bytes
     rule_files: tuple[str, ...]
+    job_files: tuple[str, ...] = ()
     alertmanagers: tuple[str, ...] = ()
     jobs: Iterable[ScrapeJob]
 
@@ -298,6 +300,7 @@ class PrometheusConfig:
                 }
             },
             "rule_files": list(self.rule_files),
+            **({"scrape_config_files": list(self.job_files)} if self.job_files else {}),
             "scrape_configs": [job.to_dict() for job in self.jobs],
         }
 

@@ -1,16 +1,20 @@
 """Constructs that synthesize Kubernetes manifests through cdk8s, and the words that they are told with."""
 
 from constructs_lib.config.alertmanager import Inhibition, Route, Timing
+from constructs_lib.config.collected import Allowed, TeamJob
 from constructs_lib.config.discovery import Annotated, PodsJob
 from constructs_lib.config.intervals import TimeInterval
+from constructs_lib.config.platform import Platform
 from constructs_lib.config.prometheus import Limits, ScrapeDefaults
 from constructs_lib.config.receivers import Email, Heartbeat, PagerDuty, Receiver, Slack, Webhook
 from constructs_lib.config.secrets import SecretKey
 from constructs_lib.kube.alertmanager import Alertmanager, Delivery
+from constructs_lib.kube.collector import Collector
 from constructs_lib.kube.component import Component, ComponentEndpoint
 from constructs_lib.kube.exporters import PostgresExporter, RedisExporter
 from constructs_lib.kube.kube_state_metrics import KubeStateMetrics
 from constructs_lib.kube.manifest import ConfigMap, Manifest, synth
+from constructs_lib.kube.monitored import Monitored
 from constructs_lib.kube.namespaces import Namespaces
 from constructs_lib.kube.network import Destination
 from constructs_lib.kube.node_exporter import NodeExporter
@@ -25,8 +29,10 @@ from constructs_lib.urls import Links
 __all__ = [
     "API_ACCESS",
     "Alertmanager",
+    "Allowed",
     "Annotated",
     "Claimed",
+    "Collector",
     "Component",
     "ComponentEndpoint",
     "ConfigMap",
@@ -43,6 +49,7 @@ __all__ = [
     "Limits",
     "Links",
     "Manifest",
+    "Monitored",
     "Mount",
     "Namespaces",
     "NodeExporter",
@@ -50,6 +57,7 @@ __all__ = [
     "PagerDuty",
     "PerNode",
     "Placement",
+    "Platform",
     "PodsJob",
     "PostgresExporter",
     "Probe",
@@ -67,6 +75,7 @@ __all__ = [
     "Stateful",
     "Stateless",
     "StorageClass",
+    "TeamJob",
     "Text",
     "TimeInterval",
     "Timing",

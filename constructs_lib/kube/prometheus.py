@@ -101,6 +101,8 @@ class PrometheusHA(Component):
         self._alertmanager: Alertmanager | None = None
         self._rules: list[RuleGroup | Callable[[Evaluator], RuleGroup]] = []
         self._has_cluster_role = False
+        self._collected: dict[str, str] = {}
+        self._collector_job: str | None = None
         self.allow(Destination.api_server(namespace.cluster))
         self.add_container(self._container(resources))
         self._make_files()
@@ -119,6 +121,7 @@ class PrometheusHA(Component):
             jobs=must_exist,
             alertmanager_job=members.name if members else None,  # under which `send_alerts_to` scrapes it
             alertmanagers=members.replicas if members else 0,
+            collector_job=self._collector_job,
         )
 
     @property
@@ -217,6 +220,17 @@ class PrometheusHA(Component):
         """
         self._rules += [each for each in rules if each not in self._rules]
 
+    def read_collected(self, *, rules: str, jobs: str, by: str) -> None:
+        """Also read files that somebody else in the pod writes.
+
+        Args:
+            rules: Pattern of paths of rule files.
+            jobs: Likewise, of files of scrape jobs.
+            by: The job by which the writer is scraped.
+        """
+        self._collected = {"rules": rules, "jobs": jobs}
+        self._collector_job = by
+
     def _add(self, job: discovery.PodsJob) -> None:
         for other in self._pods_jobs.values():
             if other == job:
@@ -276,7 +290,8 @@ class PrometheusHA(Component):
                 external_labels={"cluster": cluster.name, "environment": cluster.environment},
                 retention_time=self._retention.time,
                 retention_size=self._volume.size.scaled(self._retention.share_of_volume),
-                rule_files=(f"{RULES}/*.yaml",),
+                rule_files=(f"{RULES}/*.yaml", *filter(None, [self._collected.get("rules")])),
+                job_files=tuple(filter(None, [self._collected.get("jobs")])),
                 alertmanagers=tuple(
                     member.address for member in (self._alertmanager.members_at_web if self._alertmanager else ())
                 ),

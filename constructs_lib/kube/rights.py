@@ -50,22 +50,39 @@ def grant(component: Component, rules: Callable[[], Rules]) -> None:
     _role(component, "role", "Role", component.name, rules)
 
 
-def grant_everywhere(component: Component, rules: Callable[[], Rules]) -> None:
+def grant_everywhere(component: Component, rules: Callable[[], Rules], *, purpose: str = "") -> None:
     """Give a component rights in the whole cluster.
 
     Args:
         component: Whose service account gets them.
         rules: Asked when the chart is rendered.
+        purpose: What a second role of the component is for.
     """
-    name = f"{component.namespace.name}-{component.name}"  # cluster-scoped, so the namespace is part of the name
+    name, own = cluster_name(component, purpose), "-".join(filter(None, ["cluster-role", purpose]))
     k8s.KubeClusterRoleBinding(
         component,
-        "cluster-role-binding",
+        f"{own}-binding",
         metadata=k8s.ObjectMeta(name=name, labels=dict(component.labels)),
         role_ref=k8s.RoleRef(api_group=RBAC, kind="ClusterRole", name=name),
         subjects=[_account(component)],
     )
-    _role(component, "cluster-role", "ClusterRole", name, rules)
+    _role(component, own, "ClusterRole", name, rules)
+
+
+def offer(component: Component, rules: Callable[[], Rules], *, purpose: str) -> None:
+    """Say which rights a component would use in a namespace that gives them to it: whoever owns it binds the role.
+
+    Args:
+        component: Who would use them.
+        rules: Asked when the chart is rendered.
+        purpose: What they are for.
+    """
+    _role(component, f"cluster-role-{purpose}", "ClusterRole", cluster_name(component, purpose), rules)
+
+
+def cluster_name(component: Component, purpose: str = "") -> str:
+    """Of a component's cluster-scoped object, so that the namespace is part of it."""
+    return "-".join(filter(None, [component.namespace.name, component.name, purpose]))
 
 
 def _role(component: Component, id: str, kind: str, name: str, rules: Callable[[], Rules]) -> None:

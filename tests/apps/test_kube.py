@@ -132,7 +132,7 @@ def test_namespaces_that_opted_in_are_open_on_the_range_of_ports(objects: Object
 
 def test_rules_follow_from_interval_and_replicas(objects: Objects) -> None:
     """The rendered groups are those of the same values, with links to the site's runbooks."""
-    groups = {group.name: group for group in monitoring(cdk8s.App(), "green", VALUES).groups}
+    groups = {group.name: group for group in monitoring(cdk8s.App(), "green", VALUES).prometheus.groups}
     for name, group in groups.items():
         assert objects.file("prometheus-rules", f"{name}.yaml") == group.to_dict("https://r.example.com")
     written = groups["observability"].to_dict("")["groups"][0]["rules"]

@@ -17,7 +17,7 @@ from tests.cluster.errors import ClusterError
 from tests.cluster.kubernetes import Kubernetes
 from tests.real.prometheus import COUNT_BY_JOB, DIST, NODES, PODS_BY_JOB, PrometheusPod
 
-GROUPS = monitoring(cdk8s.App(), "prod", PROD).groups
+GROUPS = monitoring(cdk8s.App(), "prod", PROD).prometheus.groups
 # Their status moves by itself.
 WORKLOADS = {"StatefulSet", "Deployment", "DaemonSet"}
 BROKEN = {"crashing", "homeless", "test"}

@@ -16,7 +16,7 @@ from tests.real.simulation import WHOLE, Course, counts, judged, minute, steady
 from tests.rules.test_contracts import PROGRAMS
 
 ENVIRONMENTS = dict(load(env_file=None))
-RULES = {name: monitoring(cdk8s.App(), name, values) for name, values in ENVIRONMENTS.items()}
+RULES = {name: monitoring(cdk8s.App(), name, values).prometheus for name, values in ENVIRONMENTS.items()}
 
 
 def distinct() -> Iterator[Any]:

@@ -20,7 +20,7 @@ from constructs_lib.rules.model import Alert, Proof, RuleGroup, Severity
 from tests.real.promtool import alone, interrupted, mutants, promtool, proven
 
 ENVIRONMENTS = dict(load(env_file=None))
-GROUPS = {name: monitoring(cdk8s.App(), name, values).groups for name, values in ENVIRONMENTS.items()}
+GROUPS = {name: monitoring(cdk8s.App(), name, values).prometheus.groups for name, values in ENVIRONMENTS.items()}
 
 
 def distinct() -> Iterator[Any]:

@@ -56,7 +56,7 @@ def group(
 def test_rules_of_prod_read_what_programs_expose() -> None:
     """And programs say of themselves nothing that nobody reads."""
     values = dict(load(env_file=None))["prod"]
-    groups = monitoring(cdk8s.App(), "prod", values).groups
+    groups = monitoring(cdk8s.App(), "prod", values).prometheus.groups
 
     assert sum(len(each.alerts) for each in groups) >= 25
     assert list(complaints(PROGRAMS, groups)) == []
@@ -65,7 +65,7 @@ def test_rules_of_prod_read_what_programs_expose() -> None:
 def test_what_a_restart_takes_away_is_not_said_to_be_over() -> None:
     """Every alert on what kube-state-metrics tells of outlives its restart, and no other alert lingers."""
     values = dict(load(env_file=None))["prod"]
-    alerts = [each for group in monitoring(cdk8s.App(), "prod", values).groups for each in group.alerts]
+    alerts = [each for group in monitoring(cdk8s.App(), "prod", values).prometheus.groups for each in group.alerts]
 
     kept = {each.name: each.keep_firing for each in alerts if "kube_" in each.expr}
 

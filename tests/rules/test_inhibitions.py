@@ -11,7 +11,7 @@ from constructs_lib.config.inhibitions import Inhibition
 from tests.rules.reading import Reader
 from tests.rules.test_contracts import PROGRAMS
 
-GROUPS = monitoring(cdk8s.App(), "prod", PROD).groups
+GROUPS = monitoring(cdk8s.App(), "prod", PROD).prometheus.groups
 ALERTS = {alert.name: (alert, group) for group in GROUPS for alert in group.alerts}
 EXTERNAL = {"cluster"}  # on every alert that leaves
 

@@ -1,0 +1,78 @@
+"""What a team's release must know of the monitoring that it joins, as plain data: `platform.json`."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from constructs_lib.config.collected import TEAM, Allowed
+from constructs_lib.config.prometheus import Limits
+from constructs_lib.contract import MONITORED_BY, Endpoint, Pods, Port, PortRange, Transport
+from constructs_lib.errors import ConstructError
+from constructs_lib.units import Bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Platform:
+    """The monitoring of a cluster, as other releases see it.
+
+    Args:
+        prometheus: Who scrapes, from the namespace of the monitoring.
+        account: The service account that reads what is handed over.
+        role: The ClusterRole that a namespace binds to that account, so that it may.
+        allowed: What every team may do.
+    """
+
+    prometheus: Endpoint
+    account: str
+    role: str
+    allowed: Allowed
+
+    @property
+    def namespace(self) -> str:
+        """Of the monitoring."""
+        return self.prometheus.pods.namespace
+
+    def namespace_labels(self, team: str) -> dict[str, str]:
+        """The labels by which a namespace opts in.
+
+        Args:
+            team: Who hears of its alerts.
+        """
+        return {MONITORED_BY: self.namespace, TEAM: team}
+
+    def to_contract(self) -> dict[str, Any]:
+        """The document that other teams get."""
+        document = asdict(self)
+        document["prometheus"]["pods"]["labels"] = dict(self.prometheus.pods.labels)
+        return document
+
+    @classmethod
+    def from_contract(cls, document: Mapping[str, Any]) -> "Platform":
+        """Read the document that the platform publishes.
+
+        Raises:
+            ConstructError: what is missing in it, or wrong.
+        """
+        try:
+            prometheus, allowed = document["prometheus"], document["allowed"]
+            port = prometheus["port"]
+            pods = Pods(prometheus["pods"]["namespace"], tuple(prometheus["pods"]["labels"].items()))
+            return cls(
+                prometheus=Endpoint(
+                    pods=pods,
+                    service=prometheus["service"],
+                    port=Port(name=port["name"], number=port["number"], transport=Transport(port["transport"])),
+                ),
+                account=document["account"],
+                role=document["role"],
+                allowed=Allowed(
+                    ports=PortRange(**allowed["ports"]),
+                    limits=Limits(**{**allowed["limits"], "body": Bytes(**allowed["limits"]["body"])}),
+                    **{name: int(allowed[name]) for name in ("targets", "objects", "rules", "results")},
+                    reserved_recordings=tuple(allowed["reserved_recordings"]),
+                ),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ConstructError(
+                f"the platform's contract cannot be read, {type(error).__name__} {error}: take a newer platform.json"
+            ) from error

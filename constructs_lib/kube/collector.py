@@ -1,0 +1,131 @@
+"""What brings other teams' jobs and rules into a Prometheus, beside it in its pods."""
+
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+
+from constructs import Construct
+
+from constructs_lib import versions
+from constructs_lib.config.collected import Allowed
+from constructs_lib.config.platform import Platform
+from constructs_lib.contract import Endpoint, Port
+from constructs_lib.image import Image
+from constructs_lib.kube.manifest import ConfigMap
+from constructs_lib.kube.pod import Container, Probe, Resources
+from constructs_lib.kube.prometheus import VOLUME, PrometheusHA
+from constructs_lib.kube.rights import Rules, cluster_name, grant_everywhere, offer, to_watch
+from constructs_lib.kube.volumes import API_ACCESS, Claimed, ConfigMapFiles, Mount, Scratch
+from constructs_lib.metrics.collector import COLLECTOR as METRICS
+from constructs_lib.units import Bytes, Cpu
+
+COLLECTOR = "collector"
+PORT = Port(name=COLLECTOR, number=8082)
+CONTRACT, PROGRAMS, COLLECTED = "/etc/collector", "/programs", "collected"
+FILE = "platform.json"
+# Debug symbols and all: promtool alone has more than 100 MiB.
+PROGRAMS_LIMIT = Bytes.mib(512)
+
+
+class Collector(Construct):
+    """Other teams' scrape jobs and rule groups, out of labelled ConfigMaps in namespaces that opted in.
+
+    It runs in every pod of a Prometheus, and writes into a directory of the pod's own volume: what was live stays live
+    without it, without the API server, and over a restart of the pod. A namespace gives it the right to read its
+    ConfigMaps, and to write Events there, by binding a role that the platform offers; `Monitored` does so.
+
+    Args:
+        prometheus: Whose pods it joins; its own targets and rules never depend on it.
+        image: Of the agent, from a registry of yours: `agent/README.md` says how to build it.
+        allowed: What every team may do; what is the platform's own is added.
+        resources: About 1 MiB more for every ten namespaces.
+    Source: docs/adr/0007-collector.md
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        prometheus: PrometheusHA,
+        image: Image,
+        allowed: Allowed,
+        resources: Resources = Resources(cpu=Cpu(100), memory=Bytes.mib(256)),
+    ) -> None:
+        super().__init__(scope, id)
+        self._prometheus, self._allowed = prometheus, allowed
+        self.metrics = prometheus.endpoint(PORT)
+        prometheus.add_init_container(self._promtool())
+        prometheus.add_container(self._container(image, resources))
+        output = f"{VOLUME}/{COLLECTED}"
+        prometheus.read_collected(rules=f"{output}/rules/*.yaml", jobs=f"{output}/jobs/*.yaml", by=METRICS.job)
+        prometheus.scrape(self.metrics, job=METRICS.job)
+        grant_everywhere(prometheus, lambda: to_watch([("", "namespaces")]), purpose=COLLECTOR)
+        offer(prometheus, _in_a_namespace, purpose=COLLECTED)
+        ConfigMap(
+            self,
+            "contract",
+            name=self._file_name,
+            namespace=prometheus.namespace.name,
+            labels=prometheus.labels,
+            files=self._files,
+        )
+
+    @property
+    def platform(self) -> Platform:
+        """What other releases must know; final when rendered."""
+        web = self._prometheus.web
+        return Platform(
+            prometheus=Endpoint(pods=web.pods, service=web.service, port=web.port),
+            account=self._prometheus.name,
+            role=cluster_name(self._prometheus, COLLECTED),
+            allowed=self._allowed.reserving(self._prometheus.groups),
+        )
+
+    @property
+    def _file_name(self) -> str:
+        return f"{self._prometheus.name}-{COLLECTOR}"
+
+    def _files(self) -> Mapping[str, str]:
+        return {FILE: json.dumps(self.platform.to_contract(), indent=1) + "\n"}
+
+    def _promtool(self) -> Container:
+        """The very promtool of this Prometheus: another version would accept other files."""
+        return Container(
+            name="promtool",
+            image=versions.PROMETHEUS,
+            command=("/bin/cp",),
+            args=("/bin/promtool", f"{PROGRAMS}/promtool"),
+            mounts=(Mount(source=Scratch("programs", PROGRAMS_LIMIT), path=PROGRAMS, read_only=False),),
+            resources=Resources(cpu=Cpu(100), memory=Bytes.mib(64)),
+        )
+
+    def _container(self, image: Image, resources: Resources) -> Container:
+        return Container(
+            name=COLLECTOR,
+            image=image,
+            args=(
+                "collect",
+                f"--platform={CONTRACT}/{FILE}",
+                f"--output={VOLUME}",
+                f"--promtool={PROGRAMS}/promtool",
+                f"--port={PORT.number}",
+            ),
+            ports=(PORT,),
+            mounts=(
+                Mount(source=ConfigMapFiles(COLLECTOR, self._file_name), path=CONTRACT),
+                Mount(source=Scratch("programs", PROGRAMS_LIMIT), path=PROGRAMS),
+                # What reads other teams' texts sees no sample.
+                Mount(source=Claimed(), path=VOLUME, sub_path=COLLECTED, read_only=False),
+                API_ACCESS,
+            ),
+            resources=resources,
+            # No readiness: Prometheus answers without it.
+            liveness=Probe(path="/metrics", port=PORT, period=timedelta(seconds=30), failures=4),
+        )
+
+
+def _in_a_namespace() -> Rules:
+    """ConfigMaps and the pods of jobs are read; what is refused is said in an Event."""
+    rules = to_watch([("", "configmaps"), ("", "pods")])
+    return [*rules, {"apiGroups": [""], "resources": ["events"], "verbs": ["create"]}]

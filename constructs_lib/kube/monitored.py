@@ -1,0 +1,150 @@
+"""A team's side: its own scrape jobs and rules, in its own chart, for a platform that it does not release."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from cdk8s_plus_27 import k8s
+from constructs import Construct
+
+from constructs_lib.config.collected import (
+    COLLECT,
+    DATA,
+    LARGEST,
+    RULE_GROUP,
+    SCRAPE_JOB,
+    GroupData,
+    Owner,
+    TeamJob,
+    object_name,
+    refuse_beyond,
+)
+from constructs_lib.config.platform import Platform
+from constructs_lib.contract import MANAGED_BY, PortRange
+from constructs_lib.errors import ConstructError
+from constructs_lib.kube.manifest import ConfigMap, Manifest
+from constructs_lib.kube.network import PodPeer, PolicyPort
+from constructs_lib.names import dns_label
+from constructs_lib.rules.model import RuleGroup
+from constructs_lib.urls import absolute_url
+
+LABELS = {MANAGED_BY: "constructs-lib"}
+
+
+class Monitored(Construct):
+    """A namespace whose scrape jobs and alerts a platform takes over, without a release of the platform.
+
+    Each job and each rule group becomes a labelled ConfigMap. The namespace itself must carry
+    `platform.namespace_labels(team)`. Live within two minutes; what the platform refuses, an Event in the
+    namespace says.
+
+    Args:
+        namespace: Of the team's release.
+        team: Who hears of its alerts.
+        platform: Read from the document that the platform publishes: `Platform.from_contract`.
+        runbooks: The URL below which each of the team's alerts has a page.
+    Raises:
+        ConstructError: a namespace or a URL that is none.
+    """
+
+    def __init__(
+        self, scope: Construct, id: str, *, namespace: str, team: str, platform: Platform, runbooks: str
+    ) -> None:
+        super().__init__(scope, id)
+        dns_label(namespace, of="a namespace")
+        self._owner = Owner(namespace=namespace, team=team)
+        self._platform = platform
+        self._runbooks = absolute_url(runbooks, of="runbooks")
+        self._jobs: dict[str, TeamJob] = {}
+        self._groups: dict[str, RuleGroup] = {}
+        k8s.KubeRoleBinding(
+            self,
+            "role-binding",
+            metadata=k8s.ObjectMeta(name=platform.role, namespace=namespace, labels=LABELS),
+            role_ref=k8s.RoleRef(api_group="rbac.authorization.k8s.io", kind="ClusterRole", name=platform.role),
+            subjects=[k8s.Subject(kind="ServiceAccount", name=platform.account, namespace=platform.namespace)],
+        )
+
+    def scrape(self, job: TeamJob) -> str:
+        """Let pods of the namespace be scraped, and give back the label `job` of their series. Idempotent.
+
+        Pods with the annotation `prometheus.io/scrape: "true"` are in the platform's own job, and stay there.
+
+        Raises:
+            ConstructError: another job of the same name, or one that the platform does not allow.
+        """
+        taken = self._jobs.get(job.name)
+        if taken is not None and taken != job:
+            raise ConstructError(f"there are two different scrape jobs {job.name!r}: rename one")
+        job.refuse_beyond(self._platform.allowed.ports, self._platform.allowed.limits)
+        if taken is None:
+            self._jobs[job.name] = job
+            data = job.to_data(self._platform.allowed.limits)
+            self._hand_over(SCRAPE_JOB, job.name, data.to_json)
+        return job.label(self._owner.namespace)
+
+    def admit(self, job: TeamJob) -> None:
+        """Let the platform in to the pods of a job that a policy of yours closes.
+
+        Pods that no policy selects are open to everybody: for them, this would shut out everybody else.
+        """
+        name = object_name(SCRAPE_JOB, job.name)
+        rule = {
+            "from": [PodPeer(self._platform.prometheus.pods).to_dict()],
+            "ports": [PolicyPort(PortRange.only(job.port)).to_dict()],
+        }
+        if self.node.try_find_child(f"{name}-policy"):
+            return
+        Manifest(
+            self,
+            f"{name}-policy",
+            api_version="networking.k8s.io/v1",
+            kind="NetworkPolicy",
+            name=name,
+            namespace=self._owner.namespace,
+            labels=LABELS,
+            body=lambda: {
+                "spec": {"podSelector": {"matchLabels": dict(job.pods)}, "policyTypes": ["Ingress"], "ingress": [rule]}
+            },
+        )
+
+    def add_rules(self, *groups: RuleGroup) -> None:
+        """Let rule groups be evaluated, over series of this namespace alone. Idempotent.
+
+        Raises:
+            ConstructError: another group of the same name, an alert of another team, or more than the platform allows;
+                when rendered, a job that is not scraped here.
+        """
+        for group in groups:
+            taken = self._groups.get(group.name)
+            if taken is not None and taken != group:
+                raise ConstructError(f"there are two different rule groups {group.name!r}: rename one")
+            refuse_beyond(group, self._owner, self._platform.allowed)
+            if taken is None:
+                self._groups[group.name] = group
+                self._hand_over(RULE_GROUP, group.name, partial(self._rules, group))
+
+    def _rules(self, group: RuleGroup) -> str:
+        group.refuse_unknown_jobs({job.label(self._owner.namespace) for job in self._jobs.values()})
+        return GroupData.of(group, runbooks=self._runbooks).to_json()
+
+    def _hand_over(self, kind: str, name: str, text: Callable[[], str]) -> None:
+        own_name = object_name(kind, name)
+
+        def files() -> Mapping[str, str]:
+            written = text()
+            size = len(written.encode())
+            if size > LARGEST.count:
+                raise ConstructError(
+                    f"the ConfigMap {own_name} would be {size / 1024:.0f} KiB, but the platform takes "
+                    f"{LARGEST.count // 1024} KiB: put fewer rules into one group"
+                )
+            return {DATA: written}
+
+        ConfigMap(
+            self,
+            own_name,
+            name=own_name,
+            namespace=self._owner.namespace,
+            labels={**LABELS, COLLECT: kind},
+            files=files,
+        )
