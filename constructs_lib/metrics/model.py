@@ -9,8 +9,9 @@ from enum import StrEnum
 from constructs_lib.errors import ConstructError
 from constructs_lib.promql import metric
 
-# What a scrape adds to every series, whatever the program: see constructs_lib.config.discovery.
-TARGET_LABELS = frozenset({"job", "instance", "namespace", "pod", "node", "app"})
+# What a scrape adds to every series, whatever the program: see constructs_lib.config.discovery. The last two only have
+# the targets of other teams' releases: see constructs_lib.config.collected.
+TARGET_LABELS = frozenset({"job", "instance", "namespace", "pod", "node", "app", "team", "origin"})
 
 
 class Kind(StrEnum):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from constructs_lib.metrics.model import Program
-from constructs_lib.promql import metric
+from constructs_lib.promql import matches_not, metric
 from constructs_lib.rules.course import PEACE, Course
 from constructs_lib.rules.model import PLATFORM, Alert, Evaluator, Proof, Severity, samples
 from constructs_lib.units import prometheus_duration
@@ -46,21 +46,49 @@ class Again:
         return samples((0, PEACE), *again, (times + 1, 2 * self.course.long))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spared:
+    """Series of a counter that are somebody else's.
+
+    Args:
+        label: By which they are told.
+        pattern: What it is as a whole, on all of them.
+        such_as: One of these, for the proof.
+    """
+
+    label: str
+    pattern: str
+    such_as: str
+
+
 def counts(
-    by: Evaluator, program: Program, *, name: str, counter: str, severity: Severity, summary: str, description: str
+    by: Evaluator,
+    program: Program,
+    *,
+    name: str,
+    counter: str,
+    severity: Severity,
+    summary: str,
+    description: str,
+    but: Spared | None = None,
 ) -> Alert:
     """An alert on something that must not happen to a server again and again.
 
     Args:
         program: Whose counter it is, of the job by which the evaluator scrapes itself.
+        but: What may happen to it all the same.
     """
     ours = program.series(counter, job=by.job, pod=f"{by.job}-0")
-    another = program.series(counter, job="another", pod="another-0")
+    others = [program.series(counter, job="another", pod="another-0")]
+    conditions = {}
+    if but:
+        others.append(program.series(counter, job=by.job, pod=f"{by.job}-0", **{but.label: but.such_as}))
+        conditions = {but.label: matches_not(but.pattern)}
     course = lasting(by)
     again = Again(course=course, window=by.window)
     return Alert(
         name=name,
-        expr=f"increase({metric(counter, job=by.job)}[{prometheus_duration(by.window)}]) > 0",
+        expr=f"increase({metric(counter, job=by.job, **conditions)}[{prometheus_duration(by.window)}]) > 0",
         hold=course.hold,
         severity=severity,
         team=PLATFORM,
@@ -69,7 +97,7 @@ def counts(
         proof=Proof(
             fires={ours: again.keeps()},
             at=course.at,
-            quiet={ours: again.stops(), another: again.keeps()},
+            quiet={ours: again.stops()} | dict.fromkeys(others, again.keeps()),
             step=2,  # one more in three of four scrapes is extrapolated to 1.33
         ),
     )

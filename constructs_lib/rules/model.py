@@ -112,7 +112,7 @@ class Alert:
         expr: PromQL; selectors by `promql.metric`.
         hold: How long the condition must last before it fires, 0 or more.
         severity: How soon somebody must look.
-        team: Who looks: a label value, such as 'database'.
+        team: Who looks: a label value, such as 'database'; None where the label `team` of the series says it.
         summary: One sentence without values.
         description: One sentence with the values, as `{{ $labels.pod }}` and `{{ $value | humanizeDuration }}`.
         proof: The series that make it fire, and those that do not.
@@ -126,7 +126,7 @@ class Alert:
     expr: str
     hold: timedelta
     severity: Severity
-    team: str
+    team: str | None
     summary: str
     description: str
     proof: Proof
@@ -136,7 +136,7 @@ class Alert:
         if not re.fullmatch(r"[A-Z][a-zA-Z0-9]+", self.name):
             raise ConstructError(f"{self.name!r} is not an alert's name: use capitalised words, such as 'TargetDown'")
         _check(self.expr, of=f"the alert {self.name}")
-        if not re.fullmatch(LABEL_VALUE, self.team):
+        if self.team is not None and not re.fullmatch(LABEL_VALUE, self.team):
             raise ConstructError(f"the alert {self.name} is for the team {self.team!r}: use letters, digits and dashes")
         for text in (self.summary, self.description):
             if "{{" in (rest := ACTION.sub("", text)) or "}}" in rest:
@@ -151,7 +151,7 @@ class Alert:
             "expr": self.expr,
             **({"for": prometheus_duration(self.hold)} if self.hold else {}),
             **({"keep_firing_for": prometheus_duration(self.keep_firing)} if self.keep_firing else {}),
-            "labels": {"severity": self.severity.value, "team": self.team},
+            "labels": {"severity": self.severity.value, **({} if self.team is None else {"team": self.team})},
             "annotations": {
                 "summary": self.summary,
                 "description": self.description,

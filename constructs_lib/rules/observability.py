@@ -11,7 +11,7 @@ from constructs_lib.rules.limits import check_shares
 from constructs_lib.rules.model import HEARTBEAT, PLATFORM, Alert, Evaluator, Proof, RuleGroup, Severity
 from constructs_lib.rules.onset import Onset
 from constructs_lib.rules.prometheus import prometheus_alerts
-from constructs_lib.rules.scraping import scraping_alerts
+from constructs_lib.rules.scraping import OF_TEAM, scraping_alerts
 from constructs_lib.rules.watching import discovery_alerts
 from constructs_lib.units import prometheus_duration
 
@@ -85,16 +85,28 @@ def _cost(by: Evaluator, limits: ObservabilityLimits) -> Alert:
             for host in (1, 2)
         }
 
+    def of_team(name: str) -> dict[str, str]:
+        """As much as there is in the whole: a team may export what it wants."""
+        return {APPLICATION.series(name, **OF_TEAM): course.runs(*total)}
+
     high = limits.cost + step / 2
     new = course.crossing((0, high * total[1]), total, limits.cost)
     return Alert(
         name="ObservabilityCostHigh",
         # Sums, since no program exports both with the same labels.
-        expr=f"sum(rate({metric(ours)}[{window}])) / sum(rate({metric(all_of_it)}[{window}])) > {limits.cost}",
+        expr=(
+            f"sum(rate({metric(ours, origin='')}[{window}])) / sum(rate({metric(all_of_it, origin='')}[{window}]))"
+            f" > {limits.cost}"
+        ),
         hold=hold,
         severity=Severity.WARNING,
         team=PLATFORM,
         summary="The monitoring costs too much of what the infrastructure costs.",
         description="{{ $value | humanizePercentage }} of the infrastructure's cost is the monitoring's.",
-        proof=Proof(fires=costs(high), at=course.at(new), quiet=costs(limits.cost - step / 2), step=step),
+        proof=Proof(
+            fires=costs(high) | of_team(all_of_it),
+            at=course.at(new),
+            quiet=costs(limits.cost - step / 2) | of_team(ours),
+            step=step,
+        ),
     )

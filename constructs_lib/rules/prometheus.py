@@ -4,12 +4,17 @@ from datetime import timedelta
 
 from constructs_lib.metrics.prometheus import PROMETHEUS
 from constructs_lib.promql import metric
-from constructs_lib.rules.counting import counts, lasting
+from constructs_lib.rules.counting import Spared, counts, lasting
 from constructs_lib.rules.model import PLATFORM, Alert, Evaluator, Proof, Severity, samples
 from constructs_lib.rules.scraping import too_few
 from constructs_lib.units import prometheus_duration
 
 RESTARTS, RESTARTS_WITHIN = 2, timedelta(hours=1)
+# A rule group is told by its file, a semicolon and its name, which begins with the namespace of the team that it is of.
+# https://github.com/prometheus/prometheus/blob/v3.13.3/rules/group.go
+NAMESPACE_OF_GROUP = ".*;(.+)/.+"
+GROUP_OF_TEAM = "/prometheus/collected/rules/shop_cart.yaml;shop/cart"
+_GROUPS_OF_TEAMS = Spared(label="rule_group", pattern=NAMESPACE_OF_GROUP, such_as=GROUP_OF_TEAM)
 
 
 def prometheus_alerts(by: Evaluator) -> tuple[Alert, ...]:
@@ -39,6 +44,7 @@ def prometheus_alerts(by: Evaluator) -> tuple[Alert, ...]:
             severity=Severity.CRITICAL,
             summary="Rules cannot be evaluated, so their alerts cannot fire.",
             description="{{ $labels.pod }} keeps failing to evaluate rules of {{ $labels.rule_group }}.",
+            but=_GROUPS_OF_TEAMS,
         ),
         counts(
             by,
@@ -48,6 +54,7 @@ def prometheus_alerts(by: Evaluator) -> tuple[Alert, ...]:
             severity=Severity.WARNING,
             summary="A rule group takes longer than its interval, so alerts come late.",
             description="{{ $labels.pod }} keeps skipping evaluations of {{ $labels.rule_group }}.",
+            but=_GROUPS_OF_TEAMS,
         ),
         counts(
             by,

@@ -1,5 +1,8 @@
 """Alerts on scrapes: whether targets answer, exist, and send no more than they may. Part of the group `observability`.
 
+They read no series that bears the label `origin`: targets of other teams' releases are theirs, and those must neither
+raise these alerts nor outnumber the platform's.
+
 Source: https://prometheus.io/docs/concepts/jobs_instances/
 """
 
@@ -14,6 +17,9 @@ NEAR_LIMIT = 0.8
 SHARE_DOWN = 0.5
 # Targets of all teams, which have nothing in common but their annotations.
 SHARED_JOBS = (ANNOTATED_PODS, ANNOTATED_SERVICES)
+# What the series of a team's target bear.
+OF_TEAM = {"job": "shop/cart", "namespace": "shop", "pod": "cart-0", "team": "checkout", "origin": "shop"}
+OF_NO_TEAM = matches_not("|".join(SHARED_JOBS))
 
 
 def scraping_alerts(by: Evaluator) -> tuple[Alert, ...]:
@@ -30,24 +36,29 @@ def up(job: str, host: int = 1, **labels: str) -> str:
     return SCRAPE.series("up", job=job, instance=f"10.0.0.{host}:8080", **labels)
 
 
+def up_of_team(host: int = 1) -> str:
+    """Whether a target of another team's release answers."""
+    return up(host=host, **OF_TEAM)
+
+
 def _most_targets_down(by: Evaluator) -> Alert:
     """A server that is cut off, or the network: told before anything that is told of each job."""
     course = Course(interval=by.interval, hold=lasting(by).hold - 2 * by.interval)
     others = {up(job, host): course.steady(end) for job, end in (("a", 0), ("b", 1)) for host in range(1, 5)}
-    last = up("api")
+    last, of_teams = up("api"), (*map(up, SHARED_JOBS), up_of_team(1), up_of_team(2))
     return Alert(
         name="MostTargetsDown",
-        expr=f"1 - avg({metric('up')}) > {SHARE_DOWN}",
+        expr=f"1 - avg({metric('up', job=OF_NO_TEAM, origin='')}) > {SHARE_DOWN}",
         hold=course.hold,
         severity=Severity.CRITICAL,
         team=PLATFORM,
         summary="Most of all targets cannot be scraped: a Prometheus server is cut off, or the network is broken.",
-        description="{{ $value | humanizePercentage }} of all targets of a Prometheus server cannot be scraped.",
+        description="{{ $value | humanizePercentage }} of the targets of a Prometheus server cannot be scraped.",
         proof=Proof(
-            # Five of nine, of several jobs.
-            fires=others | {last: course.lasts(1, 0)},
+            # Five of nine, of several jobs; what belongs to teams is none of them, whether it answers or not.
+            fires=others | {last: course.lasts(1, 0)} | dict.fromkeys(of_teams, course.steady(1)),
             at=course.at,
-            quiet=others | {last: course.recovers(1, 0)},
+            quiet=others | {last: course.recovers(1, 0)} | dict.fromkeys(of_teams, course.steady(0)),
             step=0.06,
         ),
     )
@@ -58,7 +69,7 @@ def _target_down(by: Evaluator) -> Alert:
     target = up("api", namespace="shop", pod="api-0")
     return Alert(
         name="TargetDown",
-        expr=f"{metric('up')} == 0",
+        expr=f"{metric('up', origin='')} == 0",
         hold=course.hold,
         severity=Severity.WARNING,
         team=PLATFORM,
@@ -66,7 +77,11 @@ def _target_down(by: Evaluator) -> Alert:
         # What is no pod has no namespace either: both are left empty.
         description="The scrape of {{ $labels.instance }} fails: job {{ $labels.job }}, "
         "pod {{ $labels.namespace }}/{{ $labels.pod }}.",
-        proof=Proof(fires={target: course.lasts(1, 0)}, at=course.at, quiet={target: course.recovers(1, 0)}),
+        proof=Proof(
+            fires={target: course.lasts(1, 0)},
+            at=course.at,
+            quiet={target: course.recovers(1, 0), up_of_team(): course.steady(0)},
+        ),
     )
 
 
@@ -77,7 +92,7 @@ def _job_down(by: Evaluator) -> Alert:
     down, fine = course.lasts(1, 0), course.steady(1)
     return Alert(
         name="JobDown",
-        expr=f"1 - avg by (job) ({metric('up', job=matches_not('|'.join(SHARED_JOBS)))}) > {SHARE_DOWN}",
+        expr=f"1 - avg by (job) ({metric('up', job=OF_NO_TEAM, origin='')}) > {SHARE_DOWN}",
         hold=course.hold,
         severity=Severity.CRITICAL,
         team=PLATFORM,
@@ -88,7 +103,7 @@ def _job_down(by: Evaluator) -> Alert:
             at=course.at,
             # Half of a job, for ever; all of one, but not for long enough; and what belongs to many.
             quiet={one: fine, two: down, up("one", 4): course.recovers(1, 0)}
-            | dict.fromkeys(map(up, SHARED_JOBS), course.steady(0)),
+            | dict.fromkeys((*map(up, SHARED_JOBS), up_of_team()), course.steady(0)),
             step=0.2,
         ),
     )
@@ -123,10 +138,11 @@ def _near_sample_limit(by: Evaluator) -> Alert:
     course = lasting(by)
     name, limited = "scrape_samples_post_metric_relabeling", "scrape_sample_limit"
     sent, limit = (SCRAPE.series(each, job="api", instance="10.0.0.1:8080") for each in (name, limited))
-    allowed = {limit: course.steady(10_000)}
+    of_team = {SCRAPE.series(name, **OF_TEAM): course.steady(8100)}
+    allowed = {limit: course.steady(10_000), SCRAPE.series(limited, **OF_TEAM): course.steady(10_000)}
     return Alert(
         name="ScrapeSamplesNearLimit",
-        expr=f"{metric(name)} / {metric(limited)} > {NEAR_LIMIT}",
+        expr=f"{metric(name, origin='')} / {metric(limited)} > {NEAR_LIMIT}",
         hold=course.hold,
         severity=Severity.WARNING,
         team=PLATFORM,
@@ -135,7 +151,7 @@ def _near_sample_limit(by: Evaluator) -> Alert:
         proof=Proof(
             fires={sent: course.lasts(8000, 8100)} | allowed,
             at=course.at,
-            quiet={sent: course.recovers(8000, 8100)} | allowed,
+            quiet={sent: course.recovers(8000, 8100)} | of_team | allowed,
             step=0.01,
         ),
     )

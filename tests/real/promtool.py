@@ -70,8 +70,9 @@ def proven(group: RuleGroup, interval: timedelta) -> subprocess.CompletedProcess
     (alert,) = group.alerts
     interval = alert.proof.every or interval
     texts = alert.summary + alert.description
-    # What a text says of a label must be there to be said.
-    filled = "".join(f',{label}!=""' for label in sorted(set(re.findall(r"\$labels\.(\w+)", texts))))
+    # What a text says of a label must be there to be said; so must be whose it is, if the series say it.
+    said = {*re.findall(r"\$labels\.(\w+)", texts), *({"team"} if alert.team is None else ())}
+    filled = "".join(f',{label}!=""' for label in sorted(said))
     firing = f'count(ALERTS{{alertname="{alert.name}",alertstate="firing"}}) or vector(0)'
     telling = f'count(ALERTS{{alertname="{alert.name}",alertstate="firing"{filled}}}) or vector(0)'
     proof = alert.proof
@@ -150,7 +151,7 @@ def mutants_of(expr: str, steps: tuple[float, ...]) -> Iterator[tuple[str, str]]
     bare = without_strings(expr)
     compared = list(COMPARISON.finditer(expr))
     # Nothing that a proof must notice may escape for being written in another way.
-    assert len(compared) == len(re.findall(r"[<>]=?|[=!]=", bare)), expr
+    assert len(compared) == len(re.findall(r'[<>]=?|[=!]=(?!")', bare)), expr
     assert len(list(MATCHER.finditer(expr))) == len(re.findall('[=~]""', bare)), expr
     assert len(list(WINDOW.finditer(expr))) == bare.count("["), expr
     assert len(list(OFFSET.finditer(expr))) == len(re.findall(r"\boffset\b", bare)), expr

@@ -67,6 +67,7 @@ class Reader:
         labels = self.labels(promql_parser.parse(alert.expr)) or NONE
         for label in re.findall(r"\$labels\.(\w+)", alert.summary + alert.description):
             self._demand(label in labels, f"the text says the label {label}")
+        self._demand(alert.team or "team" in labels, "no label says whose it is")
         for selector in (*alert.proof.fires, *alert.proof.quiet):
             series = promql_parser.parse(selector)
             assert isinstance(series, promql_parser.VectorSelector)
@@ -93,10 +94,12 @@ class Reader:
 
     def _aggregated(self, node: Any) -> Labels:
         inner = self.labels(node.expr) or NONE
-        if node.modifier is None:
-            return inner if str(node.op) in {"topk", "bottomk"} else NONE
-        named = frozenset(node.modifier.labels)
+        named = frozenset(node.modifier.labels if node.modifier else ())
         self._within(named, inner, f"{node.expr.prettify()} is aggregated")
+        if str(node.op) in {"topk", "bottomk"}:  # they choose, and keep what they chose
+            return inner
+        if node.modifier is None:
+            return NONE
         return named if str(node.modifier.type).endswith("By") else inner - named
 
     def _called(self, node: Any) -> Labels | None:

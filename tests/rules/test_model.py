@@ -25,6 +25,11 @@ def test_an_alert_is_written_with_its_labels_and_its_runbook() -> None:
     }
 
 
+def test_an_alert_may_leave_to_its_series_whose_it_is() -> None:
+    """A label of the rule would replace that of the series."""
+    assert alert(team=None).to_dict("https://runbooks.example.com")["labels"] == {"severity": "warning"}
+
+
 def test_an_alert_that_need_not_last_has_no_hold() -> None:
     """Without a hold, an alert fires at once."""
     assert "for" not in alert(hold=timedelta(0)).to_dict("https://runbooks.example.com")

@@ -1,0 +1,214 @@
+"""What other teams hear of their own releases, and whether the collector takes these over.
+
+A team may name its rules and metrics as it wants; what is told here is told of its namespace, to whom the label
+`constructs-lib/team` of the namespace names.
+"""
+
+from datetime import timedelta
+
+from constructs_lib.errors import ConstructError
+from constructs_lib.metrics.collector import COLLECTOR
+from constructs_lib.metrics.prometheus import PROMETHEUS, SCRAPE
+from constructs_lib.promql import metric, not_equal
+from constructs_lib.rules.counting import Again, lasting
+from constructs_lib.rules.course import Course
+from constructs_lib.rules.model import PLATFORM, Alert, Evaluator, Proof, RuleGroup, Severity
+from constructs_lib.rules.prometheus import GROUP_OF_TEAM, NAMESPACE_OF_GROUP
+from constructs_lib.rules.scraping import NEAR_LIMIT, OF_TEAM, up, up_of_team
+from constructs_lib.units import prometheus_duration
+
+# A change is live within two minutes: a ConfigMap's way into a file, and Prometheus' next look at that.
+LATE = timedelta(minutes=5)
+CANNOT_WATCH = timedelta(minutes=10)
+
+
+def teams(by: Evaluator) -> RuleGroup:
+    """The group `teams`, of a Prometheus that takes over what other teams' releases hand over.
+
+    Args:
+        by: Who evaluates it, beside whom the collectors run.
+    Raises:
+        ConstructError: no collector that is scraped.
+    """
+    if (job := by.collector_job) is None:
+        raise ConstructError("the rule group teams reads what a collector tells, and none is scraped: leave it out")
+    return RuleGroup(
+        name="teams",
+        alerts=(
+            _target_down(by),
+            _near_sample_limit(by),
+            _refused(by, job),
+            _rules(
+                by,
+                job,
+                name="TeamRulesFailing",
+                counter="prometheus_rule_evaluation_failures_total",
+                summary="Rules of a team cannot be evaluated, so their alerts cannot fire.",
+                description="Prometheus keeps failing to evaluate rules of {{ $labels.rule_group }}, "
+                "of the namespace {{ $labels.origin }}.",
+            ),
+            _rules(
+                by,
+                job,
+                name="TeamRulesLate",
+                counter="prometheus_rule_group_iterations_missed_total",
+                summary="A team's rule group takes longer than its interval, so its alerts come late.",
+                description="Prometheus keeps skipping evaluations of {{ $labels.rule_group }}, "
+                "of the namespace {{ $labels.origin }}.",
+            ),
+            _behind(by, job),
+            _cannot_watch(by, job),
+        ),
+    )
+
+
+def _target_down(by: Evaluator) -> Alert:
+    course = lasting(by)
+    return Alert(
+        name="TeamTargetDown",
+        expr=f"{metric('up', origin=not_equal(''))} == 0",
+        hold=course.hold,
+        severity=Severity.WARNING,
+        team=None,
+        summary="A target of a team's own job cannot be scraped, or sends more than it may.",
+        description="The scrape of {{ $labels.instance }} fails: job {{ $labels.job }}, "
+        "pod {{ $labels.namespace }}/{{ $labels.pod }}.",
+        proof=Proof(
+            fires={up_of_team(): course.lasts(1, 0)},
+            at=course.at,
+            quiet={up_of_team(): course.recovers(1, 0), up("api"): course.steady(0)},
+        ),
+    )
+
+
+def _near_sample_limit(by: Evaluator) -> Alert:
+    course = lasting(by)
+    name, limited = "scrape_samples_post_metric_relabeling", "scrape_sample_limit"
+    of_team = {"instance": "10.0.0.1:8080", **OF_TEAM}
+    sent, limit = (SCRAPE.series(each, **of_team) for each in (name, limited))
+    sent_to_us, our_limit = (SCRAPE.series(each, job="api") for each in (name, limited))
+    allowed = {limit: course.steady(5000), our_limit: course.steady(5000)}
+    return Alert(
+        name="TeamSamplesNearLimit",
+        expr=f"{metric(name, origin=not_equal(''))} / {metric(limited)} > {NEAR_LIMIT}",
+        hold=course.hold,
+        severity=Severity.WARNING,
+        team=None,
+        summary="A target of a team's own job is close to the number of samples at which it is refused whole.",
+        description="{{ $labels.instance }} of {{ $labels.job }} sends {{ $value | humanizePercentage }} of its limit.",
+        proof=Proof(
+            fires={sent: course.lasts(4000, 4050)} | allowed,
+            at=course.at,
+            quiet={sent: course.recovers(4000, 4050), sent_to_us: course.steady(4050)} | allowed,
+            step=0.01,
+        ),
+    )
+
+
+def _refused(by: Evaluator, job: str) -> Alert:
+    """Told as soon as a second look finds it so: whoever has just released is still there."""
+    name = "collector_refused"
+    course = Course(interval=by.interval, hold=by.interval)
+
+    def refused(pod: int = 0, job: str = job) -> str:
+        return COLLECTOR.series(name, job=job, pod=f"prometheus-{pod}", origin="shop", team="checkout")
+
+    return Alert(
+        name="TeamReleaseRefused",
+        # Each collector refuses by itself.
+        expr=f"max by (origin, team, config_map) ({metric(name, job=job)}) > 0",
+        hold=course.hold,
+        severity=Severity.WARNING,
+        team=None,
+        summary="Prometheus does not take over what a ConfigMap of a team says now.",
+        description="The ConfigMap {{ $labels.config_map }} of the namespace {{ $labels.origin }} is refused; "
+        "its Event says why.",
+        proof=Proof(
+            fires={refused(): course.lasts(0, 1), refused(1): course.lasts(0, 1)},
+            at=course.at,
+            quiet={refused(): course.recovers(0, 1), refused(job="another"): course.steady(1)},
+        ),
+    )
+
+
+def _rules(by: Evaluator, job: str, *, name: str, counter: str, summary: str, description: str) -> Alert:
+    """An alert on what must not happen to a team's rule group again and again, on whichever server."""
+    whose, course = "collector_namespace", lasting(by)
+    again = Again(course=course, window=by.window)
+
+    def mishaps(rule_group: str, job: str = by.job, pod: int = 0) -> str:
+        return PROMETHEUS.series(counter, job=job, pod=f"{by.job}-{pod}", rule_group=rule_group)
+
+    def namespace(origin: str, team: str, job: str = job) -> str:
+        return COLLECTOR.series(whose, job=job, origin=origin, team=team)
+
+    theirs, strangers = GROUP_OF_TEAM, GROUP_OF_TEAM.replace("shop", "stranger")
+    known = {
+        namespace("shop", "checkout"): course.steady(1),
+        namespace("stranger", "another", job="another"): course.steady(1),
+    }
+    happened = f"max by (rule_group) (increase({metric(counter, job=by.job)}[{prometheus_duration(by.window)}])) > 0"
+    return Alert(
+        name=name,
+        # The platform's own groups name no namespace. One that changes its team has two for a moment: any of them.
+        expr=(
+            f'label_replace({happened}, "origin", "$1", "rule_group", "{NAMESPACE_OF_GROUP}") '
+            f"* on (origin) group_left (team) topk by (origin) (1, max by (origin, team) ({metric(whose, job=job)}))"
+        ),
+        hold=course.hold,
+        severity=Severity.WARNING,
+        team=None,
+        summary=summary,
+        description=description,
+        proof=Proof(
+            fires={mishaps(theirs): again.keeps(), mishaps(theirs, pod=1): again.keeps()}
+            | known
+            | {namespace("shop", "before"): course.steady(1)},
+            at=course.at,
+            quiet={mishaps(theirs): again.stops(), mishaps(theirs, job="another"): again.keeps()}
+            | {mishaps(group): again.keeps() for group in (strangers, "/etc/prometheus/rules/nodes.yaml;nodes")}
+            | known,
+            step=2,  # one more in three of four scrapes is extrapolated to 1.33
+        ),
+    )
+
+
+def _behind(by: Evaluator, job: str) -> Alert:
+    name, late = "collector_oldest_change_seconds", LATE.total_seconds()
+    course = lasting(by)
+    ours, another = (COLLECTOR.series(name, job=each, pod="prometheus-0") for each in (job, "another"))
+    return Alert(
+        name="CollectorBehind",
+        expr=f"{metric(name, job=job)} > {late:.0f}",
+        hold=course.hold,
+        severity=Severity.WARNING,
+        team=PLATFORM,
+        summary="What other teams have released is not live.",
+        description="{{ $labels.pod }} has not taken over a change for {{ $value | humanizeDuration }}.",
+        proof=Proof(
+            fires={ours: course.lasts(late, late + 5)},
+            at=course.at,
+            quiet={ours: course.recovers(late, late + 5), another: course.steady(late + 5)},
+            step=10,
+        ),
+    )
+
+
+def _cannot_watch(by: Evaluator, job: str) -> Alert:
+    name = "collector_failed_watches"
+    course = Course(interval=by.interval, hold=max(CANNOT_WATCH, lasting(by).hold))
+    ours, another = (COLLECTOR.series(name, job=each, pod="prometheus-0") for each in (job, "another"))
+    return Alert(
+        name="CollectorCannotWatch",
+        expr=f"{metric(name, job=job)} > 0",
+        hold=course.hold,
+        severity=Severity.WARNING,
+        team=PLATFORM,
+        summary="The collector cannot watch namespaces, so it does not see what their teams release.",
+        description="{{ $labels.pod }} cannot watch {{ $value }} namespaces.",
+        proof=Proof(
+            fires={ours: course.lasts(0, 1)},
+            at=course.at,
+            quiet={ours: course.recovers(0, 1), another: course.steady(1)},
+        ),
+    )
