@@ -101,8 +101,9 @@ class Cluster(Kubernetes):
 
     def kill_process(self, namespace: str, pod: str, container: str | None = None) -> None:
         found = self.get("pod", pod, namespace)
-        statuses = [status for status in found["status"]["containerStatuses"] if container in (None, status["name"])]
-        self._nodes[found["spec"]["nodeName"]].kill_container(statuses[0]["containerID"].removeprefix("containerd://"))
+        name = container or found["spec"]["containers"][0]["name"]  # the statuses are in the order of names
+        (status,) = (each for each in found["status"]["containerStatuses"] if each["name"] == name)
+        self._nodes[found["spec"]["nodeName"]].kill_container(status["containerID"].removeprefix("containerd://"))
 
     def in_network_of(self, namespace: str, pod: str) -> list[str]:
         found = self.get("pod", pod, namespace)

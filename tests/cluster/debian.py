@@ -49,17 +49,17 @@ def redis_image(name: str, *, password: str) -> Image:
         name=name,
         packages=("redis-server", "redis-tools"),
         files=ACCOUNTS,
-        fill=partial(_add_programs, ["redis-server", "redis-cli"]),
+        fill=partial(add_programs, ["redis-server", "redis-cli"]),
         entrypoint=("/usr/bin/redis-server", "--requirepass", password, "--save", ""),
         user=f"{USER}:{GROUP}",
     )
 
 
 def _add_postgres(password: str, sql: str, tar: tarfile.TarFile) -> None:
-    _add_programs([str(POSTGRES / name) for name in ("postgres", "psql")], tar)
+    add_programs([str(POSTGRES / name) for name in ("postgres", "psql")], tar)
     share, lib = Path("/usr/share/postgresql/15"), Path("/usr/lib/postgresql/15/lib")
     languages = [*share.glob("extension/plpgsql*"), lib / "plpgsql.so"]
-    _add_files([*(share / "timezonesets").iterdir(), *languages, Path("/usr/share/zoneinfo/UTC")], tar)
+    add_files([*(share / "timezonesets").iterdir(), *languages, Path("/usr/share/zoneinfo/UTC")], tar)
     with tempfile.TemporaryDirectory() as directory:
         data = Path(directory, DATA)
         _make_database(data, password, sql)
@@ -106,14 +106,20 @@ def _as_owner(directory: Path, program: str, *arguments: str, stdin: str = "") -
         raise ClusterError(f"{program} failed: {ran.stderr.strip()}")
 
 
-def _add_programs(names: Iterable[str], tar: tarfile.TarFile) -> None:
+def add_programs(names: Iterable[str], tar: tarfile.TarFile) -> None:
+    """Add programs, by name or path, with the libraries that they load."""
     programs = [installed(name) for name in names]
+    add_files([*programs, *sorted(libraries(programs))], tar)
+
+
+def libraries(programs: Iterable[Path]) -> set[Path]:
+    """The shared libraries that programs and other libraries load."""
     ran = subprocess.run(["ldd", *programs], capture_output=True, text=True, check=True)
-    libraries = {Path(path) for path in re.findall(r"(/\S+) \(0x", ran.stdout)}
-    _add_files([*programs, *sorted(libraries)], tar)
+    return {Path(path) for path in re.findall(r"(/\S+) \(0x", ran.stdout)}
 
 
-def _add_files(paths: Iterable[Path], tar: tarfile.TarFile) -> None:
+def add_files(paths: Iterable[Path], tar: tarfile.TarFile) -> None:
+    """Add files at the paths that they have on this machine, links as what they lead to."""
     for path in paths:
         tar.add(path.resolve(), str(path).lstrip("/"), recursive=False)
 

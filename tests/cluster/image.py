@@ -52,7 +52,7 @@ COREDNS = Image(
 
 def write_image(image: Image, path: Path) -> None:
     """Write an image as the tar of an OCI layout (https://github.com/opencontainers/image-spec)."""
-    layer = _layer(image)
+    files = layer(image)
     config = _json(
         {
             "architecture": ARCHITECTURES[platform.machine()],
@@ -62,7 +62,7 @@ def write_image(image: Image, path: Path) -> None:
                 "Entrypoint": list(image.entrypoint),
                 "Env": [f"{name}={value}" for name, value in image.environment.items()],
             },
-            "rootfs": {"type": "layers", "diff_ids": [_digest(layer)]},
+            "rootfs": {"type": "layers", "diff_ids": [_digest(files)]},
         }
     )
     oci = "application/vnd.oci.image"
@@ -71,7 +71,7 @@ def write_image(image: Image, path: Path) -> None:
             "schemaVersion": 2,
             "mediaType": f"{oci}.manifest.v1+json",
             "config": _descriptor(config, f"{oci}.config.v1+json"),
-            "layers": [_descriptor(layer, f"{oci}.layer.v1.tar")],
+            "layers": [_descriptor(files, f"{oci}.layer.v1.tar")],
         }
     )
     named = _descriptor(manifest, f"{oci}.manifest.v1+json") | {
@@ -80,11 +80,12 @@ def write_image(image: Image, path: Path) -> None:
     with tarfile.open(path, "w") as tar:
         _add(tar, "oci-layout", _json({"imageLayoutVersion": "1.0.0"}))
         _add(tar, "index.json", _json({"schemaVersion": 2, "manifests": [named]}))
-        for blob in (layer, config, manifest):
+        for blob in (files, config, manifest):
             _add(tar, f"blobs/{_digest(blob).replace(':', '/')}", blob)
 
 
-def _layer(image: Image) -> bytes:
+def layer(image: Image) -> bytes:
+    """The root file system of an image, as a tar."""
     owner = int(image.user.split(":")[0])
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:

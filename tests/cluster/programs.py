@@ -37,6 +37,8 @@ FOR_IMAGES = {
     "postgresql-client-15": (str(POSTGRES / "psql"),),
     "redis-server": ("redis-server",),
     "redis-tools": ("redis-cli",),
+    "python3.11": ("/usr/bin/python3.11",),
+    "coreutils": ("/bin/cp",),
 }
 
 

@@ -1,10 +1,13 @@
 """The official images' programs, at their paths, under the very names that dist/prod uses."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import PurePosixPath
 
 from constructs_lib import versions
 from constructs_lib.image import Image as Shipped
+from tests.cluster.debian import add_programs
 from tests.cluster.image import Image
 
 
@@ -19,9 +22,15 @@ def image(shipped: Shipped, *programs: str, user: str = "65534", **others: str) 
     return Image(name=shipped.reference(), programs=paths, entrypoint=(f"/{programs[0]}",), user=user)
 
 
-SHIPPED = (
+PROMETHEUS = replace(
     # With a client for tests of what the pod may reach.
     image(versions.PROMETHEUS, "bin/prometheus", "bin/promtool", probe="probe"),
+    # The official image has BusyBox, of which an init container uses this.
+    packages=("coreutils",),
+    fill=partial(add_programs, ["/bin/cp"]),
+)
+SHIPPED = (
+    PROMETHEUS,
     image(versions.ALERTMANAGER, "bin/alertmanager", "bin/amtool"),
     image(versions.CONFIG_RELOADER, "bin/prometheus-config-reloader"),
     image(versions.NODE_EXPORTER, "bin/node_exporter"),

@@ -60,6 +60,7 @@ class PrometheusPod:
         return self.cluster.get("pod", self.name, "monitoring")
 
     def restarts(self) -> int:
-        """How often its container was started again."""
-        count: int = self.pod()["status"]["containerStatuses"][0]["restartCount"]
+        """How often Prometheus' container was started again."""
+        (status,) = (each for each in self.pod()["status"]["containerStatuses"] if each["name"] == "prometheus")
+        count: int = status["restartCount"]
         return count

@@ -1,0 +1,79 @@
+"""Images that are put together from this machine's packages hold all that they load."""
+
+import io
+import os
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.agent import ROOT, agent_image, sources
+from tests.cluster.errors import CannotRunError
+from tests.cluster.image import Image, layer
+from tests.cluster.programs import installed, require
+from tests.real.images import PROMETHEUS
+
+# Every module that the agent's image holds of ours, and all packages that it was given.
+IMPORT_ALL = """
+import importlib, pkgutil
+import constructs_lib, kubernetes, prometheus_client, promql_parser, pydantic, yaml
+for module in pkgutil.walk_packages(constructs_lib.__path__, "constructs_lib."):
+    importlib.import_module(module.name)
+    print(module.name)
+"""
+
+AGENT = agent_image("registry.local/agent:1")
+
+
+def dotted(path: Path) -> str:
+    """The name of one of our modules."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def unpacked(image: Image, directory: Path) -> Path:
+    """The root file system of a container of this image."""
+    try:
+        require(image.packages)
+    except CannotRunError as error:
+        if "CI" in os.environ:
+            pytest.fail(str(error))
+        pytest.skip(str(error))
+    with tarfile.open(fileobj=io.BytesIO(layer(image))) as tar:
+        tar.extractall(directory, filter="fully_trusted")  # noqa: S202 - made here
+    directory.chmod(0o755)  # pytest's own are for their owner alone
+    return directory
+
+
+def run(image: Image, root: Path, *command: str) -> str:
+    """What a command prints in this root, run as the image's user with its variables alone."""
+    chroot = (installed("chroot"), f"--userspec={image.user}:{image.user}", root, *command)
+    ran = subprocess.run(chroot, env=dict(image.environment), capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+@pytest.fixture(scope="module")
+def agent_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The agent's root file system."""
+    return unpacked(AGENT, tmp_path_factory.mktemp("agent"))
+
+
+def test_the_agent_loads_all_that_it_consists_of(agent_root: Path) -> None:
+    """Its interpreter and packages, and each module of ours, without anything else of this machine."""
+    loaded = run(AGENT, agent_root, AGENT.entrypoint[0], "-c", IMPORT_ALL).split()
+
+    assert {dotted(path) for path in sources()} <= {"constructs_lib", *loaded}
+
+
+def test_the_agent_starts_by_its_entry_point(agent_root: Path) -> None:
+    """As the user and with the variables that the image says."""
+    assert "collect" in run(AGENT, agent_root, *AGENT.entrypoint, "--help")
+
+
+def test_prometheus_image_has_the_cp_of_the_official_one(tmp_path: Path) -> None:
+    """By it an init container hands promtool on."""
+    root = unpacked(PROMETHEUS, tmp_path)
+    run(PROMETHEUS, root, "/bin/cp", "/bin/promtool", "/tmp/promtool")  # noqa: S108 - of the image
+
+    assert "promtool, version" in run(PROMETHEUS, root, "/tmp/promtool", "--version")  # noqa: S108 - of the image
