@@ -2,16 +2,15 @@
 
 import re
 import subprocess
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
-from constructs_lib.config import to_yaml
 from constructs_lib.promql import without_strings
-from constructs_lib.rules.model import Alert, Recording, RuleGroup
+from constructs_lib.rules import proving
+from constructs_lib.rules.model import RuleGroup
+from constructs_lib.rules.proving import Cases, counts
 from constructs_lib.units import parse_duration, prometheus_duration
 from tests.cluster.programs import built
 
@@ -19,7 +18,6 @@ COMPARISON = re.compile(r"(?P<operator>[=!<>]=|[<>]) (?P<threshold>\d+(\.\d+)?)"
 WINDOW = re.compile(r"\[(?P<window>\w+)\]")
 OFFSET = re.compile(r" offset (?P<offset>\w+)")
 MATCHER = re.compile(r'(?<=[{,])\w+(=~|!~|!=|=)"(?:[^"\\]|\\.)*",?')
-FOR_EVER = 240  # evaluations, of an alert that must fire all the time
 
 
 def promtool(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -27,65 +25,14 @@ def promtool(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedPr
     return subprocess.run([built("promtool"), *arguments], check=False, capture_output=True, text=True, cwd=cwd)
 
 
-def alone(alert: Alert, recordings: tuple[Recording, ...] = ()) -> RuleGroup:
-    """An alert with those recordings that it reads, themselves or by others."""
-    kept: tuple[Recording, ...] = ()
-    for recording in reversed(recordings):  # a later one may read an earlier one
-        reading = " ".join([alert.expr, *(each.expr for each in kept)])
-        if re.search(rf"(?<![\w:]){recording.name}(?![\w:])", without_strings(reading)):
-            kept = (recording, *kept)
-    return RuleGroup(name="proof", alerts=(alert,), recordings=kept)
-
-
-def counts(expr: str, at: timedelta, value: int) -> dict[str, Any]:
-    """The expectation that an expression has this value then."""
-    return {"expr": expr, "eval_time": prometheus_duration(at), "exp_samples": [{"labels": "{}", "value": value}]}
-
-
-def simulated(
-    group: RuleGroup, interval: timedelta, cases: Iterable[tuple[str, Mapping[str, str], list[dict[str, Any]]]]
-) -> subprocess.CompletedProcess[str]:
-    """Run a rule group: exit code 0 when every case, of a name and series, comes out as expected."""
-    tests = {
-        "rule_files": ["rules.yaml"],
-        "evaluation_interval": prometheus_duration(interval),
-        "tests": [
-            {
-                "name": name,
-                "interval": prometheus_duration(interval),
-                "input_series": [{"series": selector, "values": values} for selector, values in series.items()],
-                "promql_expr_test": expectations,
-            }
-            for name, series, expectations in cases
-        ],
-    }
-    with tempfile.TemporaryDirectory() as scratch:
-        Path(scratch, "rules.yaml").write_text(to_yaml(group.to_dict("https://runbooks.example.com")))
-        Path(scratch, "tests.yaml").write_text(to_yaml(tests))
-        return promtool("test", "rules", "tests.yaml", cwd=Path(scratch))
-
-
 def proven(group: RuleGroup, interval: timedelta) -> subprocess.CompletedProcess[str]:
-    """Run the proof of the group's only alert: exit code 0 when it fires when it must, and only then."""
-    (alert,) = group.alerts
-    interval = alert.proof.every or interval
-    texts = alert.summary + alert.description
-    # What a text says of a label must be there to be said; so must be whose it is, if the series say it.
-    said = {*re.findall(r"\$labels\.(\w+)", texts), *({"team"} if alert.team is None else ())}
-    filled = "".join(f',{label}!=""' for label in sorted(said))
-    firing = f'count(ALERTS{{alertname="{alert.name}",alertstate="firing"}}) or vector(0)'
-    telling = f'count(ALERTS{{alertname="{alert.name}",alertstate="firing"{filled}}}) or vector(0)'
-    proof = alert.proof
-    horizon = 2 * proof.at if proof.quiet else proof.at + FOR_EVER * interval
-    during = f"[{prometheus_duration(horizon)}:{prometheus_duration(interval)}]"
+    """Run the proof of the group's only alert."""
+    return proving.proven(group, interval, built("promtool"))
 
-    not_earlier = [counts(firing, proof.at - interval, 0)] if proof.at >= interval else []
-    fires = [*not_earlier, counts(telling, proof.at, proof.count)]
-    if proof.quiet:
-        other = ("quiet", proof.quiet, [counts(f"max_over_time(({firing}){during})", horizon, 0)])
-    else:
-        other = ("always", {}, [counts(f"min_over_time(({firing}){during})", horizon, proof.count)])
-    return simulated(group, interval, [("fires", proof.fires, fires), other])
+
+def simulated(group: RuleGroup, interval: timedelta, cases: Cases) -> subprocess.CompletedProcess[str]:
+    """Run a rule group over series of our own."""
+    return proving.simulated(group, interval, cases, built("promtool"))
 
 
 def interrupted(

@@ -8,7 +8,8 @@ from constructs_lib.metrics.kube_state_metrics import KUBE_STATE_METRICS
 from constructs_lib.rules.crash_loops import KINDS
 from constructs_lib.rules.kubernetes import kubernetes
 from constructs_lib.rules.model import Evaluator
-from tests.real.promtool import alone, counts, simulated
+from constructs_lib.rules.proving import alone, counts
+from tests.real.promtool import simulated
 
 EVERY = timedelta(seconds=15)
 MINUTE = timedelta(minutes=1) // EVERY

@@ -17,7 +17,8 @@ from apps.kube import monitoring
 from constructs_lib.config import to_yaml
 from constructs_lib.promql import REPLICA_LABEL, metric
 from constructs_lib.rules.model import Alert, Proof, RuleGroup, Severity
-from tests.real.promtool import alone, interrupted, mutants, promtool, proven
+from constructs_lib.rules.proving import alone
+from tests.real.promtool import interrupted, mutants, promtool, proven
 
 ENVIRONMENTS = dict(load(env_file=None))
 GROUPS = {name: monitoring(cdk8s.App(), name, values).prometheus.groups for name, values in ENVIRONMENTS.items()}
