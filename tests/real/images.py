@@ -1,12 +1,14 @@
-"""The official images' programs, at their paths, under the very names that dist/prod uses."""
+"""The official images' programs, at their paths, and our own image, under the very names that dist/prod uses."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import PurePosixPath
 
+from apps.environments import PROD
 from constructs_lib import versions
 from constructs_lib.image import Image as Shipped
+from tests.cluster.agent import agent_image
 from tests.cluster.debian import add_programs
 from tests.cluster.image import Image
 
@@ -29,6 +31,7 @@ PROMETHEUS = replace(
     packages=("coreutils",),
     fill=partial(add_programs, ["/bin/cp"]),
 )
+AGENT = agent_image(PROD.agent_image.reference())
 SHIPPED = (
     PROMETHEUS,
     image(versions.ALERTMANAGER, "bin/alertmanager", "bin/amtool"),
@@ -37,4 +40,5 @@ SHIPPED = (
     image(versions.KUBE_STATE_METRICS, "kube-state-metrics"),
     image(versions.POSTGRES_EXPORTER, "bin/postgres_exporter"),
     image(versions.REDIS_EXPORTER, "redis_exporter", user="59000"),
+    AGENT,
 )

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.agent import ROOT, agent_image, sources
+from tests.cluster.agent import ROOT, sources
 from tests.cluster.errors import CannotRunError
 from tests.cluster.image import Image, layer
 from tests.cluster.programs import installed, require
-from tests.real.images import PROMETHEUS
+from tests.real.images import AGENT, PROMETHEUS
 
 # Every module that the agent's image holds of ours, and all packages that it was given.
 IMPORT_ALL = """
@@ -22,8 +22,6 @@ for module in pkgutil.walk_packages(constructs_lib.__path__, "constructs_lib."):
     importlib.import_module(module.name)
     print(module.name)
 """
-
-AGENT = agent_image("registry.local/agent:1")
 
 
 def dotted(path: Path) -> str:
