@@ -12,6 +12,7 @@ from constructs_lib.config.platform import Platform
 from constructs_lib.contract import Endpoint, Port
 from constructs_lib.image import Image
 from constructs_lib.kube.manifest import ConfigMap
+from constructs_lib.kube.network import Destination
 from constructs_lib.kube.pod import Container, Probe, Resources
 from constructs_lib.kube.prometheus import VOLUME, PrometheusHA
 from constructs_lib.kube.rights import Rules, cluster_name, grant_everywhere, offer, to_watch
@@ -60,6 +61,7 @@ class Collector(Construct):
         output = f"{VOLUME}/{COLLECTED}"
         prometheus.read_collected(rules=f"{output}/rules/*.yaml", jobs=f"{output}/jobs/*.yaml", by=METRICS.job)
         prometheus.scrape(self.metrics, job=METRICS.job)
+        prometheus.allow(Destination.opted_in(prometheus.namespace, allowed.ports))
         grant_everywhere(prometheus, lambda: to_watch([("", "namespaces")]), purpose=COLLECTOR)
         offer(prometheus, _in_a_namespace, purpose=COLLECTED)
         ConfigMap(

@@ -1,0 +1,174 @@
+"""What a team hands over: data that is bound to its namespace, or refused in one sentence."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+
+from constructs_lib.config.collected import (
+    LONGEST,
+    NOT_PROVEN,
+    AlertData,
+    Allowed,
+    GroupData,
+    JobData,
+    Owner,
+    RecordingData,
+    TeamJob,
+)
+from constructs_lib.config.prometheus import Limits
+from constructs_lib.contract import PortRange
+from constructs_lib.errors import ConstructError
+from constructs_lib.rules.model import Alert, Recording, RuleGroup, Severity
+from constructs_lib.units import Bytes
+
+SHOP = Owner(namespace="shop", team="sales")
+ALLOWED = Allowed(ports=PortRange(8000, 9999), rules=3, reserved_recordings=("a:b:c",))
+JOB = TeamJob(name="checkout", pods={"app": "checkout"}, port=8080)
+RUNBOOKS = "https://example.com/runbooks"
+
+
+def alert(**changes: Any) -> AlertData:
+    """One of the team's alerts, but for some values."""
+    values: dict[str, Any] = {
+        "name": "CheckoutGone",
+        "expr": "up == 0",
+        "hold": 30,
+        "severity": "critical",
+        "team": "sales",
+        "summary": "Gone.",
+        "description": "{{ $labels.pod }} is gone.",
+    }
+    return AlertData(**{**values, **changes})
+
+
+def group(*alerts: AlertData, runbooks: str = RUNBOOKS, **changes: Any) -> GroupData:
+    return GroupData(name="checkout", runbooks=runbooks, alerts=list(alerts or [alert()]), **changes)
+
+
+def bound(data: GroupData, owner: Owner = SHOP) -> dict[str, Any]:
+    """The one group of the file, whose expressions say that they were bound."""
+    (only,) = data.bound(owner, ALLOWED, lambda expr: f"bound({expr})")["groups"]
+    return dict(only)
+
+
+def test_job_finds_pods_of_its_own_namespace_alone():
+    """Discovery asks for one namespace, and a relabeling keeps that one, whatever the team wrote."""
+    scrape = JOB.to_data(ALLOWED.limits).bound(SHOP, ALLOWED).to_dict()
+
+    assert scrape["job_name"] == "shop/checkout"
+    assert scrape["kubernetes_sd_configs"] == [{"role": "pod", "namespaces": {"names": ["shop"]}}]
+    kept = [step["regex"] for step in scrape["relabel_configs"] if step["action"] == "keep"]
+    assert "shop;checkout" in kept
+
+
+def test_series_of_a_job_bear_the_owner():
+    """Namespace, team and origin are set last, so that nothing of the target wins over them."""
+    scrape = JOB.to_data(ALLOWED.limits).bound(SHOP, ALLOWED).to_dict()
+
+    last = {step["target_label"]: step["replacement"] for step in scrape["relabel_configs"][-3:]}
+    assert last == {"namespace": "shop", "team": "sales", "origin": "shop"}
+    assert "honor_labels" not in scrape
+    assert "authorization" not in scrape
+
+
+def test_job_has_limits_also_where_it_asks_for_none():
+    """The platform's limits hold for what one pod sends, and for how many pods there are."""
+    scrape = JOB.to_data(ALLOWED.limits).bound(SHOP, ALLOWED).to_dict()
+
+    assert (scrape["sample_limit"], scrape["target_limit"], scrape["body_size_limit"]) == (5000, 100, "32MB")
+
+
+@pytest.mark.parametrize(
+    ("job", "sentence"),
+    [
+        (replace(JOB, port=22), "port of the job checkout is 22, but the network is open from 8000 to 9999"),
+        (replace(JOB, limits=Limits(samples=10_000)), "limit of samples of the job checkout is 10000.* allows 5000"),
+        (replace(JOB, limits=Limits(samples=10, body=Bytes.gib(1))), "limit of body .* is 1Gi, .* allows 32Mi"),
+    ],
+)
+def test_job_beyond_what_is_allowed_is_refused(job: TeamJob, sentence: str):
+    """On both sides: when the team renders it, and when the collector reads it."""
+    with pytest.raises(ConstructError, match=sentence):
+        job.refuse_beyond(ALLOWED.ports, ALLOWED.limits)
+    with pytest.raises(ConstructError, match=sentence):
+        job.to_data(ALLOWED.limits).bound(SHOP, ALLOWED)
+
+
+@pytest.mark.parametrize("path", ["metrics", "/a?b=c", "/a b", "/{{x}}", "", "/"])
+def test_path_that_is_more_than_a_path_is_refused(path: str):
+    """No query, no template."""
+    with pytest.raises(ConstructError, match="path of the job checkout"):
+        TeamJob(name="checkout", pods={"app": "checkout"}, port=8080, path=path)
+
+
+def test_rules_are_bound_and_bear_the_owner():
+    """Every expression goes through the binding, and everything that comes out bears the owner's labels."""
+    only = bound(group(alert(), recordings=[RecordingData(name="pod:up:sum", expr="sum(up)")]))
+
+    assert only["name"] == "shop/checkout"
+    assert only["limit"] == ALLOWED.results
+    assert [rule["expr"] for rule in only["rules"]] == ["bound(sum(up))", "bound(up == 0)"]
+    owner = {"namespace": "shop", "team": "sales", "origin": "shop"}
+    assert [rule["labels"] for rule in only["rules"]] == [owner, {"severity": "critical", **owner}]
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (group(alert(expr="up ==")), "expression of the alert CheckoutGone does not parse"),
+        (group(alert(expr="(" * LONGEST + "up" + ")" * LONGEST)), f"characters: use up to {LONGEST}"),
+        (group(alert(description="{{ query `up` }}")), "the alert CheckoutGone says"),
+        (group(alert(severity="none")), "severity 'none': use critical or warning"),
+        (group(alert(team="platform")), "for the team 'platform', but the namespace shop is of the team 'sales'"),
+        (group(alert(hold=-1)), "-1 seconds: use 0 to 30 days"),
+        (group(alert(hold=10**20)), "seconds: use 0 to 30 days"),
+        (group(*[alert(name=f"A{number}") for number in range(4)]), "4 rules, but the platform allows 3"),
+        (group(runbooks="https://example.com/{{ query `up` }}"), "leave braces out"),
+        (group(runbooks="nowhere"), "use a URL"),
+        (group(recordings=[RecordingData(name="a:b:c", expr="up")]), "a:b:c has the name of one of the platform's"),
+        (group(recordings=[RecordingData(name="up", expr="up")]), "is not a recording's name"),
+    ],
+)
+def test_rules_that_could_hurt_are_refused(data: GroupData, sentence: str):
+    """What the typed side refuses is refused again where it is read: nobody need have used it."""
+    with pytest.raises(ConstructError, match=sentence):
+        bound(data)
+
+
+def test_what_is_handed_over_is_read_as_it_was():
+    """Job and group come out of their JSON as they went in; the proofs stay behind."""
+    rules = RuleGroup(
+        name="checkout",
+        alerts=(
+            Alert(
+                name="CheckoutGone",
+                expr="up == 0",
+                hold=timedelta(seconds=30),
+                keep_firing=timedelta(minutes=2),
+                severity=Severity.CRITICAL,
+                team="sales",
+                summary="Gone.",
+                description="Gone.",
+                proof=NOT_PROVEN,
+            ),
+        ),
+        recordings=(Recording("pod:up:sum", "sum(up)"),),
+    )
+    job, data = JOB.to_data(ALLOWED.limits), GroupData.of(rules, runbooks=RUNBOOKS)
+
+    assert TypeAdapter(JobData).validate_json(job.to_json()) == job
+    assert TypeAdapter(GroupData).validate_json(data.to_json()) == data
+    assert [rule.get("keep_firing_for") for rule in bound(data)["rules"]] == [None, "2m"]
+
+
+@given(name=st.from_regex(r"[a-z][-a-z0-9]{0,20}[a-z0-9]", fullmatch=True), port=st.integers(8000, 9999))
+def test_no_job_has_the_name_of_another_namespace_or_of_the_platform(name: str, port: int):
+    """Prometheus refuses its whole configuration where two jobs share a name."""
+    job = TeamJob(name=name, pods={"app": name}, port=port)
+
+    assert job.label("shop").split("/") == ["shop", name]

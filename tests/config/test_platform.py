@@ -1,0 +1,51 @@
+"""The contract that a platform publishes, and other teams read."""
+
+import json
+from typing import Any
+
+import pytest
+
+from constructs_lib.config.collected import Allowed
+from constructs_lib.config.platform import Platform
+from constructs_lib.contract import Endpoint, Pods, Port, PortRange
+from constructs_lib.errors import ConstructError
+
+PLATFORM = Platform(
+    prometheus=Endpoint(
+        pods=Pods.of_component("monitoring", program="prometheus", role="prometheus", instance="prometheus"),
+        service="prometheus",
+        port=Port(name="web", number=9090),
+    ),
+    account="prometheus",
+    role="monitoring-prometheus-collected",
+    allowed=Allowed(ports=PortRange(8000, 9999), reserved_recordings=("a:b:c",)),
+)
+
+
+def contract() -> dict[str, Any]:
+    """The document as it is published."""
+    document: dict[str, Any] = json.loads(json.dumps(PLATFORM.to_contract()))
+    return document
+
+
+def test_contract_is_read_as_it_was_written():
+    """Through JSON and back."""
+    assert Platform.from_contract(contract()) == PLATFORM
+
+
+@pytest.mark.parametrize("lacking", ["prometheus", "account", "role", "allowed"])
+def test_contract_that_lacks_something_is_one_sentence(lacking: str):
+    """An old document names what it lacks."""
+    document = contract()
+    del document[lacking]
+
+    with pytest.raises(ConstructError, match=f"cannot be read, KeyError '{lacking}': take a newer platform.json"):
+        Platform.from_contract(document)
+
+
+def test_namespace_opts_in_by_two_labels():
+    """Who may come in, and who hears."""
+    assert PLATFORM.namespace_labels("sales") == {
+        "constructs-lib/monitored-by": "monitoring",
+        "constructs-lib/team": "sales",
+    }
