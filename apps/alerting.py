@@ -27,6 +27,8 @@ WEBHOOK = "webhook"
 def alerting(chart: cdk8s.Chart, namespace: Namespace, values: Environment) -> Alertmanager:
     """Add the Alertmanager of one environment: the webhook hears of everything that no other receiver hears of.
 
+    Alerts of other teams' releases come to their teams, or to the webhook, whatever is said of the platform's.
+
     Args:
         chart: Where it stands.
         namespace: Where it lives.
@@ -73,6 +75,8 @@ def alerting(chart: cdk8s.Chart, namespace: Namespace, values: Environment) -> A
         chat = Slack(api_url=credential("slack-url"), channel=values.slack_channel)
         alertmanager.add_receiver(Receiver(name="slack", integrations=(chat,)))
         alertmanager.add_routes(*(Route(receiver="slack", team=team) for team in (BACKEND, ML)))
+    if values.teams_slack_channel:
+        alertmanager.tell_teams_by(Slack(api_url=credential("slack-url"), channel=values.teams_slack_channel))
     if values.heartbeat_interval:
         heartbeat = Heartbeat(url=credential("heartbeat-url"), interval=values.heartbeat_interval)
         alertmanager.send_heartbeat_to(heartbeat)

@@ -107,6 +107,10 @@ class Environment(BaseModel):
     slack_channel: str | None = Field(
         description="Where the teams backend and ml hear of warnings; empty for the webhook."
     )
+    teams_slack_channel: str | None = Field(
+        description="Where other teams hear of the alerts of their own releases, {team} being the team's name; empty "
+        "for the webhook."
+    )
     email_to: str | None = Field(description="Where the team database hears of warnings; empty for the webhook.")
     email_from: str = Field(description="The sender of these.")
     smtp_host: str = Field(description="Name of the mail server, which must offer STARTTLS.")

@@ -50,6 +50,7 @@ PROD = Environment(
     heartbeat_interval=timedelta(minutes=1),
     pagerduty=True,
     slack_channel="#monitoring",
+    teams_slack_channel="#alerts-{team}",
     email_to="database@insurance-lead-gen.com",
     email_from="alertmanager@insurance-lead-gen.com",
     smtp_host="smtp.insurance-lead-gen.com",
@@ -76,6 +77,7 @@ STAGING = PROD.but(
     alertmanager_replicas=1,
     pagerduty=False,  # nobody is woken for it
     slack_channel="#monitoring-staging",
+    teams_slack_channel="#alerts-{team}-staging",
     email_to=None,
 )
 DEV = STAGING.but(
@@ -93,6 +95,7 @@ DEV = STAGING.but(
     alertmanager_volume=Bytes.gib(1),
     heartbeat_interval=None,
     slack_channel=None,
+    teams_slack_channel=None,
     retention=timedelta(days=7),
     scrape_interval=timedelta(seconds=30),
 )

@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from constructs_lib.config.collected import ORIGIN
 from constructs_lib.config.inhibitions import Inhibition
+from constructs_lib.config.integrations import Integration
 from constructs_lib.config.intervals import TimeInterval
-from constructs_lib.config.matchers import ALERTNAME, matchers
+from constructs_lib.config.matchers import ALERTNAME, OF_PLATFORM, OF_TEAMS, matchers
 from constructs_lib.config.reach import refuse_doubled, refuse_unreachable
-from constructs_lib.config.receivers import HEARTBEAT_RECEIVER, Heartbeat, Receiver
-from constructs_lib.config.routes import Route, Timing, level
+from constructs_lib.config.receivers import HEARTBEAT_RECEIVER, TEAMS_RECEIVER, Heartbeat, Receiver
+from constructs_lib.config.routes import EACH, TEAM, Route, Timing, level
 from constructs_lib.errors import ConstructError
 from constructs_lib.rules.model import HEARTBEAT
 from constructs_lib.units import prometheus_duration
@@ -36,6 +38,8 @@ NOBODY = "nobody"
 # One incident, one notification: a failing job has many instances and an application many pods, but they share these.
 # Alerts of two clusters, namespaces or jobs are two incidents; severity and team follow from the alert's name.
 GROUP_BY = ("alertname", "cluster", "namespace", "job")
+# Other teams name their alerts as they want, and those on their releases are of several.
+GROUP_BY_OF_TEAMS = (*GROUP_BY, ORIGIN, TEAM)
 _HEARTBEAT = {ALERTNAME: [HEARTBEAT]}
 DEFAULT_INHIBITIONS = (
     # What says more, or the same of the whole, speaks for the rest. All of them have the labels that must be equal.
@@ -62,7 +66,8 @@ DEFAULT_INHIBITIONS = (
 class AlertmanagerConfig:
     """The whole file `alertmanager.yml`.
 
-    The alert `Heartbeat` never reaches people: it goes to the heartbeat's server, or to nobody.
+    The alert `Heartbeat` never reaches people: it goes to the heartbeat's server, or to nobody. Alerts of other teams'
+    releases, whatever they are called and however severe, go to those teams or by default, and to no route.
 
     Args:
         default: Name of the receiver of what no route is about.
@@ -71,11 +76,13 @@ class AlertmanagerConfig:
         inhibitions: In any order.
         intervals: Whatever times routes name.
         heartbeat: Who is told, again and again, that alerts arrive.
+        teams: The ways by which other teams hear of the alerts of their releases; none for the default receiver.
         timing: How soon and how often people hear, where their route does not say otherwise.
         retention: Of the log of what was sent, as the flag `--data.retention` says it.
     Raises:
         ConstructError: a name that is missing, taken or useless, a route that no alert reaches, a receiver that would
-            hear twice of the same alert, or a repetition that the log would have forgotten.
+            hear twice of the same alert, a channel of each team for alerts of several, or a repetition that the log
+            would have forgotten.
     Source: https://prometheus.io/docs/alerting/latest/configuration/
     """
 
@@ -85,12 +92,13 @@ class AlertmanagerConfig:
     inhibitions: tuple[Inhibition, ...] = ()
     intervals: tuple[TimeInterval, ...] = ()
     heartbeat: Heartbeat | None = None
+    teams: tuple[Integration, ...] = ()
     timing: Timing = field(default_factory=Timing)
     retention: timedelta = RETENTION
 
     def __post_init__(self) -> None:
         receivers = _distinct((receiver.name for receiver in self.receivers), of="receivers")
-        for name in (NOBODY, HEARTBEAT_RECEIVER):
+        for name in (NOBODY, HEARTBEAT_RECEIVER, TEAMS_RECEIVER):
             if name in receivers:
                 raise ConstructError(f"a receiver has the name {name!r}, which is ours: choose another one")
         if self.default not in receivers:
@@ -102,10 +110,23 @@ class AlertmanagerConfig:
                 raise ConstructError(f"the receiver {name} would never hear of anything: add a route, or leave it out")
         refuse_unreachable(self.routes, within={}, before=[_HEARTBEAT])
         refuse_doubled(self.routes, default=Route(receiver=self.default))
+        self._refuse_mixed((Route(receiver=self.default), *self.routes), GROUP_BY)
         self._refuse_forgotten(self.timing)
         for route in _all(self.routes):
             if route.timing is not None:
                 self._refuse_forgotten(route.timing, of=f" of the route {route}")
+
+    def _refuse_mixed(self, routes: Iterable[Route], inherited: tuple[str, ...]) -> None:
+        """Of alerts of two teams, no channel would be that of the team."""
+        of_each_team = {receiver.name for receiver in self.receivers if receiver.of_each_team}
+        for route in routes:
+            group_by = inherited if route.group_by is None else route.group_by
+            if route.receiver in of_each_team and not {TEAM, EACH} & {*group_by}:
+                raise ConstructError(
+                    f"{route.receiver} has a channel of each team, but the route {route} puts alerts of several into "
+                    f"one notification: have {TEAM!r} in its group_by"
+                )
+            self._refuse_mixed(route.routes, group_by)
 
     def _refuse_forgotten(self, timing: Timing, of: str = "") -> None:
         if timing.repeat_interval > self.retention:
@@ -124,6 +145,7 @@ class AlertmanagerConfig:
 
     def to_dict(self) -> dict[str, Any]:
         own = [] if self.heartbeat is None else [self.heartbeat.receiver]
+        own += [Receiver(name=TEAMS_RECEIVER, integrations=self.teams)] if self.teams else []
         receivers = [receiver.to_dict(CREDENTIALS) for receiver in (*self.receivers, *own)]
         nobody = [{"name": NOBODY}] if self.heartbeat is None else []
         inhibitions = sorted((each.to_dict() for each in self.inhibitions), key=str)
@@ -133,7 +155,11 @@ class AlertmanagerConfig:
                 "receiver": self.default,
                 "group_by": list(GROUP_BY),
                 **self.timing.to_dict(),
-                "routes": [self._heartbeat_route(), *level(self.routes, otherwise=self.default)],
+                "routes": [
+                    self._heartbeat_route(),
+                    self._route_of_teams(),
+                    *level(self.routes, otherwise=self.default),
+                ],
             },
             **({"inhibit_rules": inhibitions} if inhibitions else {}),
             "receivers": sorted([*receivers, *nobody], key=lambda receiver: str(receiver["name"])),
@@ -141,16 +167,28 @@ class AlertmanagerConfig:
         }
 
     def _heartbeat_route(self) -> dict[str, Any]:
-        """Always the first one, and apart from all other alerts, whose notifications would delay it."""
+        """Always the first one, and apart from all other alerts, whose notifications would delay it.
+
+        An alert of this name by another team would keep the beat alive when ours has stopped.
+        """
+        wanted = [*matchers(_HEARTBEAT), OF_PLATFORM]
         if self.heartbeat is None:
-            return {"receiver": NOBODY, "matchers": matchers(_HEARTBEAT)}
+            return {"receiver": NOBODY, "matchers": wanted}
         return {
             "receiver": self.heartbeat.receiver.name,
-            "matchers": matchers(_HEARTBEAT),
+            "matchers": wanted,
             "group_by": [ALERTNAME],
             "group_wait": "0s",
             "group_interval": prometheus_duration(self.heartbeat.interval),
             "repeat_interval": prometheus_duration(self.heartbeat.repeat_interval),
+        }
+
+    def _route_of_teams(self) -> dict[str, Any]:
+        """Before all others, so that none of these can take an alert that is not the platform's."""
+        return {
+            "receiver": TEAMS_RECEIVER if self.teams else self.default,
+            "matchers": [OF_TEAMS],
+            "group_by": list(GROUP_BY_OF_TEAMS),
         }
 
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from constructs_lib.config.matchers import ALERTNAME, check_labels, matchers
+from constructs_lib.config.collected import ORIGIN
+from constructs_lib.config.matchers import ALERTNAME, OF_PLATFORM, check_labels, matchers
 from constructs_lib.errors import ConstructError
 from constructs_lib.rules.model import HEARTBEAT
 
@@ -16,14 +17,16 @@ from constructs_lib.rules.model import HEARTBEAT
 class Inhibition:
     """Alerts keep silent while another one, that is about the same thing, says it all; the heartbeat never does.
 
-    A label that both lack counts as equal, as Alertmanager has it: choose such that the source always has.
+    A label that both lack counts as equal, as Alertmanager has it: choose such that the source always has. Alerts of
+    other teams, whatever they are called, silence nothing and are never silenced.
 
     Args:
         source: What the labels of the telling alert are, exactly.
         target: What those of the silent ones are.
         equal: Labels that must be the same on both, or any source would silence the whole cluster.
     Raises:
-        ConstructError: nothing that must be equal, nothing said of a side, or an inhibition without effect.
+        ConstructError: nothing that must be equal, nothing said of a side, an inhibition without effect, or one of
+            other teams' alerts.
     Source: https://prometheus.io/docs/alerting/latest/configuration/#inhibition-related-settings
     """
 
@@ -40,6 +43,11 @@ class Inhibition:
         if not self.equal:
             raise ConstructError(f"{of} has no equal labels, so one alert would silence the whole cluster: name some")
         check_labels(dict.fromkeys(self.equal, "any"), of=of)
+        if ORIGIN in {*self.source, *self.target, *self.equal}:
+            raise ConstructError(
+                f"{of} names the label {ORIGIN!r}, which only alerts of other teams have, and those silence nothing: "
+                "leave it out"
+            )
         if self.source == self.target:
             raise ConstructError(
                 f"{of} silences nothing, since Alertmanager lets no alert silence its like: name others"
@@ -54,7 +62,7 @@ class Inhibition:
         source, target = ({label: {value} for label, value in side.items()} for side in (self.source, self.target))
         spared = [] if ALERTNAME in self.target else [f'{ALERTNAME}!="{HEARTBEAT}"']
         return {
-            "source_matchers": matchers(source),
-            "target_matchers": spared + matchers(target),
+            "source_matchers": [*matchers(source), OF_PLATFORM],
+            "target_matchers": [*spared, *matchers(target), OF_PLATFORM],
             "equal": sorted(set(self.equal)),
         }

@@ -13,6 +13,7 @@ from constructs_lib.contract import PortRange
 from constructs_lib.errors import ConstructError
 
 HTTPS = 443
+EACH_TEAM = "{team}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +59,8 @@ class Slack:
 
     Args:
         api_url: The key that holds the webhook's URL.
-        channel: Such as `#alerts`, where the webhook may choose it.
+        channel: Such as `#alerts`, where the webhook may choose it; `#alerts-{team}` is one for each team, by the
+            label `team` of the alerts.
         resolved: Whether it also hears of the end.
     Raises:
         ConstructError: a channel that is none.
@@ -72,18 +74,26 @@ class Slack:
     resolved: bool = True
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[#@]?[-.\w]{1,80}", self.channel):
-            raise ConstructError(f"{self.channel!r} cannot be a channel of Slack: use a name such as '#alerts'")
+        if not re.fullmatch(r"[#@]?([-.\w]|\{team\}){1,80}", self.channel):
+            raise ConstructError(
+                f"{self.channel!r} cannot be a channel of Slack: use a name such as '#alerts', or '#alerts-{{team}}' "
+                "for one of each team"
+            )
 
     @property
     def secrets(self) -> tuple[SecretKey, ...]:
         return (self.api_url,)
 
+    @property
+    def of_each_team(self) -> bool:
+        """Whether the team decides on the channel: alerts of two must not come together."""
+        return EACH_TEAM in self.channel
+
     def to_dict(self, credentials: str) -> dict[str, Any]:
         return {
             "send_resolved": self.resolved,
             "api_url_file": self.api_url.path_below(credentials),
-            "channel": self.channel,
+            "channel": self.channel.replace(EACH_TEAM, "{{ .CommonLabels.team }}"),
             "title": notifications.TITLE,
             "fallback": notifications.TITLE,  # which a phone shows
             "color": notifications.SLACK_COLOR,

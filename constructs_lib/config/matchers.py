@@ -6,10 +6,13 @@ Source: https://prometheus.io/docs/alerting/latest/configuration/#matcher
 from collections.abc import Collection, Mapping
 from typing import TypeAlias
 
+from constructs_lib.config.collected import ORIGIN
 from constructs_lib.errors import ConstructError
 from constructs_lib.promql import LABEL_NAME
 
 ALERTNAME = "alertname"
+OF_PLATFORM, OF_TEAMS = f'{ORIGIN}=""', f'{ORIGIN}!=""'
+"""Alerts of the platform, which have no origin; and those of other teams, which all have one."""
 Demands: TypeAlias = Mapping[str, Collection[str]]
 
 

@@ -1,5 +1,7 @@
 """Which alerts reach which routes: refuse those that none reaches, and those by which one is told twice.
 
+All of it is about the platform's alerts: those of other teams are taken before any of these routes is asked.
+
 Source: https://prometheus.io/docs/alerting/latest/configuration/#route
 """
 

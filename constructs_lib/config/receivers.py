@@ -13,9 +13,9 @@ from constructs_lib.errors import ConstructError
 from constructs_lib.names import dns_label
 from constructs_lib.units import MILLISECOND, prometheus_duration
 
-__all__ = ["HEARTBEAT_RECEIVER", "Email", "Heartbeat", "PagerDuty", "Receiver", "Slack", "Webhook"]
+__all__ = ["HEARTBEAT_RECEIVER", "TEAMS_RECEIVER", "Email", "Heartbeat", "PagerDuty", "Receiver", "Slack", "Webhook"]
 
-HEARTBEAT_RECEIVER = "heartbeat"
+HEARTBEAT_RECEIVER, TEAMS_RECEIVER = "heartbeat", "teams"
 # For each member before it: https://github.com/prometheus/alertmanager/blob/v0.34.1/cmd/alertmanager/main.go
 PEER_WAIT = timedelta(seconds=15)
 
@@ -43,6 +43,11 @@ class Receiver:
     def secrets(self) -> frozenset[SecretKey]:
         """What it needs to know."""
         return frozenset(secret for way in self.integrations for secret in way.secrets)
+
+    @property
+    def of_each_team(self) -> bool:
+        """Whether the team of the alerts decides who hears."""
+        return any(isinstance(way, Slack) and way.of_each_team for way in self.integrations)
 
     @property
     def ports(self) -> frozenset[int]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from constructs_lib.config.collected import ORIGIN
 from constructs_lib.config.matchers import check_labels, matchers
 from constructs_lib.errors import ConstructError
 from constructs_lib.names import LABEL_VALUE
@@ -57,7 +58,7 @@ class Timing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """Alerts that have all of what it says go to a receiver, and no further.
+    """Alerts that have all of what it says go to a receiver, and no further; never those of other teams' releases.
 
     They go nowhere else even while it is silent for the time of day: what takes over then needs `continue_` here.
 
@@ -77,8 +78,8 @@ class Route:
         routes: Those that are asked first, about the same alerts; they inherit its timing and group_by, and no time
             interval.
     Raises:
-        ConstructError: a label that is none or is said twice, '...' beside labels, or time intervals that contradict
-            each other.
+        ConstructError: a label that is none or is said twice, or that only alerts of other teams have, '...' beside
+            labels, or time intervals that contradict each other.
     Source: https://prometheus.io/docs/alerting/latest/configuration/#route
     """
 
@@ -100,6 +101,11 @@ class Route:
         for label, instead in ((TEAM, "team"), (SEVERITY, "severities")):
             if label in self.labels:
                 raise ConstructError(f"the route {self} has {label!r} among its labels: say it as {instead}")
+        if ORIGIN in self.labels:
+            raise ConstructError(
+                f"the route {self} wants the label {ORIGIN!r}, which only alerts of other teams have, and no route "
+                "takes those: say by `teams` how they hear"
+            )
         if self.group_by != (EACH,):
             if EACH in (self.group_by or ()):
                 raise ConstructError(

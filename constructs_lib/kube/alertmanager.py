@@ -15,8 +15,9 @@ from constructs_lib.config.alertmanager import (
     Route,
     Timing,
 )
+from constructs_lib.config.integrations import Integration
 from constructs_lib.config.intervals import TimeInterval
-from constructs_lib.config.receivers import Heartbeat, Receiver
+from constructs_lib.config.receivers import TEAMS_RECEIVER, Heartbeat, Receiver
 from constructs_lib.contract import Namespace, Port, Transport
 from constructs_lib.errors import ConstructError
 from constructs_lib.kube.component import Component
@@ -130,6 +131,7 @@ class Alertmanager(Component):
         self._inhibitions: list[Inhibition] = []
         self._intervals: dict[str, TimeInterval] = {}
         self._heartbeat: Heartbeat | None = None
+        self._teams: tuple[Integration, ...] = ()
         for port in MESH if replicas > 1 else ():
             self.connect_to(self.endpoint(port))
         self.add_container(self._program(external_url, resources))
@@ -182,6 +184,18 @@ class Alertmanager(Component):
         self._heartbeat = heartbeat
         self._open(heartbeat.receiver)
 
+    def tell_teams_by(self, *integrations: Integration) -> None:
+        """Let other teams hear of the alerts of their releases by these ways, in place of who hears by default.
+
+        Raises:
+            ConstructError: no way, or others than those that were said before.
+        """
+        receiver = Receiver(name=TEAMS_RECEIVER, integrations=integrations)
+        if self._teams not in {(), integrations}:
+            raise ConstructError(f"{self.name} tells other teams in two different ways: say all of them at once")
+        self._teams = integrations
+        self._open(receiver)
+
     @property
     def config(self) -> AlertmanagerConfig:
         """What it reads, as data."""
@@ -192,6 +206,7 @@ class Alertmanager(Component):
             inhibitions=tuple(self._inhibitions),
             intervals=tuple(self._intervals.values()),
             heartbeat=self._heartbeat,
+            teams=self._teams,
             timing=self._delivery.timing,
             retention=RETENTION,
         )

@@ -45,6 +45,7 @@ OTHERS = {
     "heartbeat_interval": "3m",
     "pagerduty": "",
     "slack_channel": "#elsewhere",
+    "teams_slack_channel": "#{team}",
     "email_to": "somebody@example.com",
     "email_from": "nobody@example.com",
     "smtp_host": "mail.example.com",

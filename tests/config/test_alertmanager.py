@@ -1,5 +1,6 @@
 """The file alertmanager.yml, field by field: routes, the heartbeat, and what would never be heard."""
 
+from dataclasses import replace
 from datetime import time, timedelta
 from typing import Any
 
@@ -17,7 +18,7 @@ from constructs_lib.config.alertmanager import (
     Timing,
 )
 from constructs_lib.config.intervals import Hours, TimeInterval
-from constructs_lib.config.receivers import Heartbeat, Receiver, Webhook
+from constructs_lib.config.receivers import Heartbeat, Receiver, Slack, Webhook
 from constructs_lib.config.secrets import SecretKey
 from constructs_lib.errors import ConstructError
 from constructs_lib.rules.model import HEARTBEAT, Severity
@@ -38,9 +39,9 @@ def config(*routes: Route, **more: Any) -> AlertmanagerConfig:
 
 
 def routes(*given: Route, **more: Any) -> list[dict[str, Any]]:
-    """What is written of them, after the heartbeat."""
+    """What is written of them, after the heartbeat and the alerts of other teams."""
     written: list[dict[str, Any]] = config(*given, **more).to_dict()["route"]["routes"]
-    return written[1:]
+    return written[2:]
 
 
 def test_the_whole_document_without_routes() -> None:
@@ -52,7 +53,14 @@ def test_the_whole_document_without_routes() -> None:
             "group_wait": "30s",
             "group_interval": "1m",
             "repeat_interval": "4h",
-            "routes": [{"receiver": "nobody", "matchers": ['alertname="Heartbeat"']}],
+            "routes": [
+                {"receiver": "nobody", "matchers": ['alertname="Heartbeat"', 'origin=""']},
+                {
+                    "receiver": "hook",
+                    "matchers": ['origin!=""'],
+                    "group_by": ["alertname", "cluster", "namespace", "job", "origin", "team"],
+                },
+            ],
         },
         "receivers": [
             {
@@ -110,11 +118,11 @@ def test_the_file_reads_back_as_the_same_data() -> None:
 
 @pytest.mark.trap(30)
 def test_the_heartbeat_has_a_route_of_its_own() -> None:
-    """First, alone, at once, and again at each look."""
+    """First, alone, at once, and again at each look; an alert of another team, called alike, is no beat."""
     document = config(Route(receiver="chat", team="platform"), heartbeat=BEAT).to_dict()
     assert document["route"]["routes"][0] == {
         "receiver": "heartbeat",
-        "matchers": ['alertname="Heartbeat"'],
+        "matchers": ['alertname="Heartbeat"', 'origin=""'],
         "group_by": ["alertname"],
         "group_wait": "0s",
         "group_interval": "2m",
@@ -124,12 +132,45 @@ def test_the_heartbeat_has_a_route_of_its_own() -> None:
 
 
 def test_a_job_that_is_down_silences_its_targets() -> None:
-    """And those of no other job, and of no other cluster."""
+    """And those of no other job, of no other cluster, and of no other team."""
     assert {
-        "source_matchers": ['alertname="JobDown"'],
-        "target_matchers": ['alertname="TargetDown"'],
+        "source_matchers": ['alertname="JobDown"', 'origin=""'],
+        "target_matchers": ['alertname="TargetDown"', 'origin=""'],
         "equal": ["cluster", "job"],
     } in config(inhibitions=DEFAULT_INHIBITIONS).to_dict()["inhibit_rules"]
+
+
+CHANNELS = Slack(api_url=SecretKey("receivers", "slack-url"), channel="#alerts-{team}")
+
+
+def test_other_teams_hear_of_their_own_alerts_before_any_route_is_asked() -> None:
+    """Those that have an origin, and no others; no two teams hear by one notification."""
+    document = config(Route(receiver="chat", continue_=True), teams=(CHANNELS,)).to_dict()
+    assert document["route"]["routes"][1] == {
+        "receiver": "teams",
+        "matchers": ['origin!=""'],
+        "group_by": ["alertname", "cluster", "namespace", "job", "origin", "team"],
+    }
+    (theirs,) = (each for each in document["receivers"] if each["name"] == "teams")
+    assert theirs["slack_configs"][0]["channel"] == "#alerts-{{ .CommonLabels.team }}"
+
+
+ROOMS = Receiver(name="chat", integrations=(CHANNELS,))
+
+
+def test_a_channel_of_each_team_takes_alerts_of_one_team_at_a_time() -> None:
+    """Else nobody could say whose channel it is; inherited groups count as well as a route's own."""
+    message = (
+        "chat has a channel of each team, but the route of .* to chat puts alerts of several .*: have 'team' in its"
+    )
+    by_team, mixed = Route(receiver="chat", group_by=("team",)), Route(receiver="chat", team="a")
+    for way in (by_team, replace(by_team, group_by=("...",)), replace(by_team, routes=(mixed,))):
+        assert config(way, receivers=(HOOK, ROOMS)).to_dict()
+    for way in (mixed, replace(by_team, routes=(replace(mixed, group_by=()),))):
+        with pytest.raises(ConstructError, match=message):
+            config(way, receivers=(HOOK, ROOMS))
+    with pytest.raises(ConstructError, match="but the route of everything to chat puts"):
+        config(default="chat", receivers=(ROOMS,))
 
 
 HOURS = timedelta(hours=1)
@@ -164,6 +205,10 @@ HOURS = timedelta(hours=1)
         (
             lambda: config(receivers=(HOOK, Receiver(name="heartbeat", integrations=HOOK.integrations))),
             "a receiver has the name 'heartbeat', which is ours",
+        ),
+        (
+            lambda: config(receivers=(HOOK, Receiver(name="teams", integrations=HOOK.integrations))),
+            "a receiver has the name 'teams', which is ours",
         ),
     ],
 )

@@ -8,13 +8,16 @@ from constructs_lib.rules.model import HEARTBEAT
 
 
 def test_inhibition_spares_the_heartbeat() -> None:
-    """A label that both alerts lack is equal, so a target by team or severity would take the heartbeat with it."""
+    """A label that both alerts lack is equal, so a target by team or severity would take the heartbeat with it.
+
+    And alerts of other teams: they may be called as the source is, or be meant by the target's labels.
+    """
     every = Inhibition(
         source={"alertname": "NodeDown"}, target={"severity": "warning"}, equal=("node", "cluster", "node")
     )
     assert every.to_dict() == {
-        "source_matchers": ['alertname="NodeDown"'],
-        "target_matchers": ['alertname!="Heartbeat"', 'severity="warning"'],
+        "source_matchers": ['alertname="NodeDown"', 'origin=""'],
+        "target_matchers": ['alertname!="Heartbeat"', 'severity="warning"', 'origin=""'],
         "equal": ["cluster", "node"],
     }
 
@@ -38,6 +41,9 @@ DOWN, SLOW = {"alertname": "Down"}, {"alertname": "Slow"}
         ),
         (DOWN, SLOW, ("a-b",), "'a-b' cannot be a label of the inhibition of"),
         ({"a": ""}, SLOW, ("job",), "the label a of the inhibition of .* is '': use printable text"),
+        ({**DOWN, "origin": "shop"}, SLOW, ("job",), "names the label 'origin', which only alerts of other teams have"),
+        (DOWN, {"origin": "shop"}, ("job",), "names the label 'origin', .* and those silence nothing: leave it out"),
+        (DOWN, SLOW, ("origin",), "names the label 'origin'"),
         (DOWN, {"alertname": HEARTBEAT}, ("job",), "would stop the heartbeat, and so raise its alarm: leave it out"),
     ],
 )

@@ -125,6 +125,15 @@ def test_a_phone_shows_the_title_of_a_message_in_slack() -> None:
     assert document["fallback"] == document["title"]
 
 
+def test_a_channel_may_be_one_of_each_team() -> None:
+    """Alertmanager fills it in; a channel that is said stays as it is."""
+    each, one = (Receiver(name="a", integrations=(Slack(api_url=KEY, channel=c),)) for c in ("{team}-alerts", "#a"))
+    assert each.to_dict("/secrets")["slack_configs"][0]["channel"] == "{{ .CommonLabels.team }}-alerts"
+    assert each.of_each_team
+    assert one.to_dict("/secrets")["slack_configs"][0]["channel"] == "#a"
+    assert not one.of_each_team
+
+
 def test_an_incident_of_pagerduty_can_be_sorted() -> None:
     """By the fields that its rules know, and by each label; none of its links is without an address."""
     document = PagerDuty(routing_key=KEY).to_dict("/secrets")
@@ -148,6 +157,9 @@ def test_templates_survive_the_file() -> None:
         (lambda: Webhook(url=KEY, port=0), "0 is not a port: use 1 to 65535"),
         (lambda: Slack(api_url=KEY, channel="#two words"), "'#two words' cannot be a channel of Slack"),
         (lambda: Slack(api_url=KEY, channel="{{ .Receiver }}"), "use a name such as '#alerts'"),
+        (lambda: Slack(api_url=KEY, channel="#alerts-{namespace}"), "or '#alerts-{team}' for one of each team"),
+        (lambda: Slack(api_url=KEY, channel="#alerts-{{team}}"), "cannot be a channel of Slack"),
+        (lambda: Slack(api_url=KEY, channel="#alerts-{team"), "cannot be a channel of Slack"),
         (lambda: email(to="nobody"), "'nobody' is no address of email: use one such as 'team@example.com'"),
         (lambda: email(sender="{{ .X }}@example.com"), "is no address of email"),
         (lambda: email(to="a@example.com, b@example.com"), "is no address of email"),

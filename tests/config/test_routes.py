@@ -81,6 +81,10 @@ def test_quotes_and_backslashes_are_text() -> None:
         (lambda: Route(receiver="chat", labels={"pod": "a\nb"}), "use printable text, and at least one letter"),
         (lambda: Route(receiver="chat", labels={"team": "a"}), "has 'team' among its labels: say it as team"),
         (
+            lambda: Route(receiver="chat", labels={"origin": "shop"}),
+            "wants the label 'origin', which only alerts of other teams have, and no route takes those: say by `teams`",
+        ),
+        (
             lambda: Route(receiver="chat", group_by=("a-b",)),
             "'a-b' cannot be a label of the groups of the route of everything to chat: use letters",
         ),

@@ -39,6 +39,7 @@ MAIL = Receiver(
         ),
     ),
 )
+ROOMS = Slack(api_url=SecretKey("teams", "slack-url"), channel="#alerts-{team}")
 HEARTBEAT = Heartbeat(url=SecretKey("receivers", "heartbeat-url"))
 
 
@@ -55,6 +56,7 @@ def build(chart: cdk8s.Chart, *, reverse: bool = False, times: int = 1) -> None:
         lambda: pair.add_receiver(MAIL),
         lambda: pair.add_routes(*(Route(receiver=name, team=name) for name in ("chat", "pager", "mail"))),
         lambda: pair.send_heartbeat_to(HEARTBEAT),
+        lambda: pair.tell_teams_by(ROOMS),
         lambda: server.send_alerts_to(pair),
         lambda: server.add_rules(observability),
     ] * times
@@ -149,18 +151,24 @@ def test_silences_survive_and_a_new_member_has_time_to_hear_of_them(objects: Obj
 def test_credentials_are_files_of_secrets_that_may_come_later(objects: Objects) -> None:
     """The file names paths below the mounted Secrets; a missing one keeps no member from starting."""
     config = objects.named("ConfigMap", "pair-config")["data"]["alertmanager.yml"]
-    for path in ("pager/key", *(f"receivers/{key}" for key in ("webhook-url", "slack-url", "smtp-password"))):
+    for path in (
+        "pager/key",
+        "teams/slack-url",
+        *(f"receivers/{key}" for key in ("webhook-url", "slack-url", "smtp-password")),
+    ):
         assert f"/etc/alertmanager/secrets/{path}" in config
     volumes = objects.named("StatefulSet", "pair")["spec"]["template"]["spec"]["volumes"]
     assert [volume["secret"] for volume in volumes if "secret" in volume] == [
         {"secretName": "pager", "optional": True},
         {"secretName": "receivers", "optional": True},
+        {"secretName": "teams", "optional": True},
     ]
     assert [
         mount["mountPath"] for mount in container(objects, "pair")["volumeMounts"] if "secret" in mount["name"]
     ] == [
         "/etc/alertmanager/secrets/pager",
         "/etc/alertmanager/secrets/receivers",
+        "/etc/alertmanager/secrets/teams",
     ]
     assert not objects.of("Secret")
 
@@ -252,6 +260,16 @@ def test_two_heartbeats_are_refused() -> None:
     ours.send_heartbeat_to(HEARTBEAT)
     with pytest.raises(ConstructError, match="alertmanager has two different heartbeats: keep one"):
         ours.send_heartbeat_to(Heartbeat(url=SecretKey("other", "url")))
+
+
+def test_two_ways_to_tell_other_teams_are_refused() -> None:
+    """One of them would hear of nothing; and no way at all would be nobody."""
+    ours = alertmanager(unrendered())
+    with pytest.raises(ConstructError, match="the receiver teams has no integration"):
+        ours.tell_teams_by()
+    ours.tell_teams_by(ROOMS)
+    with pytest.raises(ConstructError, match="alertmanager tells other teams in two different ways: say all of them"):
+        ours.tell_teams_by(*WEBHOOK.integrations)
 
 
 def test_no_address_for_receivers_is_refused() -> None:

@@ -57,6 +57,7 @@ class Documents:
             heartbeat=self._maybe(
                 lambda: Heartbeat(url=self._secret(), interval=timedelta(seconds=random.randint(30, 900)))
             ),
+            teams=tuple(self._some(random.choice([self._integration, self._channel_of_each_team]), 2)),
             timing=self._timing(),
         )
 
@@ -127,6 +128,11 @@ class Documents:
                 ),
             ]
         )()
+
+    def _channel_of_each_team(self) -> Slack:
+        return Slack(
+            api_url=self._secret(), channel=self._random.choice(["#{team}", "alerts-{team}.x", "@{team}{team}"])
+        )
 
     def _interval(self, name: str) -> TimeInterval:
         def numbers(*ranges: range) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 from constructs_lib.config import to_yaml
-from constructs_lib.config.alertmanager import CREDENTIALS, AlertmanagerConfig
+from constructs_lib.config.alertmanager import CREDENTIALS, DEFAULT_INHIBITIONS, AlertmanagerConfig
 from constructs_lib.config.reach import doubled
 from constructs_lib.config.receivers import Receiver, Webhook
 from constructs_lib.config.routes import Route, Timing, level
@@ -68,6 +68,9 @@ GROUPS = AlertmanagerConfig(
 )
 
 
+QUIET = AlertmanagerConfig(default="rest", receivers=(hook("rest"),), inhibitions=DEFAULT_INHIBITIONS)
+
+
 @contextmanager
 def alertmanager(config: AlertmanagerConfig, directory: Path) -> Iterator[str]:
     """One member that has no peers; gives its address. Nobody hears from it: its credentials are not there."""
@@ -89,6 +92,18 @@ def _address(log: str) -> str:
     return log.split('msg="Listening on" address=')[1].split(maxsplit=1)[0]
 
 
+def post(address: str, alerts: list[dict[str, dict[str, str]]]) -> None:
+    body, kind = json.dumps(alerts).encode(), {"Content-Type": "application/json"}
+    urlopen(Request(f"http://{address}/api/v2/alerts", body, kind)).close()
+
+
+def states(address: str) -> dict[tuple[str, str], str]:
+    """Of each alert, by its cluster and name, whether somebody hears of it."""
+    with urlopen(f"http://{address}/api/v2/alerts") as answer:
+        found: list[dict[str, Any]] = json.load(answer)
+    return {(each["labels"]["cluster"], each["labels"]["alertname"]): each["status"]["state"] for each in found}
+
+
 def groups(address: str) -> Counter[tuple[str, int]]:
     """Of each receiver, how many alerts its groups have."""
     with urlopen(f"http://{address}/api/v2/alerts/groups") as answer:
@@ -108,6 +123,20 @@ def test_what_is_one_notification(tmp_path: Path) -> None:
     ]
     expected = {("all", 4): 1, ("each", 1): 4, ("inherits", 1): 4, ("digest", 4): 1, ("pods", 2): 2, ("rest", 2): 2}
     with alertmanager(GROUPS, tmp_path) as address:
-        body, kind = json.dumps(alerts).encode(), {"Content-Type": "application/json"}
-        urlopen(Request(f"http://{address}/api/v2/alerts", body, kind)).close()
+        post(address, alerts)
         wait("all alerts are in their groups", lambda: groups(address) == expected, SOON)
+
+
+def test_alerts_of_other_teams_silence_nothing_and_are_never_silenced(tmp_path: Path) -> None:
+    """Though they are called as ours, and all that must be equal is; ours do among themselves."""
+    ways = {"a team's source": ("shop", ""), "a team's target": ("", "shop"), "both ours": ("", "")}
+    alerts = [
+        {"labels": {"alertname": alertname, "job": "api", "cluster": way} | ({"origin": origin} if origin else {})}
+        for way, origins in ways.items()
+        for alertname, origin in zip(("JobDown", "TargetDown"), origins, strict=True)
+    ]
+    expected = {(way, alertname): "active" for way in ways for alertname in ("JobDown", "TargetDown")}
+    with alertmanager(QUIET, tmp_path) as address:
+        post(address, alerts)  # in this order: when ours is silent, all have been looked at
+        expected["both ours", "TargetDown"] = "suppressed"
+        wait("all alerts are in their states", lambda: states(address) == expected, SOON)

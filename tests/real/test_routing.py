@@ -5,8 +5,11 @@ from dataclasses import replace
 from itertools import product
 from typing import Any
 
+import cdk8s
 import pytest
 
+from apps.alerting import alerting
+from apps.environments import load
 from constructs_lib.config import to_yaml
 from constructs_lib.config.alertmanager import DEFAULT_INHIBITIONS, AlertmanagerConfig
 from constructs_lib.config.intervals import WORKING_DAYS, TimeInterval
@@ -24,9 +27,10 @@ from constructs_lib.config.notifications import (
     TITLE,
     each,
 )
-from constructs_lib.config.receivers import Heartbeat, Receiver, Webhook
+from constructs_lib.config.receivers import Heartbeat, Receiver, Slack, Webhook
 from constructs_lib.config.routes import Route
 from constructs_lib.config.secrets import SecretKey
+from constructs_lib.contract import Namespace
 from constructs_lib.rules.model import HEARTBEAT, Severity
 from tests.real.amtool import checked, filled, routed
 from tests.real.documents import Documents
@@ -95,6 +99,7 @@ TEAMS = AlertmanagerConfig(
     inhibitions=DEFAULT_INHIBITIONS,
     intervals=(TimeInterval(name="office-hours", weekdays=WORKING_DAYS, location="Europe/Berlin"),),
     heartbeat=Heartbeat(url=SecretKey("receivers", "heartbeat-url")),
+    teams=(Slack(api_url=SecretKey("receivers", "slack-url"), channel="#alerts-{team}"),),
 )
 
 
@@ -122,6 +127,52 @@ def test_the_heartbeat_goes_nowhere_else() -> None:
     labels = {"alertname": HEARTBEAT, "team": "backend", "severity": "critical"}
     assert routed(to_yaml(TEAMS.to_dict()), **labels) == ["heartbeat"]
     assert routed(to_yaml(replace(TEAMS, heartbeat=None).to_dict()), **labels) == ["nobody"]
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {"severity": "critical"},
+        {"severity": "warning", "team": "backend"},
+        {"severity": "critical", "team": "backend", "service": "api"},
+        {"severity": "none", "alertname": HEARTBEAT},
+        {"severity": "critical", "alertname": "AlertmanagerNotificationsFailing"},
+        *({"alertname": each.source["alertname"], **dict.fromkeys(each.equal, "a")} for each in DEFAULT_INHIBITIONS),
+    ],
+)
+def test_an_alert_of_another_team_goes_to_that_team_alone(labels: dict[str, str]) -> None:
+    """Whatever it is called, however severe it is: to no route, nor the heartbeat; where no way is said, by default."""
+    alert = {"alertname": "Some", "team": "checkout", "origin": "shop", **labels}
+    assert routed(to_yaml(TEAMS.to_dict()), **alert) == ["teams"]
+    assert routed(to_yaml(replace(TEAMS, teams=(), heartbeat=None).to_dict()), **alert) == ["platform"]
+
+
+def alerting_of(name: str) -> AlertmanagerConfig:
+    """What the app makes of an environment."""
+    values = dict(load(env_file=None))[name]
+    namespace = Namespace(name=values.namespace, cluster=values.facts(name))
+    return alerting(cdk8s.Chart(cdk8s.App(), "alertmanager"), namespace, values).config
+
+
+@pytest.mark.parametrize(("name", "theirs"), [("dev", "webhook"), ("staging", "teams"), ("prod", "teams")])
+def test_no_alert_of_another_team_wakes_the_platform(name: str, theirs: str) -> None:
+    """Of every environment: to the team's channel, or to the webhook; the platform's own still come where they did."""
+    config = alerting_of(name)
+    for severity, alertname in product(Severity, ["Some", HEARTBEAT, "JobDown"]):
+        labels = {"alertname": alertname, "severity": str(severity), "origin": "shop", "team": "checkout"}
+        assert routed(to_yaml(config.to_dict()), **labels) == [theirs]
+        assert routed(to_yaml(config.to_dict()), **labels, namespace="shop", job="shop/cart") == [theirs]
+    ours = routed(to_yaml(config.to_dict()), alertname="JobDown", severity="critical", team="platform")
+    assert ours == ["pagerduty" if name == "prod" else "webhook"]
+
+
+def test_a_team_hears_in_its_own_channel() -> None:
+    """As Alertmanager fills it in."""
+    (way,) = TEAMS.teams
+    assert (
+        filled(way.to_dict("/")["channel"], {**NOTIFICATION, "commonLabels": {"team": "checkout"}})
+        == "#alerts-checkout"
+    )
 
 
 SHARED = {
