@@ -5,9 +5,9 @@ import ctypes
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -100,10 +100,25 @@ class Cluster(Kubernetes):
         node.start_policy_engine()
 
     def kill_process(self, namespace: str, pod: str, container: str | None = None) -> None:
+        self.killer(namespace, pod, container)()
+
+    def killer(self, namespace: str, pod: str, container: str | None = None) -> Callable[[], None]:
+        """What kills a process as `kill_process` does, also when the API server no longer tells where it is."""
         found = self.get("pod", pod, namespace)
         name = container or found["spec"]["containers"][0]["name"]  # the statuses are in the order of names
         (status,) = (each for each in found["status"]["containerStatuses"] if each["name"] == name)
-        self._nodes[found["spec"]["nodeName"]].kill_container(status["containerID"].removeprefix("containerd://"))
+        node, container_id = self._nodes[found["spec"]["nodeName"]], status["containerID"].removeprefix("containerd://")
+        return lambda: node.kill_container(container_id)
+
+    @contextmanager
+    def without_api_server(self) -> Iterator[None]:
+        """Kill the API server, and start it again; what was stored stays."""
+        self._control_plane.kill("kube-apiserver")
+        try:
+            yield
+        finally:
+            self._start_api_server()
+            wait("the API server is ready again", self._api_ready, STEP)
 
     def in_network_of(self, namespace: str, pod: str) -> list[str]:
         found = self.get("pod", pod, namespace)
@@ -171,7 +186,10 @@ class Cluster(Kubernetes):
             *(f"route add {node.pods} via {node.address}" for node in self.spec.nodes),
         )
         machine.start("etcd", controlplane.etcd(directory))
-        machine.start("kube-apiserver", controlplane.api_server(self.spec, self._authority))
+        self._start_api_server()
+
+    def _start_api_server(self) -> None:
+        self._control_plane.start("kube-apiserver", controlplane.api_server(self.spec, self._authority))
 
     def _start_outside(self, directory: Path) -> None:
         outside = self.outside = Outside(self.spec, self._authority, directory)

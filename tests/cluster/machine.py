@@ -98,6 +98,11 @@ class Machine:
                 start_new_session=True,
             )
 
+    def kill(self, name: str) -> None:
+        """Send SIGKILL to a started process whose program has its name."""
+        self.run("bash", "-euc", f"kill -KILL $(pidof {name})")
+        self._processes.pop(name).wait()
+
     def check(self) -> None:
         """Fail if a started process has ended."""
         for name, process in self._processes.items():

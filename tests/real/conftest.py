@@ -18,7 +18,7 @@ from tests.cluster.fixture import FOREIGN, running
 from tests.cluster.kubernetes import Kubernetes
 from tests.cluster.outside.world import Outside
 from tests.cluster.spec import ClusterSpec
-from tests.real.images import SHIPPED
+from tests.real.images import CHECKOUT, SHIPPED
 from tests.real.outside import POSTGRES, REDIS, SERVICES, credentials
 from tests.real.prometheus import COUNT_BY_JOB, DIST, PODS_BY_JOB, PrometheusPod
 from tests.real.traces import files, processes, runs
@@ -63,7 +63,7 @@ def prod_cluster() -> ClusterSpec:
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Kubernetes]:
     """One cluster for the whole run."""
-    with running(prod_cluster(), images=[*SHIPPED, POSTGRES, REDIS]) as cluster:
+    with running(prod_cluster(), images=[*SHIPPED, POSTGRES, REDIS, CHECKOUT]) as cluster:
         ours = runs(os.getpid())
         assert processes(ours) or FOREIGN in os.environ
         yield cluster

@@ -32,6 +32,13 @@ PROMETHEUS = replace(
     fill=partial(add_programs, ["/bin/cp"]),
 )
 AGENT = agent_image(PROD.agent_image.reference())
+# A customer's service, of the example of an onboarded one.
+CHECKOUT = Image(
+    name="registry.example.com/shop/checkout:1.4.0",
+    programs={"probe": "probe"},
+    entrypoint=("/probe", "serve", "8080"),
+    user="65534",
+)
 SHIPPED = (
     PROMETHEUS,
     image(versions.ALERTMANAGER, "bin/alertmanager", "bin/amtool"),

@@ -14,6 +14,7 @@ NODES = 3
 PODS_BY_JOB = {
     "prometheus": {"prometheus-0", "prometheus-1"},
     "alertmanager": {"alertmanager-0", "alertmanager-1"},
+    "collector": {"prometheus-0", "prometheus-1"},
     "api": {"api"},
     "backend": {"backend"},
     "data-service": {"data-service"},

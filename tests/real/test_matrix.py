@@ -27,7 +27,7 @@ APPLICATIONS, OURS, HOST = "insurance-lead-gen", "monitoring", "monitoring-host"
 # Every port of every component, those of applications and databases, and some that nobody has.
 PORTS = sorted(
     {
-        *(9090, 9093, 9094, 8080, 8081, 9100, 9187, 9121),
+        *(9090, 8082, 9093, 9094, 8080, 8081, 9100, 9187, 9121),
         *(5432, 6379, 2004, 6333, 7777, 8000, 9999),
         *(22, 25, 53, 80, 443, 587, 7999, 10000, 10250, 4317, 3100, 3000),
     }
@@ -46,7 +46,7 @@ OPEN = {"api", "nats", "neo4j", "qdrant", "postgresql", "redis", "stranger", "dn
 # From each, what is open to each; between whom nothing is said, nothing is open.
 MATRIX = {
     "prometheus": {
-        "prometheus": {("tcp", 9090)},
+        "prometheus": {("tcp", 9090), ("tcp", 8082)},
         "alertmanager": {("tcp", 9093)},
         "kube-state-metrics": {("tcp", 8080), ("tcp", 8081)},
         "postgres-exporter": {("tcp", 9187)},

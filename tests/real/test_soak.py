@@ -8,11 +8,14 @@ import pytest
 
 from apps.environments import PROD
 from constructs_lib.rules.nodes import NodeLimits
+from tests.cluster.cluster import Cluster
 from tests.cluster.kubernetes import Kubernetes
 from tests.cluster.outside.world import Outside
 from tests.real.notifications import within
 from tests.real.outside import HEARTBEAT, PAGERDUTY
 from tests.real.prometheus import DIST, PrometheusPod
+from tests.real.teams import HOSTILE, churn, documents, namespace
+from tests.real.test_teams import ROLE, rules, without_api_server
 
 # Prometheus says of every alert that it is over four of its repetitions from now, unless it says it again.
 BELIEVED = timedelta(minutes=4)
@@ -60,3 +63,11 @@ def test_lost_node_is_told_of_although_its_teller_was_there(
     at = cluster.wait("somebody is paged for the lost node", heard, timedelta(minutes=15))[0]
 
     assert at - stopped < within(NodeLimits().not_ready + MOVED)
+
+
+def test_five_minutes_without_the_api_server(cluster: Cluster, servers: list[PrometheusPod]) -> None:
+    """What other teams released stays live, also over a restart of Prometheus and the collector."""
+    cluster.apply(documents(*namespace(HOSTILE, ROLE), churn(0)))
+    cluster.wait("the rule is live", lambda: "Churn0" in rules(servers[1], HOSTILE), timedelta(minutes=2))
+
+    without_api_server(cluster, servers[1], timedelta(minutes=5))
