@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*/app.py"))
+from tests.rendered import DIST, ROOT
+
+EXAMPLES_DIRECTORY = ROOT / "examples"
+EXAMPLES = sorted(EXAMPLES_DIRECTORY.glob("*/app.py"))
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.parent.name)
@@ -19,4 +22,12 @@ def test_example_renders(example: Path, tmp_path: Path):
     subprocess.run([sys.executable, str(example)], cwd=tmp_path, env=environment, check=True)
 
     documents = [document for path in (tmp_path / "out").iterdir() for document in yaml.safe_load_all(path.read_text())]
-    assert {document["kind"] for document in documents} >= {"StatefulSet", "NetworkPolicy", "ConfigMap"}
+    assert {document["kind"] for document in documents} >= {"NetworkPolicy", "ConfigMap"}
+    assert any(document["kind"] in {"StatefulSet", "Deployment"} for document in documents)
+
+
+def test_contract_of_the_example_is_that_of_production() -> None:
+    """The team works with the document that the platform publishes today."""
+    published = DIST / "prod" / "platform.json"
+
+    assert (EXAMPLES_DIRECTORY / "onboarded-service" / "platform.json").read_bytes() == published.read_bytes()

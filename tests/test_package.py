@@ -18,8 +18,8 @@ ALLOWED = {"kube": {"cdk8s", "cdk8s_plus_27", "constructs"}, "aws": {"aws_cdk", 
 MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 WITHOUT_ENGINE = [module for module in MODULES if module.parts[0] not in ALLOWED]
 PUBLIC = {
-    *("Alertmanager", "KubeStateMetrics", "Namespaces", "NodeExporter", "PostgresExporter", "PrometheusHA"),
-    *("RedisExporter", "StorageClass"),
+    *("Alertmanager", "Collector", "KubeStateMetrics", "Monitored", "Namespaces", "NodeExporter"),
+    *("PostgresExporter", "PrometheusHA", "RedisExporter", "StorageClass"),
 }
 PUBLIC_OF_KUBE = PUBLIC | {
     *("Component", "ComponentEndpoint", "ConfigMap", "Manifest", "synth"),
@@ -29,6 +29,7 @@ PUBLIC_OF_KUBE = PUBLIC | {
     *("PerNode", "Stateful", "Stateless"),
     *("Delivery", "Email", "Heartbeat", "Inhibition", "PagerDuty", "Receiver", "Route", "Slack", "TimeInterval"),
     *("Timing", "Webhook"),
+    *("Allowed", "Platform", "TeamJob"),
 }
 
 

@@ -62,6 +62,7 @@ OTHERS = {
     "application_services": "cart,till",
     "infrastructure": "mongodb=9216",
     "scrape_ports": "9000-9009",
+    "agent_image": "mirror.example.com:5000/monitoring/agent:1.2.3",
 }
 WRONG = [
     ("api_server", "10.0.0.1/8", "cannot be an address range, .*: use an address range such as '10.0.0.0/16'"),
@@ -91,6 +92,8 @@ WRONG = [
     ("scrape_ports", "a-b", "use a port, or two joined by a dash, such as '8000-9999'"),
     ("scrape_ports", "9-8", "the port range 9 to 8 is empty: give the lower port first"),
     ("scrape_ports", "0-9", "0 is not a port: use 1 to 65535"),
+    ("agent_image", "agent", "use registry, repository and tag, such as 'quay.io/prometheus/prometheus:v3.13.3'"),
+    ("agent_image", "registry.example.com/agent:latest", "the tag 'latest', which moves: pin a version"),
 ]
 
 

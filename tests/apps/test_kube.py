@@ -116,7 +116,7 @@ def test_every_service_has_a_job_and_a_way(objects: Objects) -> None:
 def test_jobs_are_those_of_the_services_the_cluster_and_the_annotations(objects: Objects) -> None:
     """Nothing is scraped besides."""
     assert {job["job_name"] for job in config(objects)["scrape_configs"]} == {
-        *("till", "cart", "mongodb", "prometheus", "alertmanager"),
+        *("till", "cart", "mongodb", "prometheus", "alertmanager", "collector"),
         *("kube-state-metrics", "kube-state-metrics-telemetry", "node-exporter", "postgres", "redis"),
         *("apiserver", "kubelet", "cadvisor", "annotated-pods", "annotated-services"),
     }

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from constructs_lib import versions
+from apps.environments import PROD
+from constructs_lib import __version__, versions
 from constructs_lib.image import Image
 from constructs_lib.metrics.alertmanager import ALERTMANAGER
 from constructs_lib.metrics.application import APPLICATION
 from constructs_lib.metrics.cadvisor import CADVISOR
+from constructs_lib.metrics.collector import COLLECTOR
 from constructs_lib.metrics.kube_state_metrics import KUBE_STATE_METRICS, TELEMETRY
 from constructs_lib.metrics.kubelet import KUBELET
 from constructs_lib.metrics.model import Program
@@ -35,12 +37,15 @@ IMAGES = {
 CLUSTER = {CADVISOR.name: CADVISOR, KUBELET.name: KUBELET}
 # Written by others, to the library's contract.
 OTHERS = {APPLICATION.name, MODELS.name}
+# Ours, of the very version of the library.
+OURS = {COLLECTOR.name}
 TOOLS = Path(__file__).parents[2] / "tools"
 
 
 def test_every_program_has_a_version_that_is_compared() -> None:
-    """Or is written by others."""
-    assert {program.name for program in PROGRAMS} == IMAGES.keys() | CLUSTER.keys() | OTHERS
+    """Or is written by others, or here."""
+    assert {program.name for program in PROGRAMS} == IMAGES.keys() | CLUSTER.keys() | OTHERS | OURS
+    assert COLLECTOR.version == PROD.agent_image.tag == __version__
 
 
 @pytest.mark.parametrize(("program", "image"), IMAGES.values(), ids=IMAGES)

@@ -152,7 +152,7 @@ MAY = [
     *((verb, "endpointslices.discovery.k8s.io") for verb in ("list", "watch")),
     ("get", "nodes/metrics"),
     ("get", "/metrics"),
-]
+]  # what a namespace that opted in adds: test_teams
 MAY_NOT = [
     *(("get", what) for what in ("pods", "pods/log", "nodes", "nodes/proxy", "nodes/stats", "secrets", "configmaps")),
     *(("list", what) for what in ("secrets", "configmaps", "endpoints", "deployments.apps", "serviceaccounts")),
@@ -220,8 +220,8 @@ def rights(cluster: Kubernetes, account: str) -> set[tuple[str, str]]:
     }
 
 
-def test_only_prometheus_container_holds_the_token(servers: list[PrometheusPod]) -> None:
-    """The token is mounted by the one container that declares it, and by nothing that Kubernetes adds."""
+def test_only_those_hold_the_token_that_ask_the_api_server(servers: list[PrometheusPod]) -> None:
+    """The token is mounted by the containers that declare it, and by nothing that Kubernetes adds."""
     spec = servers[0].pod()["spec"]
     tokens = {
         volume["name"]
@@ -235,7 +235,7 @@ def test_only_prometheus_container_holds_the_token(servers: list[PrometheusPod])
     ]
 
     assert len(tokens) == 1
-    assert mounting == ["prometheus"]
+    assert mounting == ["prometheus", "collector"]
 
 
 def host_pod(namespace: str) -> str:

@@ -32,13 +32,13 @@ CHANGES = 1000
 HOLD = timedelta(seconds=30)  # of the example's alert
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The manifests of the example."""
     return rendered_example(tmp_path_factory.mktemp("example"))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def platform(cluster: Kubernetes, servers: list[PrometheusPod]) -> dict[str, tuple[str, int]]:
     """Every pod of the platform before anybody joined: its identity, and how often its containers started again."""
     assert servers
@@ -56,7 +56,7 @@ def started(cluster: Kubernetes) -> dict[str, tuple[str, int]]:
     }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def released(cluster: Kubernetes, platform: dict[str, tuple[str, int]], example: Path) -> Iterator[float]:
     """When the example was released, in seconds since 1970."""
     assert platform
@@ -65,7 +65,7 @@ def released(cluster: Kubernetes, platform: dict[str, tuple[str, int]], example:
     cluster.kubectl("delete", "--wait=false", "--ignore-not-found", "-R", "-f", str(example))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def hostile(cluster: Kubernetes, platform: dict[str, tuple[str, int]]) -> Iterator[float]:
     """When the hostile team has released."""
     assert platform
@@ -127,7 +127,7 @@ def test_a_team_is_monitored_within_two_minutes(
         assert expr == '(sum(up{job="shop/checkout",namespace="shop"}) or vector(0)) == 0'
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def gone(cluster: Kubernetes, released: float) -> float:
     """When the team's pods were taken away."""
     assert released
