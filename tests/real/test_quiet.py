@@ -12,6 +12,8 @@ from constructs_lib.rules.model import RuleGroup
 from tests.real.healthy import healthy
 from tests.real.healthy.applications import ANSWERS, MODEL_CALLS
 from tests.real.healthy.machines import VOLUME
+from tests.real.healthy.observability import GROUP_OF_TEAM
+from tests.real.healthy.workloads import JOB_OF_TEAM
 from tests.real.simulation import WHOLE, Course, counts, judged, minute, steady
 from tests.rules.test_contracts import PROGRAMS
 
@@ -60,6 +62,9 @@ def troubles(name: str) -> dict[str, tuple[str, Course, set[str]]]:
             {"PrometheusReloadFailed"},
         ),
         "services": ('available data-nats-0"', steady(0.14 * VOLUME), {"VolumeAlmostFull"}),
+        # Of a team's group the team hears, and the platform does not.
+        "teams": (f'prometheus_rule_evaluation_failures_total "{GROUP_OF_TEAM}"', counts(0.05), {"TeamRulesFailing"}),
+        "up of a team": (f'up{{job="{JOB_OF_TEAM}"', turns(1, 0), {"TeamTargetDown"}),
         # Nobody answers, and each of three groups of people must know.
         "up": ('up{job="api"', turns(1, 0), {"TargetDown", "JobDown", "ServiceDown"}),
     }
@@ -88,7 +93,7 @@ def test_one_trouble_among_what_is_healthy_is_heard_of(part: str) -> None:
 
 def test_every_rule_group_has_its_trouble() -> None:
     """A new group brings its own."""
-    assert {group.name for group in RULES["dev"].groups} == troubles("dev").keys() - {"up"}
+    assert {group.name for group in RULES["dev"].groups} == troubles("dev").keys() - {"up", "up of a team"}
 
 
 def test_every_metric_of_every_program_is_there() -> None:
@@ -104,4 +109,4 @@ def test_every_job_is_scraped(name: str) -> None:
     up = [series for series in healthy(ENVIRONMENTS[name]).series if series.startswith("up{")]
     jobs = {series.partition('job="')[2].partition('"')[0] for series in up}
 
-    assert jobs == {*RULES[name].evaluator.jobs, "annotated-pods", "annotated-services"}
+    assert jobs == {*RULES[name].evaluator.jobs, "annotated-pods", "annotated-services", JOB_OF_TEAM}

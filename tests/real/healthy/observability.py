@@ -2,11 +2,16 @@
 
 from apps.environment import Environment
 from constructs_lib.metrics.alertmanager import ALERTMANAGER
+from constructs_lib.metrics.collector import COLLECTOR
 from constructs_lib.metrics.prometheus import PROMETHEUS, SCRAPE
-from tests.real.healthy.workloads import NODES, Workload, cluster_targets
-from tests.real.simulation import WHOLE, Course, System, Target, but, counts, happens, minute, steady, sways
+from tests.real.healthy.workloads import NAMESPACE_OF_TEAM, NODES, TEAM, Workload, cluster_targets
+from tests.real.simulation import WHOLE, Course, System, Target, but, counts, happens, minute, only, steady, sways
 
-RULE_FILES = ("nodes", "services", "observability")
+GROUP_OF_TEAM = f"/prometheus/collected/rules/{NAMESPACE_OF_TEAM}_rule-group-cart.yaml;{NAMESPACE_OF_TEAM}/cart"
+RULE_GROUPS = (
+    *(f"/etc/prometheus/rules/{name}.yaml;{name}" for name in ("nodes", "services", "observability")),
+    GROUP_OF_TEAM,
+)
 INTEGRATIONS = ("webhook", "pagerduty", "slack", "email")
 REASONS = (
     "other",
@@ -35,6 +40,8 @@ def add(system: System, pods: list[Workload], values: Environment) -> None:
             _add_server(system, target, values.alertmanager_replicas)
         elif target.job == ALERTMANAGER.job:
             _add_member(system, target, values.alertmanager_replicas)
+        elif target.job == COLLECTOR.job:
+            _add_collector(system, target)
 
 
 def _add_scrape(system: System, target: Target) -> None:
@@ -65,12 +72,24 @@ def _add_server(system: System, target: Target, members: int) -> None:
         for name in ("dropped", "errors"):
             tell(f"prometheus_notifications_{name}_total", happens(minute(33)), alertmanager=url)
         tell("prometheus_notifications_sent_total", counts(1 / 60), alertmanager=url)  # the heartbeat alone
-    for name in RULE_FILES:
-        group = f"/etc/prometheus/rules/{name}.yaml;{name}"
+    for group in RULE_GROUPS:
         tell("prometheus_rule_evaluation_failures_total", steady(0), rule_group=group)
         tell("prometheus_rule_group_iterations_missed_total", happens(minute(33)), rule_group=group)
     for name in NEVER:
         tell(name, steady(0))
+
+
+def _add_collector(system: System, target: Target) -> None:
+    def tell(name: str, course: Course, **labels: str) -> None:
+        system.add(COLLECTOR, target, name, course, **labels)
+
+    owner = {"origin": NAMESPACE_OF_TEAM, "team": TEAM}
+    tell("collector_namespace", steady(1), **owner)
+    # A release that comes in pieces is refused for a moment, and takes its time; the API server is upgraded.
+    moment = system.interval.total_seconds() / 60
+    tell("collector_refused", only(minute(25), moment), **owner, config_map="rule-group-cart")
+    tell("collector_oldest_change_seconds", but(steady(0), minute(25), 3, 90))
+    tell("collector_failed_watches", but(steady(0), minute(13), 2, 1))
 
 
 def _add_member(system: System, target: Target, members: int) -> None:

@@ -5,9 +5,12 @@ from dataclasses import dataclass
 
 from apps.environment import Environment
 from constructs_lib.config import discovery
+from constructs_lib.metrics.collector import COLLECTOR
 from tests.real.simulation import Target, minute
 
 NODES = ("node-a", "node-b", "node-c")
+# What another team releases.
+TEAM, NAMESPACE_OF_TEAM, JOB_OF_TEAM = "checkout", "shop", "shop/cart"
 # One pod of a service is started again, and so is the last of several servers of Prometheus.
 RESTARTED, RESTARTED_AT = "api-1", minute(20)
 SERVER_RESTARTED_AT = minute(40)
@@ -25,7 +28,9 @@ class Workload:
         namespace: Where it runs.
         replicas: How many.
         job: By which each pod is scraped.
-        telemetry: By which another port of it is, which tells of the program itself; None where there is none.
+        telemetry: By which another port of it is, which tells of the program itself, or of what runs beside it; None
+            where there is none.
+        team: Whose release it comes from, if it is not the platform's.
     """
 
     kind: str
@@ -34,6 +39,7 @@ class Workload:
     replicas: int
     job: str
     telemetry: str | None = None
+    team: str | None = None
 
     def pods(self) -> Iterator[tuple[str, str]]:
         """The names of its pods, and the node of each."""
@@ -44,6 +50,7 @@ class Workload:
         """Its pods as they are scraped."""
         for ordinal, (pod, node) in enumerate(self.pods()):
             labels = {"namespace": self.namespace, "pod": pod, "node": node, "app": self.name}
+            labels |= {"team": self.team, "origin": self.namespace} if self.team else {}
             last_server = self.job == "prometheus" and 0 < ordinal == self.replicas - 1
             restarts = {RESTARTED: RESTARTED_AT}.get(pod, SERVER_RESTARTED_AT if last_server else float("inf"))
             fails = FAILS_AT if (self.job, node) == ("node-exporter", NODES[1]) else float("inf")
@@ -64,6 +71,7 @@ def workloads(values: Environment) -> list[Workload]:
         *,
         namespace: str | None = None,
         telemetry: str | None = None,
+        team: str | None = None,
     ) -> Workload:
         return Workload(
             kind=kind,
@@ -72,11 +80,12 @@ def workloads(values: Environment) -> list[Workload]:
             replicas=replicas,
             job=job or name,
             telemetry=telemetry,
+            team=team,
         )
 
     theirs = values.application_namespace
     return [
-        workload("statefulset", "prometheus", values.prometheus_replicas),
+        workload("statefulset", "prometheus", values.prometheus_replicas, telemetry=COLLECTOR.job),
         workload("statefulset", "alertmanager", values.alertmanager_replicas),
         workload("deployment", "kube-state-metrics", 1, telemetry="kube-state-metrics-telemetry"),
         workload("daemonset", "node-exporter", len(NODES), namespace=f"{values.namespace}-host"),
@@ -86,6 +95,7 @@ def workloads(values: Environment) -> list[Workload]:
         *(workload("statefulset", name, 1, namespace=theirs) for name in values.infrastructure),
         workload("deployment", "worker", 1, discovery.ANNOTATED_PODS, namespace=theirs),
         workload("deployment", "legacy", 1, discovery.ANNOTATED_SERVICES, namespace=theirs),
+        workload("deployment", "cart", 2, JOB_OF_TEAM, namespace=NAMESPACE_OF_TEAM, team=TEAM),
     ]
 
 
