@@ -86,6 +86,8 @@ def before_upgrade(cluster: Kubernetes) -> dict[str, dict[str, Any]]:
     cluster.apply(EARLIER)
     cluster.apply(credentials())
     cluster.wait_ready("monitoring")
+    for server in (PrometheusPod(cluster, f"prometheus-{ordinal}") for ordinal in range(2)):
+        cluster.wait(f"{server.name} has samples", lambda s=server: s.query("up"), SOON)  # type: ignore[misc]
     return {pod["metadata"]["name"]: pod for pod in cluster.find("pods", "monitoring")}
 
 
@@ -95,9 +97,8 @@ def applied(cluster: Kubernetes, before_upgrade: dict[str, dict[str, Any]]) -> I
     assert before_upgrade
     said = cluster.apply(DIST)
     exporters = ("kube-state-metrics", "postgres-exporter", "redis-exporter")
-    # A workload is available only when its pods have been ready for a minute: these tests begin earlier.
-    pairs = [f"pod/{name}-{ordinal}" for name in ("prometheus", "alertmanager") for ordinal in range(2)]
-    cluster.wait_ready("monitoring", *pairs, *(f"deployment/{name}" for name in exporters))
+    workloads = [f"statefulset/{name}" for name in ("prometheus", "alertmanager")]
+    cluster.wait_ready("monitoring", *workloads, *(f"deployment/{name}" for name in exporters))
     cluster.wait_ready("monitoring-host")
     yield said
     cluster.kubectl("delete", "--wait=false", "-k", str(DIST))

@@ -2,13 +2,14 @@
 
 import json
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 import yaml
 
 from constructs_lib.kube.alertmanager import WEB
+from constructs_lib.promql import metric
 from tests.cluster.kubernetes import Kubernetes
 from tests.real.conftest import ADDED, EARLIER
 from tests.real.notifications import MEMBERS
@@ -25,12 +26,26 @@ def test_release_over_an_earlier_one_restarts_nothing_that_stays_the_same(
         {each["metadata"]["name"]: each["spec"]["template"] for each in workloads(directory)}
         for directory in (EARLIER, DIST)
     ]
-    same = [name for name, template in templates[0].items() if templates[1].get(name) == template]
-    assert "prometheus" in same
-    assert {"prometheus-0", "prometheus-1"} <= before_upgrade.keys()
+    same = {name for name, template in templates[0].items() if templates[1].get(name) == template}
+    # Prometheus got a container more, and so new pods.
+    assert same == templates[0].keys() - {"prometheus"}
+    assert {"prometheus-0", "alertmanager-0", "alertmanager-1"} <= before_upgrade.keys()
     for name, pod in before_upgrade.items():
-        assert cluster.get("pod", name, "monitoring")["metadata"]["uid"] == pod["metadata"]["uid"]
+        if pod["metadata"]["labels"]["app.kubernetes.io/instance"] in same:
+            assert cluster.get("pod", name, "monitoring")["metadata"]["uid"] == pod["metadata"]["uid"]
     assert [server.restarts() for server in servers] == [0, 0]
+
+
+@pytest.mark.stage(0)
+def test_samples_survive_the_upgrade(servers: list[PrometheusPod], before_upgrade: dict[str, dict[str, Any]]) -> None:
+    """The new pods have the volumes of the old ones, and so what these had scraped."""
+    for server in servers:
+        ended = server.pod()["metadata"]["creationTimestamp"]
+        started = before_upgrade[server.name]["metadata"]["creationTimestamp"]
+        assert started < ended
+        instance = metric("up", job="prometheus", pod=server.name)
+        (first,) = server.query(f"min_over_time(timestamp({instance})[1h:5s])")
+        assert float(first["value"][1]) < datetime.fromisoformat(ended).timestamp()
 
 
 def workloads(directory: Any) -> list[dict[str, Any]]:
