@@ -17,7 +17,6 @@ from typing import Any
 
 import kubernetes
 from kubernetes.client.exceptions import ApiException
-from urllib3.exceptions import HTTPError
 
 from constructs_lib.config.collected import COLLECT, LARGEST, TEAM, Owner
 from constructs_lib.contract import MONITORED_BY
@@ -156,7 +155,9 @@ class Cluster:
 
     def _opted_out(self, name: str) -> None:
         with self._lock:
-            self._namespaces.pop(name).stop.set()
+            found = self._namespaces.pop(name, None)
+            if found is not None:
+                found.stop.set()
         self._changed(name, None)
 
     def _follow_config_maps(self, namespace: _Namespace) -> None:
@@ -233,7 +234,7 @@ def _follow(
                 del found
             wait = 1.0
             _watch(listing, version, changed, stop, scope)
-        except (ApiException, HTTPError, OSError) as error:
+        except Exception as error:  # whatever it is: a thread that ends would see nothing any more
             status = error.status if isinstance(error, ApiException) and error.status else None
             if status == 410:  # what was told is too old to be continued
                 continue

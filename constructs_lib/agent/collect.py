@@ -20,7 +20,7 @@ from prometheus_client import REGISTRY, start_http_server
 from pydantic import TypeAdapter, ValidationError
 
 from constructs_lib.agent.cluster import Cluster, Item
-from constructs_lib.agent.events import Events
+from constructs_lib.agent.events import SAY_AGAIN_AFTER, Events
 from constructs_lib.agent.files import JOBS, NEW, RULES, Files
 from constructs_lib.agent.metrics import Metrics
 from constructs_lib.agent.promtool import Promtool
@@ -96,6 +96,7 @@ class Collector:
         self._queue = Queue()
         self._text, self._platform = self._read()
         self._cluster = Cluster(core, self._platform.namespace, self._changed)
+        self._say_again = 0.0
         self._refused: dict[tuple[str, str], Refusal] = {}
 
         self.owners, self.failing, self.age = self._cluster.owners, self._cluster.failing, self._queue.age
@@ -129,6 +130,10 @@ class Collector:
             self._text, self._platform = text, platform
             for namespace in self._cluster.owners():
                 self._changed(namespace, None)
+        if time.monotonic() > self._say_again:
+            self._say_again = time.monotonic() + SAY_AGAIN_AFTER.total_seconds()
+            for key in list(self._refused):
+                self._queue.add(*key)
         taken = self._queue.take(timeout)
         if taken is None:
             return
@@ -148,12 +153,13 @@ class Collector:
             if self._cluster.changes_often(namespace):
                 self._events.changes_often(namespace)
             return
-        live = {name for _, name in self._files.live()}
-        concerned = {tuple(name.split(SEPARATOR, 1)) for name in live} | set(self._refused)
-        concerned |= {(namespace, each) for each in self._cluster.items(namespace) or ()}
-        gone = concerned if not namespace else set()
-        for key in {each for each in concerned if each[0] == namespace} | gone:
+        prefix = f"{namespace}{SEPARATOR}" if namespace else ""
+        for _, file in self._files.live(prefix):
+            self._queue.add(*file.split(SEPARATOR, 1))
+        for key in [each for each in list(self._refused) if namespace in {"", each[0]}]:
             self._queue.add(*key)
+        for each in self._cluster.items(namespace) or ():
+            self._queue.add(namespace, each)
 
     def _look_at(self, namespace: str, name: str) -> None:
         owner, items = self._cluster.owners().get(namespace), self._cluster.items(namespace)
@@ -171,9 +177,12 @@ class Collector:
         bound_by = _digest(repr((owner, self._platform.allowed, self._promtool.version, VERSION)))
         made_of = f"{_digest(repr((item.kind, item.data)))} {bound_by}"
         live = self._files.made_of(kind, file) if kind else None
-        if made_of in {live, self._refused[key].made_of if key in self._refused else None}:
-            if made_of == live:
-                self._refused.pop(key, None)
+        if made_of == live:
+            self._refused.pop(key, None)
+            return
+        known = self._refused.get(key)
+        if known is not None and known.made_of == made_of:
+            self._events.refused(item, known.reason, made_of)
             return
         try:
             text = self._rendered(item, owner)
@@ -240,7 +249,7 @@ class Collector:
         return self._promtool.check_jobs if kind == JOBS else self._promtool.check_rules
 
     def _count(self, namespace: str) -> int:
-        return sum(name.startswith(f"{namespace}{SEPARATOR}") for _, name in self._files.live())
+        return sum(1 for _ in self._files.live(f"{namespace}{SEPARATOR}"))
 
     def _forget(self, namespace: str, name: str) -> None:
         """Nothing remains of it, and what was one too many beside it may come in."""

@@ -16,7 +16,7 @@ from constructs_lib.agent.cluster import OFTEN, OVER, Item
 
 LONGEST = 1000  # of a message, in characters: the API server takes 1024 bytes of ASCII
 COMPONENT = "constructs-lib-collector"
-SAY_AGAIN_AFTER = timedelta(minutes=10)
+SAY_AGAIN_AFTER = timedelta(minutes=30)
 log = logging.getLogger(__name__)
 
 
@@ -32,7 +32,7 @@ class Events:
         self._said: dict[str, float] = {}
 
     def refused(self, item: Item, reason: str, made_of: str) -> None:
-        """A ConfigMap is not live as it is.
+        """A ConfigMap is not live as it is: said once, and again where it stays so, since Events last an hour.
 
         Args:
             made_of: Tells this version of it from others, so that two collectors say it once.
@@ -40,7 +40,7 @@ class Events:
         about = kubernetes.client.V1ObjectReference(
             api_version="v1", kind="ConfigMap", name=item.name, namespace=item.namespace, uid=item.uid
         )
-        self._say(about, item.namespace, "Refused", reason, unique=f"{item.uid} {made_of}")
+        self._say(about, item.namespace, "Refused", reason, unique=f"{item.uid} {made_of} {_turn()}")
 
     def changes_often(self, namespace: str) -> None:
         """A namespace changes more often than is looked at."""
@@ -53,8 +53,7 @@ class Events:
             f"ConfigMaps of jobs and rules changed more than {OFTEN} times within {OVER.total_seconds():.0f} s: only "
             "now and then the newest version is taken"
         )
-        window = int(time.time() // SAY_AGAIN_AFTER.total_seconds())
-        self._say(about, namespace, "ChangesTooOften", reason, unique=f"{namespace} {window}")
+        self._say(about, namespace, "ChangesTooOften", reason, unique=f"{namespace} {_turn()}")
 
     def _say(
         self, about: "kubernetes.client.V1ObjectReference", namespace: str, reason: str, message: str, *, unique: str
@@ -78,3 +77,8 @@ class Events:
         except (ApiException, HTTPError, OSError) as error:
             if not (isinstance(error, ApiException) and error.status == 409):  # the other collector was first
                 log.warning("cannot say in %s: %s", namespace, " ".join(str(error).split())[:300])
+
+
+def _turn() -> int:
+    """The same for all collectors at a time, and another one when it is time to say things again."""
+    return int(time.time() // SAY_AGAIN_AFTER.total_seconds())

@@ -34,10 +34,10 @@ class Files:
         except FileNotFoundError:
             return None
 
-    def live(self) -> Iterator[tuple[str, str]]:
-        """Kind and name of every file that Prometheus reads."""
+    def live(self, prefix: str = "") -> Iterator[tuple[str, str]]:
+        """Kind and name of every file that Prometheus reads whose name begins so."""
         for kind in (RULES, JOBS):
-            yield from ((kind, path.stem) for path in sorted((self.directory / kind).glob("*.yaml")))
+            yield from ((kind, path.stem) for path in sorted((self.directory / kind).glob(f"{prefix}*.yaml")))
 
     def write(self, kind: str, name: str, text: str, *, made_of: str, check: Callable[[Path], None]) -> None:
         """Put a whole file in place of the one that is there, if there is one.

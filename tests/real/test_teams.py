@@ -169,7 +169,7 @@ def test_what_could_hurt_is_refused_and_said_to_its_team(
         found = json.loads(cluster.kubectl("-n", HOSTILE, "get", "events", "--field-selector", field, "-o", "json"))
         return [each["message"] for each in found["items"] if each["reason"] == "Refused"]
 
-    (message,) = cluster.wait(f"{name} is refused", events, SOON)
+    message = cluster.wait(f"{name} is refused", events, SOON)[0]
 
     assert told in message
     for server in servers:
