@@ -24,6 +24,7 @@ check: .venv/ready ## Lint, format and types
 	ruff check .
 	ruff format --check .
 	mypy --strict constructs_lib apps benchmarks examples/prometheus/app.py
+	cd examples/onboarded-service && mypy --strict .
 
 format: .venv/ready
 	ruff check --fix .
