@@ -229,7 +229,8 @@ class Alertmanager(Component):
                 f"--storage.path={DATA}",
                 f"--data.retention={prometheus_duration(RETENTION)}",
                 f"--web.external-url={external_url}",
-                "--enable-feature=auto-gomemlimit",
+                # Whose notifications fail: one of other teams' channels must not look like one of the platform's.
+                "--enable-feature=auto-gomemlimit,receiver-name-in-metrics",
                 *self._cluster_arguments(),
             ),
             ports=(WEB, *(MESH if self.replicas > 1 else ())),

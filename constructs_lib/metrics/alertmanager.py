@@ -12,11 +12,11 @@ ALERTMANAGER = Program(
         # Of the text that was loaded last: equal where the files are.
         Metric("alertmanager_config_hash", Kind.GAUGE),
         Metric("alertmanager_config_last_reload_successful", Kind.GAUGE),
-        # Each stands for all attempts until the next one of its group is due.
-        Metric("alertmanager_notifications_total", Kind.COUNTER, ("integration",)),
-        # Of every kind of receiver and every reason, 0 from the start; the reasons are other, clientError, serverError,
+        # With receiver-name-in-metrics. Each stands for all attempts until the next one of its group is due.
+        Metric("alertmanager_notifications_total", Kind.COUNTER, ("integration", "receiver_name")),
+        # Of every receiver and every reason, 0 from the start; the reasons are other, clientError, serverError,
         # contextCanceled, contextDeadlineExceeded, authError and rateLimited.
-        Metric("alertmanager_notifications_failed_total", Kind.COUNTER, ("integration", "reason")),
+        Metric("alertmanager_notifications_failed_total", Kind.COUNTER, ("integration", "receiver_name", "reason")),
     ),
     source="https://github.com/prometheus/alertmanager/tree/v0.34.1",
 )

@@ -13,6 +13,7 @@ from constructs_lib.promql import metric, not_equal
 from constructs_lib.rules.counting import Again, lasting
 from constructs_lib.rules.course import Course
 from constructs_lib.rules.model import PLATFORM, Alert, Evaluator, Proof, RuleGroup, Severity
+from constructs_lib.rules.notifications import team_notifications_failing
 from constructs_lib.rules.prometheus import GROUP_OF_TEAM, NAMESPACE_OF_GROUP
 from constructs_lib.rules.scraping import NEAR_LIMIT, OF_TEAM, up, up_of_team
 from constructs_lib.units import prometheus_duration
@@ -58,6 +59,7 @@ def teams(by: Evaluator) -> RuleGroup:
             ),
             _behind(by, job),
             _cannot_watch(by, job),
+            *([] if by.alertmanager_job is None else [team_notifications_failing(by, by.alertmanager_job)]),
         ),
     )
 

@@ -262,6 +262,11 @@ def test_two_heartbeats_are_refused() -> None:
         ours.send_heartbeat_to(Heartbeat(url=SecretKey("other", "url")))
 
 
+def test_a_member_says_whose_notifications_fail(objects: Objects) -> None:
+    """A channel that a team named, and that does not exist, must not look like one of the platform's."""
+    assert "--enable-feature=auto-gomemlimit,receiver-name-in-metrics" in container(objects, "pair")["args"]
+
+
 def test_two_ways_to_tell_other_teams_are_refused() -> None:
     """One of them would hear of nothing; and no way at all would be nobody."""
     ours = alertmanager(unrendered())

@@ -34,8 +34,8 @@ CONDITIONS = {
     "AlertmanagerConfigInconsistent": 'count(count_values("hash", alertmanager_config_hash{job="alerts"})) > 1',
     "AlertmanagerReloadFailed": 'alertmanager_config_last_reload_successful{job="alerts"} == 0',
     "AlertmanagerNotificationsFailing": (
-        f'min by (integration) (({NOTIFIED}_failed_total{{job="alerts"}}[15m])) - 1)'
-        f' / ({NOTIFIED}_total{{job="alerts"}}[15m])) > 0)) > 0.2'
+        f'min by (integration) (({NOTIFIED}_failed_total{{job="alerts",receiver_name!="teams"}}[15m])) - 1)'
+        f' / ({NOTIFIED}_total{{job="alerts",receiver_name!="teams"}}[15m])) > 0)) > 0.2'
     ),
     "PrometheusNotificationErrors": (
         'max by (pod, alertmanager) (rate(prometheus_notifications_errors_total{job="prom"}[5m])'

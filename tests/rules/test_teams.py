@@ -14,7 +14,15 @@ from constructs_lib.errors import ConstructError
 from constructs_lib.rules.model import PLATFORM, Alert, Evaluator, Severity
 from constructs_lib.rules.teams import teams
 
-BY = Evaluator(interval=timedelta(seconds=15), job="prom", replicas=2, jobs=("prom",), collector_job="takes-over")
+BY = Evaluator(
+    interval=timedelta(seconds=15),
+    job="prom",
+    replicas=2,
+    jobs=("prom",),
+    alertmanager_job="alerts",
+    alertmanagers=2,
+    collector_job="takes-over",
+)
 WHOSE = 'topk by (origin) (1, max by (origin, team) (collector_namespace{job="takes-over"}))'
 
 
@@ -25,6 +33,7 @@ def happened(counter: str) -> str:
     )
 
 
+NOTIFIED = "sum by (pod, integration) (increase(alertmanager_notifications"
 CONDITIONS = {
     "TeamTargetDown": 'up{origin!=""} == 0',
     "TeamSamplesNearLimit": 'scrape_samples_post_metric_relabeling{origin!=""} / scrape_sample_limit > 0.8',
@@ -32,9 +41,13 @@ CONDITIONS = {
     "TeamRulesFailing": happened("prometheus_rule_evaluation_failures_total"),
     "TeamRulesLate": happened("prometheus_rule_group_iterations_missed_total"),
     "CollectorBehind": 'collector_oldest_change_seconds{job="takes-over"} > 300',
+    "TeamNotificationsFailing": (
+        f'min by (integration) (({NOTIFIED}_failed_total{{job="alerts",receiver_name="teams"}}[15m])) - 1)'
+        f' / ({NOTIFIED}_total{{job="alerts",receiver_name="teams"}}[15m])) > 0)) > 0.2'
+    ),
     "CollectorCannotWatch": 'collector_failed_watches{job="takes-over"} > 0',
 }
-OURS = {"CollectorBehind", "CollectorCannotWatch"}
+OURS = {"CollectorBehind", "CollectorCannotWatch", "TeamNotificationsFailing"}
 
 
 def alerts(by: Evaluator = BY) -> dict[str, Alert]:
@@ -49,7 +62,7 @@ def test_every_alert_reads_what_it_says() -> None:
 
 
 def test_the_series_say_whose_they_are() -> None:
-    """Only what is wrong with the collector itself is for the platform, and nobody is woken."""
+    """Only what is wrong with the collector itself, or with the way to teams, is for the platform; nobody is woken."""
     assert {name: alert.team for name, alert in alerts().items()} == {
         name: PLATFORM if name in OURS else None for name in CONDITIONS
     }
@@ -62,6 +75,12 @@ def test_who_releases_what_is_refused_hears_of_it_soon(seconds: int, at_most: in
     interval = timedelta(seconds=seconds)
     hold = alerts(replace(BY, interval=interval))["TeamReleaseRefused"].hold
     assert 2 * interval + hold + timedelta(seconds=30) <= timedelta(seconds=at_most)
+
+
+def test_without_an_alertmanager_nothing_is_said_of_notifications() -> None:
+    """The alert would wait for series that never come; all others are the same."""
+    without = alerts(replace(BY, alertmanager_job=None, alertmanagers=0))
+    assert alerts().keys() - without.keys() == {"TeamNotificationsFailing"}
 
 
 def test_what_nobody_collects_is_refused() -> None:

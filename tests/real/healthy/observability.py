@@ -12,7 +12,13 @@ RULE_GROUPS = (
     *(f"/etc/prometheus/rules/{name}.yaml;{name}" for name in ("nodes", "services", "observability")),
     GROUP_OF_TEAM,
 )
-INTEGRATIONS = ("webhook", "pagerduty", "slack", "email")
+INTEGRATIONS = (
+    ("webhook", "webhook"),
+    ("pagerduty", "pagerduty"),
+    ("slack", "slack"),
+    ("email", "email"),
+    ("slack", "teams"),
+)
 REASONS = (
     "other",
     "clientError",
@@ -102,10 +108,10 @@ def _add_member(system: System, target: Target, members: int) -> None:
     tell("alertmanager_config_hash", lambda t: 213_000_000_000_001 if t < changed else 98_000_000_000_002)
     if members > 1:
         tell("alertmanager_cluster_members", but(steady(members), minute(33), 2, members - 1))
-    for integration in INTEGRATIONS:
-        tell("alertmanager_notifications_total", happens(*map(minute, range(20, 60, 5))), integration=integration)
+    for integration, receiver in INTEGRATIONS:
+        way = {"integration": integration, "receiver_name": receiver}
+        tell("alertmanager_notifications_total", happens(*map(minute, range(20, 60, 5))), **way)
         for reason in REASONS:
             # One attempt failed; the next one arrived.
             once = (integration, reason, target.labels["node"]) == ("webhook", "serverError", NODES[0])
-            labels = {"integration": integration, "reason": reason}
-            tell("alertmanager_notifications_failed_total", happens(*[minute(22)] * once), **labels)
+            tell("alertmanager_notifications_failed_total", happens(*[minute(22)] * once), **way, reason=reason)
