@@ -48,7 +48,9 @@ class Events:
         if last is not None and time.monotonic() - last < SAY_AGAIN_AFTER.total_seconds():
             return
         self._said[namespace] = time.monotonic()
-        about = kubernetes.client.V1ObjectReference(api_version="v1", kind="Namespace", name=namespace)
+        about = kubernetes.client.V1ObjectReference(
+            api_version="v1", kind="Namespace", name=namespace, namespace=namespace
+        )  # an Event must lie where what it is about does
         reason = (
             f"ConfigMaps of jobs and rules changed more than {OFTEN} times within {OVER.total_seconds():.0f} s: only "
             "now and then the newest version is taken"
