@@ -18,11 +18,8 @@ from time import perf_counter
 
 import cdk8s
 
-from constructs_lib.config import to_yaml
-from constructs_lib.config.discovery import PodsJob
-from constructs_lib.config.prometheus import Limits
-from constructs_lib.contract import Pods, PortRange
-from constructs_lib.kube import ConfigMap, synth
+from constructs_lib.contract import Endpoint, Pods, Port, PortRange
+from constructs_lib.kube import Allowed, Monitored, Platform, TeamJob, synth
 from constructs_lib.promql import metric
 from constructs_lib.rules.model import Alert, Proof, RuleGroup, Severity
 
@@ -37,41 +34,51 @@ def process_seconds(module: str, output: Path) -> float:
     return perf_counter() - start
 
 
-def add_service(chart: cdk8s.Chart, team: str, service: str) -> None:
-    """A ConfigMap with one scrape job and one rule group."""
-    job = PodsJob(job=service, pods=Pods.named(team, service), ports=PortRange(8000, 9999))
+PLATFORM = Platform(
+    prometheus=Endpoint(
+        pods=Pods.of_component("monitoring", program="prometheus", role="prometheus", instance="prometheus"),
+        service="prometheus",
+        port=Port(name="web", number=9090),
+    ),
+    account="prometheus",
+    role="monitoring-prometheus-collected",
+    allowed=Allowed(ports=PortRange(8000, 9999)),
+)
+
+
+def rules(team: str, name: str, job: str) -> RuleGroup:
+    """A group of one alert."""
     down = Alert(
         name="ServiceDown",
-        expr=f"{metric('up', job=service)} == 0",
+        expr=f"{metric('up', job=job)} == 0",
         hold=timedelta(minutes=5),
         severity=Severity.WARNING,
-        team="platform",
+        team=team,
         summary="A target of the service cannot be scraped.",
         description="{{ $labels.instance }} of the job {{ $labels.job }} does not answer.",
         proof=Proof(
-            fires={metric("up", job=service): "1x3 0x40"},
+            fires={metric("up", job=job): "1x3 0x40"},
             at=timedelta(minutes=6),
-            quiet={metric("up", job=service): "1x3 0x19 1x20"},
+            quiet={metric("up", job=job): "1x3 0x19 1x20"},
         ),
     )
-    documents = {
-        "job.yaml": job.to_scrape_job(Limits()).to_dict(),
-        "rules.yaml": RuleGroup(name=service, alerts=(down,)).to_dict("https://runbooks.example.com"),
-    }
-
-    def files() -> dict[str, str]:
-        return {name: to_yaml(document) for name, document in documents.items()}
-
-    ConfigMap(chart, service, name=service, namespace=team, labels={"team": team}, files=files)
+    return RuleGroup(name=name, alerts=(down,))
 
 
-def render_team(output: Path, team: str, services: int = 1) -> float:
-    """An app of its own with one object a service; the seconds from nothing to files."""
+def render_team(output: Path, team: str, groups: int = 1) -> float:
+    """An app of its own that hands over a scrape job and rule groups; the seconds from nothing to files."""
     start = perf_counter()
     app = cdk8s.App(outdir=str(output / team))
-    chart = cdk8s.Chart(app, "team")
-    for number in range(services):
-        add_service(chart, team, f"{team}-{number}")
+    monitored = Monitored(
+        cdk8s.Chart(app, "team"),
+        "monitored",
+        namespace=team,
+        team=team,
+        platform=PLATFORM,
+        runbooks="https://runbooks.example.com",
+    )
+    job = monitored.scrape(TeamJob(name="web", pods={"app": "web"}, port=8080))
+    monitored.add_rules(*(rules(team, f"{team}-{number}", job) for number in range(groups)))
     synth(app)
     return perf_counter() - start
 
@@ -146,11 +153,11 @@ def compare_objects(scratch: Path, floor: float) -> None:
     """Print what one object more costs in one app, as the slope between half as many and as many."""
     slopes: dict[int, list[float]] = {100: [], 1000: []}
     with tempfile.TemporaryDirectory(dir=scratch) as output:
-        render_team(Path(output), "warm", services=50)
+        render_team(Path(output), "warm", groups=50)
         for _ in range(APP_ROUNDS):
             for place, each in slopes.items():
                 half = place // 2
-                less, more = (render_team(Path(output), "one", services=number) for number in (half, place))
+                less, more = (render_team(Path(output), "one", groups=number) for number in (half, place))
                 each.append((more - less) / half)
     costs = {place: median(each) for place, each in slopes.items()}
     for place, cost in costs.items():
