@@ -170,9 +170,10 @@ class Collector:
         if name not in items:
             self._forget(namespace, name)
             return
-        self._bring(items[name], owner)
+        self.bring(items[name], owner)
 
-    def _bring(self, item: Item, owner: Owner) -> None:
+    def bring(self, item: Item, owner: Owner) -> None:
+        """Make a ConfigMap live as it is, or refuse it."""
         key, kind, file = (item.namespace, item.name), KINDS.get(item.kind), f"{item.namespace}{SEPARATOR}{item.name}"
         bound_by = _digest(repr((owner, self._platform.allowed, self._promtool.version, VERSION)))
         made_of = f"{_digest(repr((item.kind, item.data)))} {bound_by}"
