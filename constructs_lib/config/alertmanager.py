@@ -77,6 +77,7 @@ class AlertmanagerConfig:
         intervals: Whatever times routes name.
         heartbeat: Who is told, again and again, that alerts arrive.
         teams: The ways by which other teams hear of the alerts of their releases; none for the default receiver.
+        team_routes: Which of these alerts go elsewhere: a team's critical ones to a pager of its own.
         timing: How soon and how often people hear, where their route does not say otherwise.
         retention: Of the log of what was sent, as the flag `--data.retention` says it.
     Raises:
@@ -93,6 +94,7 @@ class AlertmanagerConfig:
     intervals: tuple[TimeInterval, ...] = ()
     heartbeat: Heartbeat | None = None
     teams: tuple[Integration, ...] = ()
+    team_routes: tuple[Route, ...] = ()
     timing: Timing = field(default_factory=Timing)
     retention: timedelta = RETENTION
 
@@ -104,7 +106,7 @@ class AlertmanagerConfig:
         if self.default not in receivers:
             raise ConstructError(f"the default receiver {self.default!r} does not exist: {_known(receivers)}")
         self._refuse_unknown(receivers, _distinct((interval.name for interval in self.intervals), of="time intervals"))
-        heard = {self.default, *(route.receiver for route in _all(self.routes))}
+        heard = {self.default, *(route.receiver for route in _all((*self.routes, *self.team_routes)))}
         for name in receivers:
             if name not in heard:
                 raise ConstructError(f"the receiver {name} would never hear of anything: add a route, or leave it out")
@@ -112,9 +114,17 @@ class AlertmanagerConfig:
         refuse_doubled(self.routes, default=Route(receiver=self.default))
         self._refuse_mixed((Route(receiver=self.default), *self.routes), GROUP_BY)
         self._refuse_forgotten(self.timing)
-        for route in _all(self.routes):
+        refuse_unreachable(self.team_routes, within={})
+        refuse_doubled(self.team_routes, default=Route(receiver=self._told_of_teams))
+        self._refuse_mixed(self.team_routes, GROUP_BY_OF_TEAMS)
+        for route in _all((*self.routes, *self.team_routes)):
             if route.timing is not None:
                 self._refuse_forgotten(route.timing, of=f" of the route {route}")
+
+    @property
+    def _told_of_teams(self) -> str:
+        """Who hears of other teams' alerts where no route says otherwise."""
+        return TEAMS_RECEIVER if self.teams else self.default
 
     def _refuse_mixed(self, routes: Iterable[Route], inherited: tuple[str, ...]) -> None:
         """Of alerts of two teams, no channel would be that of the team."""
@@ -136,7 +146,7 @@ class AlertmanagerConfig:
             )
 
     def _refuse_unknown(self, receivers: list[str], intervals: list[str]) -> None:
-        for route in _all(self.routes):
+        for route in _all((*self.routes, *self.team_routes)):
             if route.receiver not in receivers:
                 raise ConstructError(f"the route {route} has no such receiver: {_known(receivers)}")
             for name in (*route.active_time_intervals, *route.mute_time_intervals):
@@ -186,9 +196,10 @@ class AlertmanagerConfig:
     def _route_of_teams(self) -> dict[str, Any]:
         """Before all others, so that none of these can take an alert that is not the platform's."""
         return {
-            "receiver": TEAMS_RECEIVER if self.teams else self.default,
+            "receiver": self._told_of_teams,
             "matchers": [OF_TEAMS],
             "group_by": list(GROUP_BY_OF_TEAMS),
+            **({"routes": routes} if (routes := level(self.team_routes, otherwise=self._told_of_teams)) else {}),
         }
 
 

@@ -58,7 +58,8 @@ class Timing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """Alerts that have all of what it says go to a receiver, and no further; never those of other teams' releases.
+    """Alerts that have all of what it says go to a receiver, and no further; those of other teams' releases only in a
+    route of theirs.
 
     They go nowhere else even while it is silent for the time of day: what takes over then needs `continue_` here.
 

@@ -132,6 +132,7 @@ class Alertmanager(Component):
         self._intervals: dict[str, TimeInterval] = {}
         self._heartbeat: Heartbeat | None = None
         self._teams: tuple[Integration, ...] = ()
+        self._team_routes: list[Route] = []
         for port in MESH if replicas > 1 else ():
             self.connect_to(self.endpoint(port))
         self.add_container(self._program(external_url, resources))
@@ -159,6 +160,10 @@ class Alertmanager(Component):
     def add_routes(self, *routes: Route) -> None:
         """Send alerts elsewhere than by default; of several routes that match, the one that was added first wins."""
         self._routes += [route for route in routes if route not in self._routes]
+
+    def add_team_routes(self, *routes: Route) -> None:
+        """Send alerts of other teams' releases elsewhere than `tell_teams_by` says: a team's to its own pager."""
+        self._team_routes += [route for route in routes if route not in self._team_routes]
 
     def add_inhibitions(self, *inhibitions: Inhibition) -> None:
         """Keep alerts back while another one says it all."""
@@ -207,6 +212,7 @@ class Alertmanager(Component):
             intervals=tuple(self._intervals.values()),
             heartbeat=self._heartbeat,
             teams=self._teams,
+            team_routes=tuple(self._team_routes),
             timing=self._delivery.timing,
             retention=RETENTION,
         )

@@ -155,6 +155,29 @@ def test_other_teams_hear_of_their_own_alerts_before_any_route_is_asked() -> Non
     assert theirs["slack_configs"][0]["channel"] == "#alerts-{{ .CommonLabels.team }}"
 
 
+def test_route_of_a_team_is_asked_about_its_own_alerts_alone() -> None:
+    """Within the route of other teams, so that it takes none of the platform's."""
+    wake = Route(receiver="pager", team="shop", severities=(Severity.CRITICAL,))
+    document = config(receivers=(HOOK, PAGER), teams=(CHANNELS,), team_routes=(wake,)).to_dict()
+
+    assert document["route"]["routes"][1]["routes"] == [
+        {"receiver": "pager", "matchers": ['severity="critical"', 'team="shop"']}
+    ]
+    assert len(document["route"]["routes"]) == 2
+
+
+def test_routes_of_teams_are_refused_like_all_others() -> None:
+    """One that no alert reaches, one to a receiver that does not exist, one by which somebody hears twice."""
+    shop = Route(receiver="pager", team="shop")
+    for routes, sentence in (
+        ((shop, replace(shop, severities=(Severity.CRITICAL,))), "no alert reaches the route"),
+        ((replace(shop, receiver="nobody-knows"),), "has no such receiver"),
+        ((replace(shop, continue_=True), replace(shop, continue_=False)), "pager would hear twice"),
+    ):
+        with pytest.raises(ConstructError, match=sentence):
+            config(receivers=(HOOK, PAGER), teams=(CHANNELS,), team_routes=routes)
+
+
 ROOMS = Receiver(name="chat", integrations=(CHANNELS,))
 
 
