@@ -24,7 +24,7 @@ PUBLIC = {
 PUBLIC_OF_KUBE = PUBLIC | {
     *("Component", "ComponentEndpoint", "ConfigMap", "Manifest", "synth"),
     *("Container", "FieldOfPod", "OfSecret", "Placement", "Probe", "Resources", "Text"),
-    *("API_ACCESS", "Claimed", "ConfigMapFiles", "HostPath", "Mount", "Scratch", "SecretFiles", "SecretKey", "Volume"),
+    *("API_ACCESS", "Claimed", "ConfigMapFiles", "HostPath", "Mount", "SecretFiles", "SecretKey", "Volume"),
     *("Annotated", "Destination", "Limits", "Links", "PodsJob", "Retention", "ScrapeDefaults"),
     *("PerNode", "Stateful", "Stateless"),
     *("Delivery", "Email", "Heartbeat", "Inhibition", "PagerDuty", "Receiver", "Route", "Slack", "TimeInterval"),

@@ -22,7 +22,7 @@ from constructs_lib.kube.pod import Container, FieldOfPod, OfSecret, Placement, 
 from constructs_lib.kube.prometheus import PrometheusHA
 from constructs_lib.kube.retention import Retention
 from constructs_lib.kube.storage import StorageClass, Volume
-from constructs_lib.kube.volumes import API_ACCESS, Claimed, ConfigMapFiles, HostPath, Mount, Scratch, SecretFiles
+from constructs_lib.kube.volumes import API_ACCESS, Claimed, ConfigMapFiles, HostPath, Mount, SecretFiles
 from constructs_lib.kube.workload import PerNode, Stateful, Stateless
 from constructs_lib.urls import Links
 
@@ -68,7 +68,6 @@ __all__ = [
     "Retention",
     "Route",
     "ScrapeDefaults",
-    "Scratch",
     "SecretFiles",
     "SecretKey",
     "Slack",

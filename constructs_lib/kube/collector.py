@@ -16,7 +16,7 @@ from constructs_lib.kube.network import Destination
 from constructs_lib.kube.pod import Container, Probe, Resources
 from constructs_lib.kube.prometheus import VOLUME, PrometheusHA
 from constructs_lib.kube.rights import Rules, cluster_name, grant_everywhere, offer, to_watch
-from constructs_lib.kube.volumes import API_ACCESS, Claimed, ConfigMapFiles, Mount, Scratch
+from constructs_lib.kube.volumes import API_ACCESS, Claimed, ConfigMapFiles, Mount
 from constructs_lib.metrics.collector import COLLECTOR as METRICS
 from constructs_lib.units import Bytes, Cpu
 
@@ -24,8 +24,6 @@ COLLECTOR = "collector"
 PORT = Port(name=COLLECTOR, number=8082)
 CONTRACT, PROGRAMS, COLLECTED = "/etc/collector", "/programs", "collected"
 FILE = "platform.json"
-# Debug symbols and all: promtool alone has more than 100 MiB.
-PROGRAMS_LIMIT = Bytes.mib(512)
 
 
 class Collector(Construct):
@@ -92,13 +90,16 @@ class Collector(Construct):
         return {FILE: json.dumps(self.platform.to_contract(), indent=1) + "\n"}
 
     def _promtool(self) -> Container:
-        """The very promtool of this Prometheus: another version would accept other files."""
+        """The very promtool of this Prometheus: another version would accept other files.
+
+        It lies on the pod's own volume: a drain refuses to lose an emptyDir, and an autoscaler leaves its node alone.
+        """
         return Container(
             name="promtool",
             image=versions.PROMETHEUS,
             command=("/bin/cp",),
             args=("/bin/promtool", f"{PROGRAMS}/promtool"),
-            mounts=(Mount(source=Scratch("programs", PROGRAMS_LIMIT), path=PROGRAMS, read_only=False),),
+            mounts=(Mount(source=Claimed(), path=PROGRAMS, sub_path="programs", read_only=False),),
             resources=Resources(cpu=Cpu(100), memory=Bytes.mib(64)),
         )
 
@@ -116,7 +117,7 @@ class Collector(Construct):
             ports=(PORT,),
             mounts=(
                 Mount(source=ConfigMapFiles(COLLECTOR, self._file_name), path=CONTRACT),
-                Mount(source=Scratch("programs", PROGRAMS_LIMIT), path=PROGRAMS),
+                Mount(source=Claimed(), path=PROGRAMS, sub_path="programs"),
                 # What reads other teams' texts sees no sample.
                 Mount(source=Claimed(), path=VOLUME, sub_path=COLLECTED, read_only=False),
                 API_ACCESS,

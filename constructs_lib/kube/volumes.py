@@ -9,7 +9,6 @@ from typing import Any, Protocol
 
 from constructs_lib.config.prometheus import SERVICE_ACCOUNT
 from constructs_lib.errors import ConstructError
-from constructs_lib.units import Bytes
 
 
 class VolumeSource(Protocol):
@@ -92,23 +91,6 @@ class HostPath:
 
     def to_dict(self) -> Mapping[str, Any]:
         return {"name": self.name, "hostPath": {"path": self.path, "type": "Directory"}}
-
-
-@dataclass(frozen=True, slots=True)
-class Scratch:
-    """An empty directory on the node's disk that the pod's containers share, and that is lost with the pod.
-
-    Args:
-        name: Of the volume within its pod.
-        limit: A pod that writes more is evicted.
-    Source: https://kubernetes.io/docs/concepts/storage/volumes/#emptydir
-    """
-
-    name: str
-    limit: Bytes
-
-    def to_dict(self) -> Mapping[str, Any]:
-        return {"name": self.name, "emptyDir": {"sizeLimit": self.limit.kubernetes()}}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

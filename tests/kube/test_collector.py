@@ -34,9 +34,14 @@ def test_collector_joins_the_pod_and_can_harm_no_sample(objects: Objects):
     pod = objects.only("StatefulSet")["spec"]["template"]["spec"]
 
     assert [container["name"] for container in pod["containers"]] == ["prometheus", "collector"]
-    mounts = {mount["name"]: mount for mount in pod["containers"][1]["volumeMounts"]}
-    assert mounts["data"]["subPath"] == "collected"
-    assert [name for name, mount in mounts.items() if not mount.get("readOnly")] == ["data"]
+    mounts = {mount.get("subPath", mount["name"]): mount for mount in pod["containers"][1]["volumeMounts"]}
+    assert [name for name, mount in mounts.items() if not mount.get("readOnly")] == ["collected"]
+    assert {name for name, mount in mounts.items() if mount["name"] == "data"} == {"collected", "programs"}
+
+
+def test_pod_can_be_drained(objects: Objects):
+    """No volume is lost with the pod, which a drain would refuse to lose."""
+    assert "emptyDir" not in str(objects.only("StatefulSet"))
 
 
 def test_promtool_is_that_of_the_server(objects: Objects):

@@ -9,11 +9,10 @@ from constructs import Construct
 from constructs_lib.contract import Port, Transport
 from constructs_lib.kube import (
     API_ACCESS,
+    HostPath,
     Mount,
     Placement,
-    Scratch,
 )
-from constructs_lib.units import Bytes
 from tests.minimal import CLUSTER, NAMESPACE, component, container
 from tests.rendered import Objects, rendered, text
 
@@ -23,7 +22,7 @@ SELECTOR = {
     "app.kubernetes.io/instance": "pair",
 }
 DNS = Port(name="dns", number=53, transport=Transport.UDP)
-TOOLS = Mount(source=Scratch("tools", Bytes.mib(1)), path="/tools", read_only=False)
+TOOLS = Mount(source=HostPath("tools", "/opt/tools"), path="/tools", read_only=False)
 PLACEMENT = Placement(node_labels=(("disk", "fast"),), tolerations=(("t", "NoSchedule"),), priority_class="high")
 
 

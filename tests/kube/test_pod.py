@@ -17,7 +17,6 @@ from constructs_lib.kube import (
     Placement,
     Probe,
     Resources,
-    Scratch,
     SecretFiles,
 )
 from constructs_lib.kube.volumes import VolumeSource
@@ -121,14 +120,6 @@ def test_a_claimed_volume_comes_from_the_workload() -> None:
     mount = Mount(source=Claimed(), path="/data", read_only=False)
     assert mount.to_dict() == {"name": "data", "mountPath": "/data"}
     assert mount.source.to_dict() is None
-
-
-def test_scratch_is_an_empty_directory_with_a_limit() -> None:
-    """It is on the node's disk, and a pod that fills it is evicted instead of its neighbours."""
-    mount = Mount(source=Scratch("tools", Bytes.mib(200)), path="/tools", read_only=False)
-
-    assert mount.to_dict() == {"name": "tools", "mountPath": "/tools"}
-    assert mount.source.to_dict() == {"name": "tools", "emptyDir": {"sizeLimit": "200Mi"}}
 
 
 def test_a_mount_may_be_one_directory_of_a_volume() -> None:

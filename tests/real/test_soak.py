@@ -51,6 +51,7 @@ def test_heartbeat_stops_when_no_prometheus_reaches_alertmanager(
     cluster.wait("it beats again", lambda: last() > opened, timedelta(minutes=3))
 
 
+@pytest.mark.stage(9)
 def test_lost_node_is_told_of_although_its_teller_was_there(
     cluster: Kubernetes, outside: Outside, servers: list[PrometheusPod]
 ) -> None:

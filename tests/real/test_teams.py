@@ -96,7 +96,7 @@ def heard(outside: Outside, team: str, alertname: str) -> list[float]:
     return [
         each.at
         for each in outside.received(SLACK.host)
-        if each.body["channel"] == f"#alerts-{team}" and alertname in json.dumps(each.body)
+        if each.body.get("channel") == f"#alerts-{team}" and alertname in json.dumps(each.body)
     ]
 
 

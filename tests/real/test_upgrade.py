@@ -44,7 +44,7 @@ def test_samples_survive_the_upgrade(servers: list[PrometheusPod], before_upgrad
         started = before_upgrade[server.name]["metadata"]["creationTimestamp"]
         assert started < ended
         instance = metric("up", job="prometheus", pod=server.name)
-        (first,) = server.query(f"min_over_time(timestamp({instance})[1h:5s])")
+        (first,) = server.query(f"min(min_over_time(timestamp({instance})[1h:5s]))")
         assert float(first["value"][1]) < datetime.fromisoformat(ended).timestamp()
 
 
