@@ -23,6 +23,10 @@ NAMESPACE_NAME = "kubernetes.io/metadata.name"
 # A namespace opts in to being monitored by carrying this label; its value is the namespace of the monitoring that
 # may come in, so that two of them can share a cluster.
 MONITORED_BY = "constructs-lib/monitored-by"
+# And whose it is: who hears of alerts that come from it; its own name where it has none.
+TEAM_OF_NAMESPACE = "constructs-lib/team"
+# The label of all series and alerts that come from another team's release: its namespace.
+ORIGIN = "origin"
 
 
 class Transport(StrEnum):

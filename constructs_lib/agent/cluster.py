@@ -13,22 +13,24 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import kubernetes
 from kubernetes.client.exceptions import ApiException
 
-from constructs_lib.config.collected import COLLECT, LARGEST, TEAM, Owner
-from constructs_lib.contract import MONITORED_BY
+from constructs_lib.config.collected import COLLECT, LARGEST, Owner
+from constructs_lib.contract import MONITORED_BY, TEAM_OF_NAMESPACE
 
 PAGE = 20  # of ConfigMaps that may have 1 MiB each
 AT_ONCE = threading.Semaphore(4)  # lists, which hold a page in memory
 WATCH_FOR = timedelta(minutes=5)
-TRY_AGAIN_AFTER = timedelta(seconds=30)  # at most
+FIRST_WAIT, TRY_AGAIN_AFTER = 1.0, timedelta(seconds=30)  # at most
+MOST = 100  # ConfigMaps of one namespace that are looked at, of those that are too many, too
 # A binding that is taken away is the team's word, but a mistake of the platform's own can look the same for a while.
 WITHDRAWN_AFTER = timedelta(minutes=5)
 OFTEN, OVER = 60, timedelta(minutes=1)  # changes of one namespace
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
@@ -101,6 +103,12 @@ class Cluster:
         with self._lock:
             return {name: each.owner for name, each in self._namespaces.items()}
 
+    def owner(self, namespace: str) -> Owner | None:
+        """Of one namespace, if it opted in."""
+        with self._lock:
+            found = self._namespaces.get(namespace)
+            return found.owner if found else None
+
     def items(self, namespace: str) -> dict[str, Item] | None:
         """The ConfigMaps of a namespace by name; None while the API server has not told them."""
         with self._lock:
@@ -123,24 +131,22 @@ class Cluster:
         threading.Thread(target=target, args=arguments, name=name, daemon=True).start()
 
     def _follow_namespaces(self) -> None:
-        def told(found: list[Any]) -> None:
-            names = {each.metadata.name for each in found}
-            for each in found:
-                self._opted_in(each)
-            for name in self.owners().keys() - names:
-                self._opted_out(name)
+        def told(found: list[tuple[str, Owner]]) -> None:
+            for _, owner in found:
+                self._opted_in(owner)
+            for gone in self.owners().keys() - {name for name, _ in found}:
+                self._opted_out(gone)
             self._known = True
             self._changed("", None)
 
-        def changed(kind: str, found: Any) -> None:
-            self._opted_out(found.metadata.name) if kind == "DELETED" else self._opted_in(found)
+        def changed(kind: str, found: tuple[str, Owner]) -> None:
+            self._opted_out(found[0]) if kind == "DELETED" else self._opted_in(found[1])
 
         selector = f"{MONITORED_BY}={self._namespace}"
-        _follow(self._core.list_namespace, told, changed, lambda _: None, label_selector=selector)
+        _follow(self._core.list_namespace, _owner, told, changed, lambda _: None, label_selector=selector)
 
-    def _opted_in(self, found: Any) -> None:
-        name, labels = found.metadata.name, found.metadata.labels or {}
-        owner = Owner(namespace=name, team=labels.get(TEAM) or name)
+    def _opted_in(self, owner: Owner) -> None:
+        name = owner.namespace
         with self._lock:
             former = self._namespaces.get(name)
             if former is None:
@@ -164,93 +170,112 @@ class Cluster:
         name = namespace.owner.namespace
         refused_since: float | None = None
 
-        def told(found: list[Any]) -> None:
+        def told(found: list[Item]) -> None:
             nonlocal refused_since
             refused_since = None
             with self._lock:
-                namespace.items = {each.metadata.name: Item.of(each) for each in found}
+                namespace.items = {each.name: each for each in found[:MOST]}
                 namespace.known, namespace.failing = True, False
+            if len(found) > MOST:
+                log.warning("%s has more than %d labelled ConfigMaps: the others are not looked at", name, MOST)
             self._changed(name, None)
 
-        def changed(kind: str, found: Any) -> None:
-            item = Item.of(found)
+        def changed(kind: str, item: Item) -> None:
             with self._lock:
                 namespace.changes.append(time.monotonic())
+                known = item.name in namespace.items
                 if kind == "DELETED":
                     namespace.items.pop(item.name, None)
-                else:
+                elif known or len(namespace.items) < MOST:
                     namespace.items[item.name] = item
-            self._changed(name, item.name)
+            # One that comes or goes may move others' places.
+            self._changed(name, item.name if known and kind != "DELETED" else None)
 
         def failed(status: int | None) -> None:
             nonlocal refused_since
             with self._lock:
-                namespace.failing = status != 403
+                # Most namespaces never gave the right; one that did and does no longer may not know.
+                namespace.failing = status != 403 or bool(namespace.items)
                 if status != 403:
                     return
                 refused_since = refused_since or time.monotonic()
-                if not namespace.items or time.monotonic() - refused_since < WITHDRAWN_AFTER.total_seconds():
+                empty = namespace.known and not namespace.items
+                if empty or time.monotonic() - refused_since < WITHDRAWN_AFTER.total_seconds():
                     return
-                namespace.items, namespace.known = {}, True
+                namespace.items, namespace.known, namespace.failing = {}, True, False
             self._changed(name, None)
 
         _follow(
             self._core.list_namespaced_config_map,
+            Item.of,
             told,
             changed,
             failed,
             namespace=name,
             label_selector=COLLECT,
             stop=namespace.stop,
+            most=MOST,
         )
+
+
+def _owner(namespace: Any) -> tuple[str, Owner]:
+    """Name and owner of a namespace, from what the client returns."""
+    name, labels = namespace.metadata.name, namespace.metadata.labels or {}
+    return name, Owner(namespace=name, team=labels.get(TEAM_OF_NAMESPACE) or name)
 
 
 def _follow(
     listing: Callable[..., Any],
-    told: Callable[[list[Any]], None],
-    changed: Callable[[str, Any], None],
+    of: Callable[[Any], T],
+    told: Callable[[list[T]], None],
+    changed: Callable[[str, T], None],
     failed: Callable[[int | None], None],
     *,
     stop: threading.Event | None = None,
+    most: int | None = None,
     **scope: str,
 ) -> None:
     """List, and watch from there, again and again.
 
     Args:
+        of: What is kept of an object, of which the rest may be large.
         told: Gets everything that there is.
-        changed: Gets the kind of a change, and the object.
+        changed: Gets the kind of a change, and what is kept of the object.
         failed: Gets the status of a refusal; None when there was no answer.
         stop: Set when nobody wants to know any more.
+        most: Of how many objects something is kept; all when absent.
         scope: What is listed.
     """
     stop = stop or threading.Event()
-    wait = 1.0
+    wait = FIRST_WAIT
     while not stop.is_set():
         try:
             with AT_ONCE:
-                found, version = _listed(listing, scope)
-                if not stop.is_set():
-                    told(found)
-                del found
-            wait = 1.0
-            _watch(listing, version, changed, stop, scope)
+                found, version = _listed(listing, of, most, scope)
+            if not stop.is_set():
+                told(found)
+            del found
+            wait = FIRST_WAIT
+            _watch(listing, version, lambda kind, each: changed(kind, of(each)), stop, scope)
         except Exception as error:  # whatever it is: a thread that ends would see nothing any more
             status = error.status if isinstance(error, ApiException) and error.status else None
-            if status == 410:  # what was told is too old to be continued
-                continue
-            if status != 403:
-                log.warning("cannot watch %s: %s", scope, " ".join(str(error).split())[:300])
-            failed(status)
+            if status != 410:  # what was told is too old to be continued
+                if status != 403:
+                    log.warning("cannot watch %s: %s", scope, " ".join(str(error).split())[:300])
+                failed(status)
             stop.wait(wait * random.uniform(0.8, 1.2))  # noqa: S311 - no secret
             wait = min(2 * wait, TRY_AGAIN_AFTER.total_seconds())
 
 
-def _listed(listing: Callable[..., Any], scope: Mapping[str, str]) -> tuple[list[Any], str]:
-    found: list[Any] = []
+def _listed(
+    listing: Callable[..., Any], of: Callable[[Any], T], most: int | None, scope: Mapping[str, str]
+) -> tuple[list[T], str]:
+    found: list[T] = []
     more: dict[str, str] = {}
     while True:
         page = listing(**scope, **more, limit=PAGE, _request_timeout=(5, 30))
-        found += page.items
+        if most is None or len(found) <= most:  # one too many tells that there are more
+            found += [of(each) for each in page.items]
         if not page.metadata._continue:
             return found, page.metadata.resource_version
         more = {"_continue": page.metadata._continue}
@@ -280,3 +305,4 @@ def _watch(
                 return
             if event["type"] != "BOOKMARK":
                 changed(event["type"], event["object"])
+        stop.wait(FIRST_WAIT)  # one that ends at once, again and again, must not be asked for all the time

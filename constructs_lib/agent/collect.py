@@ -23,7 +23,7 @@ from constructs_lib.agent.cluster import Cluster, Item
 from constructs_lib.agent.events import SAY_AGAIN_AFTER, Events
 from constructs_lib.agent.files import JOBS, NEW, RULES, Files
 from constructs_lib.agent.metrics import Metrics
-from constructs_lib.agent.promtool import Promtool
+from constructs_lib.agent.promtool import NoVerdictError, Promtool
 from constructs_lib.agent.queue import Queue
 from constructs_lib.config import to_yaml
 from constructs_lib.config.collected import (
@@ -43,9 +43,12 @@ from constructs_lib.errors import ConstructError
 # The same bytes of a later version may be bound otherwise: what is live is made again.
 VERSION = "1"
 IDLE = timedelta(seconds=1)
-STUCK = timedelta(minutes=3)
+STUCK = timedelta(minutes=10)  # longer than all answers of promtool on one ConfigMap can take
+HICCUP = timedelta(seconds=2)
+LONGEST_NAME = 63  # of a ConfigMap that can be one of these; a file has a longer one
 SEPARATOR = "_"  # in no name of Kubernetes
 CHECKED_BY = "checked-by"
+WATCHES = 2000
 KINDS = {SCRAPE_JOB: JOBS, RULE_GROUP: RULES}
 JOB, GROUP = TypeAdapter(JobData), TypeAdapter(GroupData)
 log = logging.getLogger(__name__)
@@ -91,7 +94,7 @@ class Collector:
     """
 
     def __init__(self, options: Options, core: "kubernetes.client.CoreV1Api", promtool: Promtool) -> None:
-        self._options, self._promtool = options, promtool
+        self._options, self.promtool = options, promtool
         self._files, self._events = Files(options.output), Events(core)
         self._queue = Queue()
         self._text, self._platform = self._read()
@@ -109,7 +112,7 @@ class Collector:
         """Before anything is asked: what is live stays live, unless this Prometheus would not start with it."""
         self._files.prepare()
         marker = self._options.output / CHECKED_BY
-        if marker.exists() and marker.read_text() == self._promtool.version:
+        if marker.exists() and marker.read_text() == self.promtool.version:
             return
         for kind, name in self._files.live():
             try:
@@ -117,7 +120,10 @@ class Collector:
             except ConstructError as error:
                 log.warning("%s %s is no longer accepted, and so removed: %s", kind, name, error)
                 self._files.remove(kind, name)
-        marker.write_text(self._promtool.version)
+            except NoVerdictError as error:
+                log.warning("%s %s stays, unjudged: %s", kind, name, error)
+                return  # and is judged when this starts again
+        marker.write_text(self.promtool.version)
 
     def start(self) -> None:
         """Begin to watch the cluster."""
@@ -125,9 +131,7 @@ class Collector:
 
     def step(self, timeout: timedelta) -> None:
         """Look at one ConfigMap, or wait for one."""
-        text, platform = self._read()
-        if text != self._text:
-            self._text, self._platform = text, platform
+        if self._read_again():
             for namespace in self._cluster.owners():
                 self._changed(namespace, None)
         if time.monotonic() > self._say_again:
@@ -138,13 +142,13 @@ class Collector:
         if taken is None:
             return
         begun = time.monotonic()
-        self._queue.begin(*taken)
+        since = self._queue.begin(*taken)
         try:
             self._look_at(*taken)
-        except OSError as error:  # a full disk, a promtool that is not there yet
-            log.warning("cannot write what %s/%s says, and will try again: %s", *taken, error)
-            self._queue.add(*taken)
-            time.sleep(timeout.total_seconds())
+        except (OSError, NoVerdictError) as error:  # a full disk, a promtool that was killed
+            log.warning("cannot say yet what becomes of %s/%s: %s", *taken, error)
+            self._queue.add(*taken, since=since)
+            begun -= HICCUP.total_seconds()
         self._queue.rest(taken[0], time.monotonic() - begun)
 
     def _changed(self, namespace: str, name: str | None) -> None:
@@ -153,16 +157,17 @@ class Collector:
             if self._cluster.changes_often(namespace):
                 self._events.changes_often(namespace)
             return
-        prefix = f"{namespace}{SEPARATOR}" if namespace else ""
-        for _, file in self._files.live(prefix):
-            self._queue.add(*file.split(SEPARATOR, 1))
+        for _, file in self._files.live(f"{namespace}{SEPARATOR}" if namespace else ""):
+            owner, separator, object_name = file.partition(SEPARATOR)
+            if separator:  # nobody else should write here, but who knows
+                self._queue.add(owner, object_name)
         for key in [each for each in list(self._refused) if namespace in {"", each[0]}]:
             self._queue.add(*key)
         for each in self._cluster.items(namespace) or ():
             self._queue.add(namespace, each)
 
     def _look_at(self, namespace: str, name: str) -> None:
-        owner, items = self._cluster.owners().get(namespace), self._cluster.items(namespace)
+        owner, items = self._cluster.owner(namespace), self._cluster.items(namespace)
         if owner is None and self._cluster.known:
             self._forget(namespace, name)
         if owner is None or items is None:
@@ -170,12 +175,19 @@ class Collector:
         if name not in items:
             self._forget(namespace, name)
             return
-        self.bring(items[name], owner)
+        alike = sorted(each for each in items if file_kind(each) == file_kind(name))
+        self.bring(items[name], owner, place=alike.index(name))
 
-    def bring(self, item: Item, owner: Owner) -> None:
-        """Make a ConfigMap live as it is, or refuse it."""
-        key, kind, file = (item.namespace, item.name), KINDS.get(item.kind), f"{item.namespace}{SEPARATOR}{item.name}"
-        bound_by = _digest(repr((owner, self._platform.allowed, self._promtool.version, VERSION)))
+    def bring(self, item: Item, owner: Owner, *, place: int = 0) -> None:
+        """Make a ConfigMap live as it is, or refuse it.
+
+        Args:
+            place: How many of its kind come before it, by name.
+        """
+        key, kind, file = (item.namespace, item.name), file_kind(item.name), f"{item.namespace}{SEPARATOR}{item.name}"
+        allowed = self._platform.allowed
+        beyond = place >= (allowed.jobs if kind == JOBS else allowed.groups)
+        bound_by = _digest(repr((owner, allowed, self.promtool.version, VERSION, beyond)))
         made_of = f"{_digest(repr((item.kind, item.data)))} {bound_by}"
         live = self._files.made_of(kind, file) if kind else None
         if made_of == live:
@@ -186,14 +198,14 @@ class Collector:
             self._events.refused(item, known.reason, made_of)
             return
         try:
-            text = self._rendered(item, owner)
-            most = self._platform.allowed.objects
-            if live is None and self._count(item.namespace) >= most:
+            if beyond:
                 raise ConstructError(
-                    f"the namespace {item.namespace} has {most} ConfigMaps of jobs and rules already, which is what "
-                    "the platform allows: put several rules into one group"
+                    f"the namespace {item.namespace} has {place} {kind} before this one already, which is what the "
+                    "platform allows: put several into one"
                 )
-            self._files.write(KINDS[item.kind], file, text, made_of=made_of, check=self._check(KINDS[item.kind]))
+            text = self._rendered(item, owner)
+            if kind is not None:  # else it was refused
+                self._files.write(kind, file, text, made_of=made_of, check=self._check(kind))
         except ConstructError as error:
             # What the team changed leaves its last good version; what it may no longer do does not.
             if kind and live and not live.endswith(bound_by):
@@ -219,7 +231,7 @@ class Collector:
             first = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(str(part) for part in first["loc"]) or DATA
             raise ConstructError(f"{where} of {item.name} is wrong: {first['msg']}") from error
-        except OSError:
+        except (OSError, NoVerdictError):
             raise
         except Exception as error:  # it must stop no other team's
             log.exception("%s/%s", item.namespace, item.name)
@@ -243,42 +255,62 @@ class Collector:
         if isinstance(data, JobData):
             return {"scrape_configs": [data.bound(owner, self._platform.allowed).to_dict()]}
         return data.bound(
-            owner, self._platform.allowed, lambda expr: self._promtool.bind(expr, "namespace", owner.namespace)
+            owner, self._platform.allowed, lambda expr: self.promtool.bind(expr, "namespace", owner.namespace)
         )
 
     def _check(self, kind: str) -> Callable[[Path], None]:
-        return self._promtool.check_jobs if kind == JOBS else self._promtool.check_rules
-
-    def _count(self, namespace: str) -> int:
-        return sum(1 for _ in self._files.live(f"{namespace}{SEPARATOR}"))
+        return self.promtool.check_jobs if kind == JOBS else self.promtool.check_rules
 
     def _forget(self, namespace: str, name: str) -> None:
-        """Nothing remains of it, and what was one too many beside it may come in."""
+        """Nothing remains of it."""
         self._refused.pop((namespace, name), None)
-        removed = [self._files.remove(kind, f"{namespace}{SEPARATOR}{name}") for kind in KINDS.values()]
-        if any(removed):
+        kind = file_kind(name)
+        if kind and self._files.remove(kind, f"{namespace}{SEPARATOR}{name}"):
             log.info("gone: %s/%s", namespace, name)
-            for key in [each for each in self._refused if each[0] == namespace]:
-                self._refused.pop(key)
-                self._queue.add(*key)
 
     def _read(self) -> tuple[str, Platform]:
         text = self._options.platform.read_text()
         return text, Platform.from_contract(json.loads(text))
 
+    def _read_again(self) -> bool:
+        """Whether the platform's contract is another one; one that this version cannot read changes nothing."""
+        text = self._options.platform.read_text()
+        if text == self._text:
+            return False
+        try:
+            self._text, self._platform = self._read()
+        except (ConstructError, ValueError) as error:
+            log.warning("the platform's contract stays as it was: %s", error)
+            self._text = text
+            return False
+        return True
+
 
 def collect(options: Options) -> None:
     """Bring what other teams release into Prometheus' files, until the process is told to stop."""
     kubernetes.config.load_config()
-    core = kubernetes.client.CoreV1Api()
+    configuration = kubernetes.client.Configuration.get_default_copy()
+    configuration.keep_alive = True  # a watch is silent for hours: else nobody notices that the other side is gone
+    configuration.connection_pool_maxsize = WATCHES
+    core = kubernetes.client.CoreV1Api(kubernetes.client.ApiClient(configuration))
     collector = Collector(options, core, Promtool(path=options.promtool, scratch=options.output / NEW))
     collector.prepare()
     REGISTRY.register(Metrics(collector))
-    start_http_server(options.port)
+    try:
+        start_http_server(options.port, addr="::")  # of both families
+    except OSError:
+        start_http_server(options.port)
     collector.start()
     while True:
         faulthandler.dump_traceback_later(STUCK.total_seconds(), exit=True)  # and the kubelet starts it again
         collector.step(IDLE)
+
+
+def file_kind(name: str) -> str | None:
+    """Where the file of a ConfigMap lies, which its name tells; None where it can have none."""
+    if len(name) > LONGEST_NAME:
+        return None
+    return next((files for kind, files in KINDS.items() if name.startswith(object_name(kind, ""))), None)
 
 
 def _digest(text: str) -> str:

@@ -12,6 +12,10 @@ from constructs_lib.errors import ConstructError
 PATIENCE = timedelta(seconds=20)
 
 
+class NoVerdictError(Exception):
+    """The program was killed, or came to no end: that says nothing of what it was asked about."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Promtool:
     """The program.
@@ -35,6 +39,7 @@ class Promtool:
 
         Raises:
             ConstructError: an expression that Prometheus does not read.
+        NoVerdictError: no answer.
         """
         return self._run("--experimental", "promql", "label-matchers", "set", "--", expr, label, value).strip()
 
@@ -66,8 +71,10 @@ class Promtool:
                 check=False,
                 timeout=PATIENCE.total_seconds(),
             )
-        except subprocess.TimeoutExpired as error:
-            raise ConstructError(f"promtool does not come to an end within {PATIENCE}: make it simpler") from error
+        except (subprocess.TimeoutExpired, OSError) as error:
+            raise NoVerdictError(str(error)) from error
+        if ran.returncode < 0:
+            raise NoVerdictError(f"promtool ended by signal {-ran.returncode}")
         if ran.returncode != 0:
             raise ConstructError(" ".join((ran.stderr or ran.stdout).split()))
         return ran.stdout

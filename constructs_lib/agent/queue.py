@@ -1,5 +1,6 @@
 """Which ConfigMaps must be looked at, and when."""
 
+import math
 import threading
 import time
 from datetime import timedelta
@@ -17,10 +18,15 @@ class Queue:
         self._lock = threading.Lock()
         self._there = threading.Event()
 
-    def add(self, namespace: str, name: str) -> None:
-        """Remember a ConfigMap, since now if it is not remembered yet."""
+    def add(self, namespace: str, name: str, *, since: float | None = None) -> None:
+        """Remember a ConfigMap, since now if it is not remembered yet.
+
+        Args:
+            since: When it was added first, where it is to be looked at again.
+        """
         with self._lock:
-            self._due.setdefault(namespace, {}).setdefault(name, time.monotonic())
+            due = self._due.setdefault(namespace, {})
+            due[name] = min(due.get(name, math.inf), time.monotonic() if since is None else since)
         self._there.set()
 
     def take(self, timeout: timedelta) -> tuple[str, str] | None:
@@ -40,13 +46,17 @@ class Queue:
                 return None
             self._there.wait(max(left, 0.01))
 
-    def begin(self, namespace: str, name: str) -> None:
-        """Forget a ConfigMap that is looked at now: what changes from here on is another change."""
+    def begin(self, namespace: str, name: str) -> float:
+        """Forget a ConfigMap that is looked at now, and tell since when it was remembered.
+
+        What changes from here on is another change.
+        """
         with self._lock:
             due = self._due[namespace]
-            del due[name]
+            since = due.pop(name)
             if not due:
                 del self._due[namespace]
+            return since
 
     def rest(self, namespace: str, spent: float) -> None:
         """Let the other namespaces go first.
@@ -54,8 +64,10 @@ class Queue:
         Args:
             spent: Seconds that were spent on this one.
         """
+        now = time.monotonic()
         with self._lock:
-            self._not_before[namespace] = time.monotonic() + PAUSE * spent
+            self._not_before = {each: until for each, until in self._not_before.items() if until > now}
+            self._not_before[namespace] = now + PAUSE * spent
 
     def age(self) -> float:
         """Of the oldest change that waits, in seconds."""

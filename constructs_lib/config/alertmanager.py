@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from constructs_lib.config.collected import ORIGIN
 from constructs_lib.config.inhibitions import Inhibition
 from constructs_lib.config.integrations import Integration
 from constructs_lib.config.intervals import TimeInterval
@@ -16,6 +15,7 @@ from constructs_lib.config.matchers import ALERTNAME, OF_PLATFORM, OF_TEAMS, mat
 from constructs_lib.config.reach import refuse_doubled, refuse_unreachable
 from constructs_lib.config.receivers import HEARTBEAT_RECEIVER, TEAMS_RECEIVER, Heartbeat, Receiver
 from constructs_lib.config.routes import EACH, TEAM, Route, Timing, level
+from constructs_lib.contract import ORIGIN
 from constructs_lib.errors import ConstructError
 from constructs_lib.rules.model import HEARTBEAT
 from constructs_lib.units import prometheus_duration
@@ -39,7 +39,7 @@ NOBODY = "nobody"
 # Alerts of two clusters, namespaces or jobs are two incidents; severity and team follow from the alert's name.
 GROUP_BY = ("alertname", "cluster", "namespace", "job")
 # Other teams name their alerts as they want, and those on their releases are of several.
-GROUP_BY_OF_TEAMS = (*GROUP_BY, ORIGIN, TEAM)
+GROUP_BY_OF_TEAMS = ("alertname", "cluster", "namespace", ORIGIN, TEAM)
 _HEARTBEAT = {ALERTNAME: [HEARTBEAT]}
 DEFAULT_INHIBITIONS = (
     # What says more, or the same of the whole, speaks for the rest. All of them have the labels that must be equal.

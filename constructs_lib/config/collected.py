@@ -8,15 +8,15 @@ import dataclasses
 import json
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
-from constructs_lib.config.discovery import OWN_ADDRESS, PodsJob, annotation
+from constructs_lib.config.discovery import FORGED, OWN_ADDRESS, PodsJob, annotation
 from constructs_lib.config.prometheus import Limits, ScrapeJob, drop, replace
-from constructs_lib.contract import Pods, PortRange
+from constructs_lib.contract import ORIGIN, Pods, PortRange
 from constructs_lib.errors import ConstructError
-from constructs_lib.names import dns_label
+from constructs_lib.names import LABEL_VALUE, dns_label
 from constructs_lib.rules.model import Alert, Proof, Recording, RuleGroup, Severity
 from constructs_lib.units import Bytes
 from constructs_lib.urls import absolute_url
@@ -26,14 +26,16 @@ COLLECT = "constructs-lib/collect"
 SCRAPE_JOB, RULE_GROUP = "scrape-job", "rule-group"
 DATA = "data.json"
 """The one file in it."""
-TEAM = "constructs-lib/team"
-"""The label of a namespace that says whose it is; its own name where it has none."""
-ORIGIN = "origin"
-"""The label of all series and alerts that come from another team's release: its namespace."""
 LARGEST = Bytes(128 * 1024)
 """Of one ConfigMap's data."""
 LONGEST = 4096
 """Characters of one expression: parsers of deeper ones could run out of stack."""
+LONGEST_TEXT = 1000
+"""Characters of a summary or description."""
+# A label that is made of others can be made of that again: texts of it would end Prometheus.
+MADE_LABELS, REFERENCES = 2, 3
+NAME_LIMIT = 40
+STRING = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|`[^`]*`')
 STRICT: Any = {"extra": "forbid", "strict": True}
 NOT_PROVEN = Proof(fires={}, at=timedelta(0), quiet={})  # proofs stay where the rules are written
 
@@ -49,11 +51,18 @@ class Owner:
 
     Args:
         namespace: That it lies in.
-        team: Who hears of its alerts.
+        team: Who hears of its alerts: a label value.
+    Raises:
+        ConstructError: a namespace or a team that is none.
     """
 
     namespace: str
     team: str
+
+    def __post_init__(self) -> None:
+        dns_label(self.namespace, of="a namespace")
+        if not re.fullmatch(LABEL_VALUE, self.team):
+            raise ConstructError(f"{self.team!r} is no team: use letters, digits, dots, dashes and underscores")
 
     @property
     def labels(self) -> dict[str, str]:
@@ -69,7 +78,8 @@ class Allowed:
         ports: Where the network is open.
         limits: The most that a job may ask for, and what it gets if it asks for nothing.
         targets: Of one job; with more, all of them fail.
-        objects: ConfigMaps of one namespace; those after it, by name, are refused.
+        jobs: Of one namespace; those after them, by name, are refused.
+        groups: Likewise, rule groups.
         rules: Of one group.
         results: Alerts or series that one rule may have at once; with more, it fails.
         reserved_recordings: Names of series that the platform's own rules make.
@@ -77,9 +87,10 @@ class Allowed:
 
     ports: PortRange
     limits: Limits = field(default_factory=lambda: Limits(samples=5000))
-    targets: int = 100
-    objects: int = 30
-    rules: int = 50
+    targets: int = 50
+    jobs: int = 5
+    groups: int = 20
+    rules: int = 20
     results: int = 100
     reserved_recordings: tuple[str, ...] = ()
 
@@ -99,6 +110,7 @@ class JobData:
 
     __pydantic_config__: ClassVar[Any] = STRICT
 
+    format: Literal[1] = 1
     name: str
     pods: dict[str, str]
     port: int
@@ -148,6 +160,7 @@ class JobData:
                 *(replace(label, replacement=value) for label, value in owner.labels.items()),
             ),
             path=scrape.path,
+            dropped_metrics=FORGED,
             limits=scrape.limits,
             targets=allowed.targets,
         )
@@ -174,7 +187,7 @@ class TeamJob:
     limits: Limits | None = None
 
     def __post_init__(self) -> None:
-        dns_label(self.name, of="a scrape job of a team", limit=40)
+        dns_label(self.name, of="a scrape job of a team", limit=NAME_LIMIT)
         Pods("any", tuple(self.pods.items()))
         PortRange.only(self.port)
         if not re.fullmatch(r"(/[-.~\w]+)+", self.path, re.ASCII):
@@ -255,17 +268,19 @@ class GroupData:
 
     __pydantic_config__: ClassVar[Any] = STRICT
 
+    format: Literal[1] = 1
     name: str
     runbooks: str
     alerts: list[AlertData]
     recordings: list[RecordingData] = field(default_factory=list)
 
     @classmethod
-    def of(cls, group: RuleGroup, *, runbooks: str) -> "GroupData":
+    def of(cls, group: RuleGroup, *, team: str, runbooks: str) -> "GroupData":
         """What is handed over of a group.
 
         Args:
             group: Of a team.
+            team: Whose alerts they are where they do not say so.
             runbooks: The URL below which each of its alerts has a page.
         """
         return cls(
@@ -278,7 +293,7 @@ class GroupData:
                     hold=int(each.hold.total_seconds()),
                     keep_firing=int(each.keep_firing.total_seconds()),
                     severity=str(each.severity),
-                    team=each.team or "",
+                    team=each.team or team,
                     summary=each.summary,
                     description=each.description,
                 )
@@ -301,7 +316,7 @@ class GroupData:
         absolute_url(self.runbooks, of=f"the runbooks of the rule group {self.name}")
         if "{{" in self.runbooks:  # Prometheus would fill it in, with whatever it is asked
             raise ConstructError(f"the runbooks of the rule group {self.name} are {self.runbooks!r}: leave braces out")
-        for name, expr in [
+        for name, expr in [  # before anybody reads them
             *((each.name, each.expr) for each in self.alerts),
             *((each.name, each.expr) for each in self.recordings),
         ]:
@@ -351,6 +366,7 @@ def refuse_beyond(group: RuleGroup, owner: Owner, allowed: Allowed) -> None:
     Raises:
         ConstructError: the value and the limit.
     """
+    dns_label(group.name, of="a rule group of a team", limit=NAME_LIMIT)
     count = len(group.alerts) + len(group.recordings)
     if count > allowed.rules:
         raise ConstructError(
@@ -362,11 +378,49 @@ def refuse_beyond(group: RuleGroup, owner: Owner, allowed: Allowed) -> None:
                 f"the alert {alert.name} is for the team {alert.team!r}, but the namespace {owner.namespace} is of the "
                 f"team {owner.team!r}: name that one"
             )
+        _refuse_long(alert)
+        _refuse_growth(alert.name, alert.expr)
     for recording in group.recordings:
+        _refuse_growth(recording.name, recording.expr)
         if recording.name in allowed.reserved_recordings:
             raise ConstructError(f"the recording {recording.name} has the name of one of the platform's: rename it")
 
 
+def _refuse_long(alert: Alert) -> None:
+    for text in (alert.summary, alert.description):
+        if len(text) > LONGEST_TEXT:
+            raise ConstructError(
+                f"a text of the alert {alert.name} has {len(text)} characters: use up to {LONGEST_TEXT}, and its "
+                "runbook for the rest"
+            )
+
+
+def _refuse_growth(name: str, expr: str) -> None:
+    if re.search(r"\blabel_join\b", expr):
+        raise ConstructError(f"the expression of {name} has label_join, which makes labels of any length: leave it out")
+    made = len(re.findall(r"\blabel_replace\b", expr))
+    if made > MADE_LABELS:
+        raise ConstructError(
+            f"the expression of {name} has label_replace {made} times: use it up to {MADE_LABELS} times"
+        )
+    for literal in STRING.findall(expr) if made else ():
+        if literal.count("$") > REFERENCES:
+            raise ConstructError(
+                f"the expression of {name} puts {literal.count('$')} parts into one label: use up to {REFERENCES}"
+            )
+
+
 def _to_json(data: JobData | GroupData) -> str:
     """JSON, since YAML has references, by which a small text can be a huge document."""
-    return json.dumps(asdict(data), indent=1, ensure_ascii=False) + "\n"
+    return json.dumps(_said(data), indent=1, ensure_ascii=False) + "\n"
+
+
+def _said(data: "JobData | GroupData | AlertData | RecordingData") -> dict[str, Any]:
+    """All that is not as by default: an older platform need not know of it."""
+    said = {}
+    for each in dataclasses.fields(data):
+        value = getattr(data, each.name)
+        default = [] if each.default_factory is list else each.default
+        if value != default:
+            said[each.name] = [_said(inner) for inner in value] if isinstance(value, list) else value
+    return said

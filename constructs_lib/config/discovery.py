@@ -19,11 +19,12 @@ from constructs_lib.config.prometheus import (
     ScrapeJob,
     drop,
     drop_equal,
+    drop_label,
     keep,
     literally,
     replace,
 )
-from constructs_lib.contract import MONITORED_BY, NAME, Cluster, Pods, PortRange
+from constructs_lib.contract import MONITORED_BY, NAME, ORIGIN, Cluster, Pods, PortRange
 from constructs_lib.errors import ConstructError
 from constructs_lib.units import Bytes
 
@@ -55,6 +56,10 @@ def annotation(kind: str, name: str) -> str:
     return meta(f"{kind}_annotation", f"prometheus.io/{name}")
 
 
+# Names by which a target would speak for Prometheus: of its own series of a scrape, of alerts, and of recordings.
+FORGED = ("up", "scrape_.+", "ALERTS.*", ".*:.*")
+# Whatever a pod says of itself, it does not come from another team's release.
+NOT_OF_TEAMS = (replace(f"exported_{ORIGIN}", ORIGIN, regex="(.+)"), drop_label(ORIGIN))
 NAMESPACE, POD, POD_IP = "__meta_kubernetes_namespace", meta("pod", "name"), meta("pod", "ip")
 RUNNING = (keep(meta("pod", "phase"), regex="Running"), drop(meta("pod", "container_init"), regex="true"))
 # No policy that names pods opens the way to one with its node's address.
@@ -206,12 +211,16 @@ class Annotated:
                 name=ANNOTATED_PODS,
                 discovery=KubernetesDiscovery(role="pod", attach_namespace=True),
                 relabelings=pods,
+                dropped_metrics=FORGED,
+                metric_relabelings=NOT_OF_TEAMS,
                 limits=self.limits or defaults,
             ),
             ScrapeJob(
                 name=ANNOTATED_SERVICES,
                 discovery=KubernetesDiscovery(role="endpointslice", attach_namespace=True),
                 relabelings=services,
+                dropped_metrics=FORGED,
+                metric_relabelings=NOT_OF_TEAMS,
                 limits=self.limits or defaults,
             ),
         )

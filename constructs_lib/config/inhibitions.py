@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from constructs_lib.config.collected import ORIGIN
 from constructs_lib.config.matchers import ALERTNAME, OF_PLATFORM, check_labels, matchers
+from constructs_lib.contract import ORIGIN
 from constructs_lib.errors import ConstructError
 from constructs_lib.rules.model import HEARTBEAT
 

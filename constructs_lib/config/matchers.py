@@ -6,7 +6,7 @@ Source: https://prometheus.io/docs/alerting/latest/configuration/#matcher
 from collections.abc import Collection, Mapping
 from typing import TypeAlias
 
-from constructs_lib.config.collected import ORIGIN
+from constructs_lib.contract import ORIGIN
 from constructs_lib.errors import ConstructError
 from constructs_lib.promql import LABEL_NAME
 

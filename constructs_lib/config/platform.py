@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from constructs_lib.config.collected import TEAM, Allowed
+from constructs_lib.config.collected import Allowed
 from constructs_lib.config.prometheus import Limits
-from constructs_lib.contract import MONITORED_BY, Endpoint, Pods, Port, PortRange, Transport
+from constructs_lib.contract import MONITORED_BY, TEAM_OF_NAMESPACE, Endpoint, Pods, Port, PortRange, Transport
 from constructs_lib.errors import ConstructError
 from constructs_lib.units import Bytes
+
+FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,11 +40,11 @@ class Platform:
         Args:
             team: Who hears of its alerts.
         """
-        return {MONITORED_BY: self.namespace, TEAM: team}
+        return {MONITORED_BY: self.namespace, TEAM_OF_NAMESPACE: team}
 
     def to_contract(self) -> dict[str, Any]:
         """The document that other teams get."""
-        document = asdict(self)
+        document = {"format": FORMAT, **asdict(self)}
         document["prometheus"]["pods"]["labels"] = dict(self.prometheus.pods.labels)
         return document
 
@@ -53,6 +55,11 @@ class Platform:
         Raises:
             ConstructError: what is missing in it, or wrong.
         """
+        if document.get("format") != FORMAT:
+            raise ConstructError(
+                f"the platform's contract is of the format {document.get('format')!r}, this version reads {FORMAT}: "
+                "use the version of constructs_lib that the platform uses"
+            )
         try:
             prometheus, allowed = document["prometheus"], document["allowed"]
             port = prometheus["port"]
@@ -68,11 +75,12 @@ class Platform:
                 allowed=Allowed(
                     ports=PortRange(**allowed["ports"]),
                     limits=Limits(**{**allowed["limits"], "body": Bytes(**allowed["limits"]["body"])}),
-                    **{name: int(allowed[name]) for name in ("targets", "objects", "rules", "results")},
+                    **{name: int(allowed[name]) for name in ("targets", "jobs", "groups", "rules", "results")},
                     reserved_recordings=tuple(allowed["reserved_recordings"]),
                 ),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ConstructError(
-                f"the platform's contract cannot be read, {type(error).__name__} {error}: take a newer platform.json"
+                f"the platform's contract cannot be read, {type(error).__name__} {error}: take all of platform.json, and "
+                "the version of constructs_lib that the platform uses"
             ) from error

@@ -97,7 +97,7 @@ class ScrapeDefaults:
 class Relabel:
     """One step of relabeling; made by `keep`, `drop` and `replace`."""
 
-    action: Literal["keep", "drop", "dropequal", "replace"]
+    action: Literal["keep", "drop", "dropequal", "labeldrop", "replace"]
     source_labels: tuple[str, ...] = ()
     regex: str | None = None
     target_label: str | None = None
@@ -134,6 +134,11 @@ def replace(target: str, *source_labels: str, regex: str | None = None, replacem
 def drop_equal(source_label: str, other_label: str) -> Relabel:
     """Drop targets that have the same value in two labels, or none in both."""
     return Relabel(action="dropequal", source_labels=(source_label,), target_label=other_label)
+
+
+def drop_label(name: str) -> Relabel:
+    """Take a label away."""
+    return Relabel(action="labeldrop", regex=name)
 
 
 def literally(*values: str) -> str:
@@ -205,7 +210,8 @@ class ScrapeJob:
         relabelings: In order; a target must end up in one job only.
         path: Of the metrics.
         tls: For targets that want HTTPS with the service account's token.
-        dropped_metrics: Patterns of names that are not kept: they cost more than they tell.
+        dropped_metrics: Patterns of names that are not kept.
+        metric_relabelings: Of the series that are kept, in order.
         honor_labels: Whether the series' own labels win over those of the target, as kube-state-metrics needs it.
         honor_timestamps: Off for targets that stamp samples with times of their own, such as cAdvisor.
         limits: What one target may send.
@@ -218,6 +224,7 @@ class ScrapeJob:
     path: str = "/metrics"
     tls: ClusterTls | None = None
     dropped_metrics: tuple[str, ...] = ()
+    metric_relabelings: tuple[Relabel, ...] = ()
     honor_labels: bool = False
     honor_timestamps: bool = True
     limits: Limits
@@ -231,6 +238,7 @@ class ScrapeJob:
         return {
             "job_name": self.name,
             "metrics_path": self.path,
+            "follow_redirects": False,  # a target would lead to what only Prometheus may ask, or to itself
             **({"honor_labels": True} if self.honor_labels else {}),
             **({} if self.honor_timestamps else {"honor_timestamps": False}),
             # A target that names no content type would otherwise fail: https://prometheus.io/docs/prometheus/latest/migration/
@@ -240,11 +248,12 @@ class ScrapeJob:
             **(self.tls.to_dict() if self.tls else {}),
             "kubernetes_sd_configs": [self.discovery.to_dict()],
             "relabel_configs": [step.to_dict() for step in self.relabelings],
-            **({"metric_relabel_configs": [self._dropping()]} if self.dropped_metrics else {}),
+            **({"metric_relabel_configs": kept} if (kept := self._kept()) else {}),
         }
 
-    def _dropping(self) -> dict[str, Any]:
-        return drop("__name__", regex="|".join(self.dropped_metrics)).to_dict()
+    def _kept(self) -> list[dict[str, Any]]:
+        dropping = [drop("__name__", regex="|".join(self.dropped_metrics))] if self.dropped_metrics else []
+        return [step.to_dict() for step in (*dropping, *self.metric_relabelings)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

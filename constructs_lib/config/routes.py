@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from constructs_lib.config.collected import ORIGIN
 from constructs_lib.config.matchers import check_labels, matchers
+from constructs_lib.contract import ORIGIN
 from constructs_lib.errors import ConstructError
 from constructs_lib.names import LABEL_VALUE
 from constructs_lib.rules.model import Severity

@@ -23,7 +23,6 @@ from constructs_lib.contract import MANAGED_BY, PortRange
 from constructs_lib.errors import ConstructError
 from constructs_lib.kube.manifest import ConfigMap, Manifest
 from constructs_lib.kube.network import PodPeer, PolicyPort
-from constructs_lib.names import dns_label
 from constructs_lib.rules.model import RuleGroup
 from constructs_lib.urls import absolute_url
 
@@ -39,18 +38,26 @@ class Monitored(Construct):
 
     Args:
         namespace: Of the team's release.
-        team: Who hears of its alerts.
+        team: Who hears of its alerts, as the label of the namespace says.
         platform: Read from the document that the platform publishes: `Platform.from_contract`.
         runbooks: The URL below which each of the team's alerts has a page.
+        name: Of this release, where several hand over jobs and rules in one namespace.
     Raises:
         ConstructError: a namespace or a URL that is none.
     """
 
     def __init__(
-        self, scope: Construct, id: str, *, namespace: str, team: str, platform: Platform, runbooks: str
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        namespace: str,
+        team: str,
+        platform: Platform,
+        runbooks: str,
+        name: str = "monitored",
     ) -> None:
         super().__init__(scope, id)
-        dns_label(namespace, of="a namespace")
         self._owner = Owner(namespace=namespace, team=team)
         self._platform = platform
         self._runbooks = absolute_url(runbooks, of="runbooks")
@@ -59,7 +66,8 @@ class Monitored(Construct):
         k8s.KubeRoleBinding(
             self,
             "role-binding",
-            metadata=k8s.ObjectMeta(name=platform.role, namespace=namespace, labels=LABELS),
+            # One of each release: when one goes, the others keep theirs.
+            metadata=k8s.ObjectMeta(name=f"{platform.role}-{name}", namespace=namespace, labels=LABELS),
             role_ref=k8s.RoleRef(api_group="rbac.authorization.k8s.io", kind="ClusterRole", name=platform.role),
             subjects=[k8s.Subject(kind="ServiceAccount", name=platform.account, namespace=platform.namespace)],
         )
@@ -125,7 +133,7 @@ class Monitored(Construct):
 
     def _rules(self, group: RuleGroup) -> str:
         group.refuse_unknown_jobs({job.label(self._owner.namespace) for job in self._jobs.values()})
-        return GroupData.of(group, runbooks=self._runbooks).to_json()
+        return GroupData.of(group, team=self._owner.team, runbooks=self._runbooks).to_json()
 
     def _hand_over(self, kind: str, name: str, text: Callable[[], str]) -> None:
         own_name = object_name(kind, name)

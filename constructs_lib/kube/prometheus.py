@@ -33,6 +33,7 @@ CONFIG, RULES = "/etc/prometheus/config", "/etc/prometheus/rules"
 # Three segments of the write-ahead log, at 128 MiB each, exist in any case.
 SMALLEST_VOLUME = Bytes.gib(2)
 RELOAD = timedelta(seconds=30)
+SAMPLE = 16  # bytes, in memory: https://prometheus.io/docs/prometheus/latest/command-line/prometheus/
 
 
 class PrometheusHA(Component):
@@ -261,6 +262,8 @@ class PrometheusHA(Component):
                 f"--config.auto-reload-interval={RELOAD.seconds}s",
                 f"--storage.tsdb.path={DATABASE}",
                 f"--web.external-url={self._links.external_url}",
+                # A query of more samples than fit into a quarter of what is promised fails, and not the server.
+                f"--query.max-samples={resources.memory.count // 4 // SAMPLE}",
                 "--enable-feature=exemplar-storage",
             ),
             ports=(WEB,),

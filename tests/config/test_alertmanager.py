@@ -58,7 +58,7 @@ def test_the_whole_document_without_routes() -> None:
                 {
                     "receiver": "hook",
                     "matchers": ['origin!=""'],
-                    "group_by": ["alertname", "cluster", "namespace", "job", "origin", "team"],
+                    "group_by": ["alertname", "cluster", "namespace", "origin", "team"],
                 },
             ],
         },
@@ -149,7 +149,7 @@ def test_other_teams_hear_of_their_own_alerts_before_any_route_is_asked() -> Non
     assert document["route"]["routes"][1] == {
         "receiver": "teams",
         "matchers": ['origin!=""'],
-        "group_by": ["alertname", "cluster", "namespace", "job", "origin", "team"],
+        "group_by": ["alertname", "cluster", "namespace", "origin", "team"],
     }
     (theirs,) = (each for each in document["receivers"] if each["name"] == "teams")
     assert theirs["slack_configs"][0]["channel"] == "#alerts-{{ .CommonLabels.team }}"

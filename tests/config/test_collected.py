@@ -32,6 +32,12 @@ JOB = TeamJob(name="checkout", pods={"app": "checkout"}, port=8080)
 RUNBOOKS = "https://example.com/runbooks"
 
 
+FOUR_PARTS = 'label_replace(up, "a", "$1$1$1$1", "a", "(.*)")'
+GROWING = "up"
+for _ in range(3):
+    GROWING = f'label_replace({GROWING}, "a", "$1$1$1", "a", "(.*)")'
+
+
 def alert(**changes: Any) -> AlertData:
     """One of the team's alerts, but for some values."""
     values: dict[str, Any] = {
@@ -73,6 +79,7 @@ def test_series_of_a_job_bear_the_owner():
     last = {step["target_label"]: step["replacement"] for step in scrape["relabel_configs"][-3:]}
     assert last == {"namespace": "shop", "team": "sales", "origin": "shop"}
     assert "honor_labels" not in scrape
+    assert scrape["follow_redirects"] is False
     assert "authorization" not in scrape
 
 
@@ -80,7 +87,7 @@ def test_job_has_limits_also_where_it_asks_for_none():
     """The platform's limits hold for what one pod sends, and for how many pods there are."""
     scrape = JOB.to_data(ALLOWED.limits).bound(SHOP, ALLOWED).to_dict()
 
-    assert (scrape["sample_limit"], scrape["target_limit"], scrape["body_size_limit"]) == (5000, 100, "32MB")
+    assert (scrape["sample_limit"], scrape["target_limit"], scrape["body_size_limit"]) == (5000, 50, "32MB")
 
 
 @pytest.mark.parametrize(
@@ -123,6 +130,13 @@ def test_rules_are_bound_and_bear_the_owner():
         (group(alert(expr="up ==")), "expression of the alert CheckoutGone does not parse"),
         (group(alert(expr="(" * LONGEST + "up" + ")" * LONGEST)), f"characters: use up to {LONGEST}"),
         (group(alert(description="{{ query `up` }}")), "the alert CheckoutGone says"),
+        (group(alert(summary="x" * 1001)), "a text of the alert CheckoutGone has 1001 characters: use up to 1000"),
+        (group(alert(expr='label_join(up, "a", "", "a", "a")')), "has label_join, which makes labels of any length"),
+        (group(alert(expr=GROWING)), "has label_replace 3 times: use it up to 2"),
+        (
+            group(alert(expr='label_replace(up, "a", "$1$1$1$1", "a", "(.*)")')),
+            "puts 4 parts into one label: use up to 3",
+        ),
         (group(alert(severity="none")), "severity 'none': use critical or warning"),
         (group(alert(team="platform")), "for the team 'platform', but the namespace shop is of the team 'sales'"),
         (group(alert(hold=-1)), "-1 seconds: use 0 to 30 days"),
@@ -151,7 +165,7 @@ def test_what_is_handed_over_is_read_as_it_was():
                 hold=timedelta(seconds=30),
                 keep_firing=timedelta(minutes=2),
                 severity=Severity.CRITICAL,
-                team="sales",
+                team=None,  # the owner's
                 summary="Gone.",
                 description="Gone.",
                 proof=NOT_PROVEN,
@@ -159,7 +173,7 @@ def test_what_is_handed_over_is_read_as_it_was():
         ),
         recordings=(Recording("pod:up:sum", "sum(up)"),),
     )
-    job, data = JOB.to_data(ALLOWED.limits), GroupData.of(rules, runbooks=RUNBOOKS)
+    job, data = JOB.to_data(ALLOWED.limits), GroupData.of(rules, team="sales", runbooks=RUNBOOKS)
 
     assert TypeAdapter(JobData).validate_json(job.to_json()) == job
     assert TypeAdapter(GroupData).validate_json(data.to_json()) == data

@@ -206,3 +206,16 @@ def test_declared_pods_are_looked_for_in_their_namespace_alone() -> None:
     assert API.to_scrape_job(Limits()).discovery.to_dict() == {"role": "pod", "namespaces": {"names": ["shop"]}}
     assert PODS.discovery.to_dict() == {"role": "pod", "attach_metadata": {"namespace": True}}
     assert SERVICES.discovery.to_dict() == {"role": "endpointslice", "attach_metadata": {"namespace": True}}
+
+
+def test_annotated_pods_speak_for_nobody_else() -> None:
+    """Names of Prometheus' own series are dropped, and a label `origin` of theirs does not make them another team's."""
+    for job in (PODS, SERVICES):
+        forged, renamed, dropped = job.to_dict()["metric_relabel_configs"]
+        assert forged["action"] == "drop"
+        for name in ("up", "scrape_sample_limit", "ALERTS", "ALERTS_FOR_STATE", "service_code:http_requests:rate"):
+            assert re.fullmatch(forged["regex"], name)
+        for name in ("upper", "http_requests_total", "my_scrape_total"):
+            assert not re.fullmatch(forged["regex"], name)
+        assert (renamed["source_labels"], renamed["target_label"]) == (["origin"], "exported_origin")
+        assert dropped == {"action": "labeldrop", "regex": "origin"}

@@ -39,7 +39,7 @@ def test_contract_that_lacks_something_is_one_sentence(lacking: str):
     document = contract()
     del document[lacking]
 
-    with pytest.raises(ConstructError, match=f"cannot be read, KeyError '{lacking}': take a newer platform.json"):
+    with pytest.raises(ConstructError, match=f"cannot be read, KeyError '{lacking}': take all of platform.json"):
         Platform.from_contract(document)
 
 
@@ -49,3 +49,9 @@ def test_namespace_opts_in_by_two_labels():
         "constructs-lib/monitored-by": "monitoring",
         "constructs-lib/team": "sales",
     }
+
+
+def test_contract_of_another_format_says_which_version_to_use() -> None:
+    """The document is not what is old then."""
+    with pytest.raises(ConstructError, match="of the format 2, this version reads 1: use the version"):
+        Platform.from_contract({**contract(), "format": 2})

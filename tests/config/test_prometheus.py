@@ -102,6 +102,7 @@ def test_a_plain_job_says_what_it_scrapes_and_what_it_allows() -> None:
     assert job(relabelings=(keep("a", "b", regex="x"),)).to_dict() == {
         "job_name": "api",
         "metrics_path": "/metrics",
+        "follow_redirects": False,
         "fallback_scrape_protocol": "PrometheusText0.0.4",
         "sample_limit": 10_000,
         "label_limit": 64,

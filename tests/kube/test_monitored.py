@@ -6,7 +6,7 @@ from datetime import timedelta
 import cdk8s
 import pytest
 
-from constructs_lib.config.collected import LARGEST, NOT_PROVEN
+from constructs_lib.config.collected import NOT_PROVEN
 from constructs_lib.errors import ConstructError
 from constructs_lib.kube import Monitored, TeamJob
 from constructs_lib.promql import metric
@@ -68,6 +68,7 @@ def test_rights_are_those_that_the_platform_offers(objects: Objects):
     binding = objects.only("RoleBinding")
 
     assert binding["roleRef"]["name"] == "monitoring-prometheus-collected"
+    assert binding["metadata"]["name"] == "monitoring-prometheus-collected-monitored"
     assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "prometheus", "namespace": "monitoring"}]
 
 
@@ -101,9 +102,9 @@ def test_job_and_rules_are_labelled_data(objects: Objects):
     [
         (RuleGroup(name="a", alerts=(alert(job="shop/other"),)), "the job 'shop/other', which nothing scrapes"),
         (RuleGroup(name="a", alerts=(alert(team="platform"),)), "for the team 'platform', .* of the team 'sales'"),
-        (RuleGroup(name="a", alerts=tuple(alert(f"A{n}") for n in range(51))), "51 rules, .* allows 50"),
+        (RuleGroup(name="a", alerts=tuple(alert(f"A{n}") for n in range(21))), "21 rules, .* allows 20"),
         (RuleGroup(name="a", alerts=(alert(),), recordings=(Recording("a:b:c", "up"),)), "one of the platform's"),
-        (RuleGroup(name="a", alerts=(alert(summary="x" * LARGEST.count),)), "would be 128 KiB, .* takes 128 KiB"),
+        (RuleGroup(name="a", alerts=(alert(summary="x" * 1001),)), "has 1001 characters: use up to 1000"),
     ],
 )
 def test_rules_that_the_platform_would_refuse_are_refused_first(group: RuleGroup, sentence: str):

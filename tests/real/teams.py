@@ -63,34 +63,36 @@ def namespace(name: str, role: str) -> list[Document]:
     return [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}, binding]
 
 
-def flood(samples: int) -> list[Document]:
-    """A pod that sends so many series, which nobody may."""
-    text = "".join(f'flood{{number="{number}"}} 1\n' for number in range(samples))
+def serving(name: str, text: str) -> list[Document]:
+    """A pod whose metrics are a text."""
     pod = {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": "flood", "namespace": HOSTILE, "labels": {"app": "flood"}},
+        "metadata": {"name": name, "namespace": HOSTILE, "labels": {"app": name}},
         "spec": {
             "containers": [
                 {
-                    "name": "flood",
+                    "name": name,
                     "image": "registry.local/probe:1",
                     "args": ["serve", "-metrics", "/metrics/text", "8080"],
                     "volumeMounts": [{"name": "metrics", "mountPath": "/metrics"}],
                 }
             ],
-            "volumes": [{"name": "metrics", "configMap": {"name": "flood"}}],
+            "volumes": [{"name": "metrics", "configMap": {"name": name}}],
         },
     }
     files = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": {"name": "flood", "namespace": HOSTILE},
+        "metadata": {"name": name, "namespace": HOSTILE},
         "data": {"text": text},
     }
     return [files, pod]
 
 
+GROWING = "up"
+for _ in range(3):
+    GROWING = f'label_replace({GROWING}, "a", "$1$1$1", "a", "(.*)")'
 # Name of the ConfigMap -> what its team is told.
 REFUSED: Mapping[str, tuple[Document, str]] = {
     each["metadata"]["name"]: (each, told)
@@ -101,6 +103,8 @@ REFUSED: Mapping[str, tuple[Document, str]] = {
         (group("asking", "up", description="{{ query `up` }}"), "the alert Asking0 says"),
         (group("huge", "up", summary="x" * 900 * 1024), "holds more than 128 KiB"),
         (group("deep", "(" * 3000 + "up" + ")" * 3000), "characters: use up to 4096"),
+        (group("bomb", GROWING, description="{{ $labels.a }}" * 60), "has label_replace 3 times: use it up to 2"),
+        (group("long", "up", summary="x" * 1001), "1001 characters: use up to 1000"),
         (job("foreign", namespace="shop"), "namespace of scrape-job-foreign is wrong: Unexpected keyword argument"),
         (job("thief", credentials_file="/var/run/secrets/token"), "credentials_file of scrape-job-thief is wrong"),
         (
@@ -112,12 +116,19 @@ REFUSED: Mapping[str, tuple[Document, str]] = {
         (config_map(SCRAPE_JOB, "alias", job("other")["data"][DATA]), "holds other: call it scrape-job-other"),
     )
 }
+FORGED = """up{job="api"} 0
+scrape_sample_limit 1
+ALERTS{alertname="NodeNotReady",alertstate="firing"} 1
+service_code:http_requests:rate{service="api",code="500"} 1000
+"""
 # What is taken over, and hurts nobody.
 CONFINED = (
     group("peeping", 'up{namespace="shop"} == 1', 'count({__name__=~".+",namespace!~"hostile"}) > 0'),
     job("checkout"),  # a name that another team has
-    job("flood"),
-    *flood(10_000),
+    job("flood"),  # more series than anybody may send
+    *serving("flood", "".join(f'flood{{number="{number}"}} 1\n' for number in range(10_000))),
+    job("liar"),  # as if Prometheus said it, or its rules
+    *serving("liar", FORGED + 'honest{origin="shop",namespace="shop",team="platform"} 1\n'),
 )
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from constructs_lib.agent.cluster import Item
 from constructs_lib.agent.collect import Collector, Options
 from constructs_lib.agent.files import JOBS, RULES
-from constructs_lib.agent.promtool import Promtool
+from constructs_lib.agent.promtool import NoVerdictError, Promtool
 from constructs_lib.config import to_yaml
 from constructs_lib.config.collected import RULE_GROUP, SCRAPE_JOB, Allowed, Owner, TeamJob
 from constructs_lib.config.platform import Platform
@@ -27,7 +27,7 @@ from constructs_lib.promql import without_strings
 from tests.cluster.programs import built
 from tests.real.teams import HOSTILE, Document, group, job
 
-ALLOWED = Allowed(ports=PortRange(8000, 9999), objects=3)
+ALLOWED = Allowed(ports=PortRange(8000, 9999), jobs=3)
 PLATFORM = Platform(
     prometheus=Endpoint(
         pods=Pods.named("monitoring", "prometheus"), service="prometheus", port=Port(name="web", number=9090)
@@ -176,12 +176,42 @@ def test_namespace_that_is_another_teams_now_is_bound_again(collector: Collector
 
 
 def test_namespace_has_so_many_and_no_more(collector: Collector, tmp_path: Path) -> None:
-    """Those that were first stay."""
-    for name in "dcba":
-        collector.bring(item(job(name)), OWNER)
+    """Those after them, by name, are refused, also where they were live before."""
+    for place, name in enumerate("abcd"):
+        collector.bring(item(job(name)), OWNER, place=place)
 
-    assert live(tmp_path).keys() == {f"hostile_scrape-job-{name}" for name in "bcd"}
-    assert collector.refusals() == [(HOSTILE, "scrape-job-a")]
+    assert live(tmp_path).keys() == {f"hostile_scrape-job-{name}" for name in "abc"}
+    assert collector.refusals() == [(HOSTILE, "scrape-job-d")]
+    collector.bring(item(job("c")), OWNER, place=3)
+    assert live(tmp_path).keys() == {f"hostile_scrape-job-{name}" for name in "ab"}
+
+
+def test_promtool_that_gives_no_answer_decides_nothing(collector: Collector, tmp_path: Path) -> None:
+    """What is live stays, nothing is refused, and it is asked again."""
+    collector.bring(item(group("web", "up == 0")), OWNER)
+    before, program = live(tmp_path), tmp_path / "killed"
+    program.write_text("#!/bin/sh\n[ $1 = --version ] && echo killed || kill -KILL $$\n")
+    program.chmod(0o755)
+    collector.promtool = Promtool(path=program, scratch=tmp_path / "collected" / ".new")
+
+    with pytest.raises(NoVerdictError, match="ended by signal 9"):
+        collector.bring(item(group("web", "up == 1")), OWNER)
+
+    (tmp_path / "collected" / "checked-by").write_text("another version")
+    collector.prepare()
+    assert live(tmp_path) == before
+    assert collector.refusals() == []
+
+
+def test_name_that_no_file_could_have_is_refused(collector: Collector, tmp_path: Path) -> None:
+    """And forgotten like any other."""
+    document = job("web")
+    document["metadata"]["name"] = "scrape-job-" + "x" * 240
+
+    collector.bring(item(document), OWNER)
+
+    assert live(tmp_path) == {}
+    assert len(collector.refusals()) == 1
 
 
 def test_another_prometheus_judges_what_is_live_before_anything_else(

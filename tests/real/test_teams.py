@@ -202,6 +202,24 @@ def test_flood_is_refused_whole_and_alone(cluster: Kubernetes, servers: list[Pro
         assert float(sent[0]["value"][1]) >= 10_000
 
 
+@pytest.mark.stage(4)
+def test_nobody_speaks_for_prometheus_or_for_others(
+    cluster: Kubernetes, servers: list[PrometheusPod], hostile: float
+) -> None:
+    """Series with names of scrapes, alerts and recordings are dropped; labels of the owner are those of the owner."""
+    assert hostile
+    owner = {"namespace": HOSTILE, "team": HOSTILE, "origin": HOSTILE}
+    for server in servers:
+        (honest,) = cluster.wait("the liar is scraped", lambda s=server: s.query("honest"), SOON)  # type: ignore[misc]
+        assert honest["metric"].items() >= owner.items()
+        assert [value for _, value in up(server, "hostile/liar")] == ["1"]
+        found = server.query('count by (__name__) ({job="hostile/liar"})')
+        assert {each["metric"]["__name__"] for each in found} - {"honest", "up"} == {
+            name for name in (each["metric"]["__name__"] for each in found) if name.startswith("scrape_")
+        }
+        assert server.query('scrape_sample_limit{job="hostile/liar"} == 1') == []
+
+
 @pytest.mark.stage(5)
 def test_team_of_what_is_refused_hears_of_it(cluster: Kubernetes, outside: Outside, hostile: float) -> None:
     """In its own channel, which is named after it."""
