@@ -81,6 +81,6 @@ class Platform:
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ConstructError(
-                f"the platform's contract cannot be read, {type(error).__name__} {error}: take all of platform.json, and "
-                "the version of constructs_lib that the platform uses"
+                f"the platform's contract cannot be read, {type(error).__name__} {error}: take all of platform.json, "
+                "and the version of constructs_lib that the platform uses"
             ) from error
