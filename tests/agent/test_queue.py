@@ -64,3 +64,15 @@ def test_change_during_the_work_is_another_change():
 def test_nothing_waits_for_no_time():
     """Without a change there is no age."""
     assert Queue().age() == 0
+
+
+def test_what_could_not_be_done_is_as_old_as_it_was():
+    """Or nobody would ever be told that nothing comes through."""
+    queue = Queue()
+    queue.add("shop", "checkout")
+    since = queue.begin("shop", "checkout")
+    queue.add("shop", "checkout")
+
+    queue.add("shop", "checkout", since=since - 600)
+
+    assert queue.age() > 600
