@@ -98,7 +98,9 @@ def applied(cluster: Kubernetes, before_upgrade: dict[str, dict[str, Any]]) -> I
     said = cluster.apply(DIST)
     exporters = ("kube-state-metrics", "postgres-exporter", "redis-exporter")
     workloads = [f"statefulset/{name}" for name in ("prometheus", "alertmanager")]
-    cluster.wait_ready("monitoring", *workloads, *(f"deployment/{name}" for name in exporters))
+    # Each member of Alertmanager must have been ready for a minute before the next one is replaced.
+    timeout = timedelta(minutes=5)
+    cluster.wait_ready("monitoring", *workloads, *(f"deployment/{name}" for name in exporters), timeout=timeout)
     cluster.wait_ready("monitoring-host")
     yield said
     cluster.kubectl("delete", "--wait=false", "-k", str(DIST))
