@@ -87,7 +87,7 @@ class Cluster:
         self._core, self._namespace, self._changed = core, namespace, changed
         self._lock = threading.Lock()
         self._namespaces: dict[str, _Namespace] = {}
-        self._known = False
+        self._known = self._blind = False
 
     def start(self) -> None:
         """Begin to watch."""
@@ -116,9 +116,9 @@ class Cluster:
             return dict(found.items) if found and found.known else None
 
     def failing(self) -> int:
-        """How many namespaces cannot be watched at the moment, though we may."""
+        """How many namespaces cannot be watched at the moment, though we may; and one for all of them together."""
         with self._lock:
-            return sum(each.failing for each in self._namespaces.values())
+            return sum(each.failing for each in self._namespaces.values()) + self._blind
 
     def changes_often(self, namespace: str) -> bool:
         """Whether a namespace changes more often than anybody could mean it."""
@@ -136,14 +136,19 @@ class Cluster:
                 self._opted_in(owner)
             for gone in self.owners().keys() - {name for name, _ in found}:
                 self._opted_out(gone)
-            self._known = True
+            self._known, self._blind = True, False
             self._changed("", None)
 
         def changed(kind: str, found: tuple[str, Owner]) -> None:
             self._opted_out(found[0]) if kind == "DELETED" else self._opted_in(found[1])
 
+        def failed(status: int | None) -> None:
+            self._blind = True
+            if status == 403:
+                log.warning("may not watch namespaces")
+
         selector = f"{MONITORED_BY}={self._namespace}"
-        _follow(self._core.list_namespace, _owner, told, changed, lambda _: None, label_selector=selector)
+        _follow(self._core.list_namespace, _owner, told, changed, failed, label_selector=selector)
 
     def _opted_in(self, owner: Owner) -> None:
         name = owner.namespace

@@ -113,7 +113,9 @@ class PrometheusHA(Component):
     @property
     def evaluator(self) -> Evaluator:
         """What rule groups need to know of who evaluates them; final when rendered."""
-        must_exist = (*(job.name for job in self._cluster_jobs), *sorted(self._pods_jobs))
+        # A collector that is missing costs nobody's sleep: what was live is live.
+        declared = sorted(self._pods_jobs.keys() - {self._collector_job})
+        must_exist = (*(job.name for job in self._cluster_jobs), *declared)
         members = self._alertmanager
         return Evaluator(
             interval=self._scrape.interval,

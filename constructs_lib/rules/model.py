@@ -136,6 +136,10 @@ class Alert:
         if not re.fullmatch(r"[A-Z][a-zA-Z0-9]+", self.name):
             raise ConstructError(f"{self.name!r} is not an alert's name: use capitalised words, such as 'TargetDown'")
         _check(self.expr, of=f"the alert {self.name}")
+        if self.severity not in set(Severity):
+            raise ConstructError(
+                f"the severity of the alert {self.name} is {self.severity!r}: use one of {', '.join(Severity)}"
+            )
         if self.team is not None and not re.fullmatch(LABEL_VALUE, self.team):
             raise ConstructError(f"the alert {self.name} is for the team {self.team!r}: use letters, digits and dashes")
         for text in (self.summary, self.description):

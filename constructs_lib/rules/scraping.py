@@ -86,13 +86,17 @@ def _target_down(by: Evaluator) -> Alert:
 
 
 def _job_down(by: Evaluator) -> Alert:
-    """Of pods by annotation, two broken ones of any team would speak for all others'."""
+    """Of pods by annotation, two broken ones of any team would speak for all others'.
+
+    Without the collectors, what was live is live: TargetDown tells of them, in the morning.
+    """
     course = lasting(by)
+    spared = (*SHARED_JOBS, *filter(None, [by.collector_job]))
     one, two, three = (up("api", host) for host in (1, 2, 3))
     down, fine = course.lasts(1, 0), course.steady(1)
     return Alert(
         name="JobDown",
-        expr=f"1 - avg by (job) ({metric('up', job=OF_NO_TEAM, origin='')}) > {SHARE_DOWN}",
+        expr=f"1 - avg by (job) ({metric('up', job=matches_not('|'.join(spared)), origin='')}) > {SHARE_DOWN}",
         hold=course.hold,
         severity=Severity.CRITICAL,
         team=PLATFORM,
@@ -103,7 +107,7 @@ def _job_down(by: Evaluator) -> Alert:
             at=course.at,
             # Half of a job, for ever; all of one, but not for long enough; and what belongs to many.
             quiet={one: fine, two: down, up("one", 4): course.recovers(1, 0)}
-            | dict.fromkeys((*map(up, SHARED_JOBS), up_of_team()), course.steady(0)),
+            | dict.fromkeys((*map(up, spared), up_of_team()), course.steady(0)),
             step=0.2,
         ),
     )
