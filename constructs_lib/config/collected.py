@@ -53,14 +53,13 @@ class Owner:
         namespace: That it lies in.
         team: Who hears of its alerts: a label value.
     Raises:
-        ConstructError: a namespace or a team that is none.
+        ConstructError: a team that is none.
     """
 
     namespace: str
     team: str
 
     def __post_init__(self) -> None:
-        dns_label(self.namespace, of="a namespace")
         if not re.fullmatch(LABEL_VALUE, self.team):
             raise ConstructError(f"{self.team!r} is no team: use letters, digits, dots, dashes and underscores")
 

@@ -23,6 +23,7 @@ from constructs_lib.contract import MANAGED_BY, PortRange
 from constructs_lib.errors import ConstructError
 from constructs_lib.kube.manifest import ConfigMap, Manifest
 from constructs_lib.kube.network import PodPeer, PolicyPort
+from constructs_lib.names import dns_label
 from constructs_lib.rules.model import RuleGroup
 from constructs_lib.urls import absolute_url
 
@@ -58,7 +59,7 @@ class Monitored(Construct):
         name: str = "monitored",
     ) -> None:
         super().__init__(scope, id)
-        self._owner = Owner(namespace=namespace, team=team)
+        self._owner = Owner(namespace=dns_label(namespace, of="a namespace"), team=team)
         self._platform = platform
         self._runbooks = absolute_url(runbooks, of="runbooks")
         self._jobs: dict[str, TeamJob] = {}

@@ -186,3 +186,11 @@ def test_no_job_has_the_name_of_another_namespace_or_of_the_platform(name: str, 
     job = TeamJob(name=name, pods={"app": name}, port=port)
 
     assert job.label("shop").split("/") == ["shop", name]
+
+
+def test_whatever_kubernetes_takes_for_a_namespace_is_an_owner() -> None:
+    """One of an unusual name must not keep the collector from seeing all others; its job is refused alone."""
+    owner = Owner(namespace="1st-shop", team="1st-shop")
+
+    with pytest.raises(ConstructError, match="'1st-shop' cannot be a namespace"):
+        JOB.to_data(ALLOWED.limits).bound(owner, ALLOWED)
