@@ -87,7 +87,8 @@ def before_upgrade(cluster: Kubernetes) -> dict[str, dict[str, Any]]:
     cluster.apply(credentials())
     cluster.wait_ready("monitoring")
     for server in (PrometheusPod(cluster, f"prometheus-{ordinal}") for ordinal in range(2)):
-        cluster.wait(f"{server.name} has samples", lambda s=server: s.query("up"), SOON)  # type: ignore[misc]
+        own = f'up{{job="prometheus",pod="{server.name}"}}'
+        cluster.wait(f"{server.name} has samples", lambda s=server, q=own: s.query(q), SOON)  # type: ignore[misc]
     return {pod["metadata"]["name"]: pod for pod in cluster.find("pods", "monitoring")}
 
 

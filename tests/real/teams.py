@@ -12,7 +12,7 @@ from constructs_lib.config import to_yaml
 from constructs_lib.config.collected import COLLECT, DATA, RULE_GROUP, SCRAPE_JOB
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "onboarded-service"
-SHOP, HOSTILE = "shop", "hostile"
+SHOP, HOSTILE, CLUMSY = "shop", "hostile", "clumsy"
 Document = dict[str, Any]
 
 
@@ -43,11 +43,11 @@ def group(name: str, *exprs: str, team: str = HOSTILE, **changes: object) -> Doc
     return config_map(RULE_GROUP, name, {"name": name, "runbooks": "https://example.com", "alerts": alerts})
 
 
-def job(name: str, **changes: object) -> Document:
-    """A scrape job of pods that bear its name."""
+def job(name: str, *, within: str = HOSTILE, **changes: object) -> Document:
+    """A scrape job of pods that bear its name, in a namespace, with changes of its data."""
     limits = {"samples": 5000, "labels": 64, "label_value_length": 4096, "body": 1 << 25}
     data = {"name": name, "pods": {"app": name}, "port": 8080, "path": "/metrics", **limits, **changes}
-    return config_map(SCRAPE_JOB, name, data)
+    return config_map(SCRAPE_JOB, name, data, namespace=within)
 
 
 def namespace(name: str, role: str) -> list[Document]:
@@ -105,15 +105,27 @@ REFUSED: Mapping[str, tuple[Document, str]] = {
         (group("deep", "(" * 3000 + "up" + ")" * 3000), "characters: use up to 4096"),
         (group("bomb", GROWING, description="{{ $labels.a }}" * 60), "has label_replace 3 times: use it up to 2"),
         (group("long", "up", summary="x" * 1001), "1001 characters: use up to 1000"),
-        (job("foreign", namespace="shop"), "namespace of scrape-job-foreign is wrong: Unexpected keyword argument"),
-        (job("thief", credentials_file="/var/run/secrets/token"), "credentials_file of scrape-job-thief is wrong"),
         (
-            job("greedy", samples=1_000_000),
+            job("foreign", within=CLUMSY, namespace="shop"),
+            "namespace of scrape-job-foreign is wrong: Unexpected",
+        ),
+        (
+            job("thief", within=CLUMSY, credentials_file="/var/run/secrets/token"),
+            "credentials_file of scrape-job-thief",
+        ),
+        (
+            job("greedy", within=CLUMSY, samples=1_000_000),
             "limit of samples of the job greedy is 1000000, but the platform allows 5000",
         ),
-        (job("kubelet", port=10250), "port of the job kubelet is 10250, but the network is open from 8000 to 9999"),
+        (
+            job("kubelet", within=CLUMSY, port=10250),
+            "10250, but the network is open from 8000 to 9999",
+        ),
         (config_map("dashboard", "nice", {}), "the label constructs-lib/collect is 'dashboard'"),
-        (config_map(SCRAPE_JOB, "alias", job("other")["data"][DATA]), "holds other: call it scrape-job-other"),
+        (
+            config_map(SCRAPE_JOB, "alias", job("other")["data"][DATA], namespace=CLUMSY),
+            "call it scrape-job-other",
+        ),
     )
 }
 FORGED = """up{job="api"} 0

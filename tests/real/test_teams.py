@@ -23,7 +23,7 @@ from tests.cluster.programs import built
 from tests.real.notifications import turn_is_over, within
 from tests.real.outside import SLACK
 from tests.real.prometheus import PrometheusPod
-from tests.real.teams import CONFINED, HOSTILE, REFUSED, SHOP, churn, documents, namespace, rendered_example
+from tests.real.teams import CLUMSY, CONFINED, HOSTILE, REFUSED, SHOP, churn, documents, namespace, rendered_example
 
 SOON = timedelta(minutes=2)
 ROLE = "monitoring-prometheus-collected"
@@ -69,10 +69,10 @@ def released(cluster: Kubernetes, platform: dict[str, tuple[str, int]], example:
 def hostile(cluster: Kubernetes, platform: dict[str, tuple[str, int]]) -> Iterator[float]:
     """When the hostile team has released."""
     assert platform
-    cluster.apply(documents(*namespace(HOSTILE, ROLE)))
+    cluster.apply(documents(*namespace(HOSTILE, ROLE), *namespace(CLUMSY, ROLE)))
     cluster.apply(documents(*CONFINED, churn(0), *(document for document, _ in REFUSED.values())))
     yield time.time()
-    cluster.kubectl("delete", "--wait=false", "namespace", HOSTILE)
+    cluster.kubectl("delete", "--wait=false", "namespace", HOSTILE, CLUMSY)
 
 
 def rules(server: PrometheusPod, namespace: str) -> dict[str, str]:
@@ -162,21 +162,22 @@ def test_what_could_hurt_is_refused_and_said_to_its_team(
 ) -> None:
     """In an Event beside the ConfigMap, and in a metric of both collectors; nothing of it reaches Prometheus."""
     assert hostile
-    _, told = REFUSED[name]
+    document, told = REFUSED[name]
+    space = document["metadata"]["namespace"]
 
     def events() -> list[str]:
         field = f"involvedObject.name={name}"
-        found = json.loads(cluster.kubectl("-n", HOSTILE, "get", "events", "--field-selector", field, "-o", "json"))
+        found = json.loads(cluster.kubectl("-n", space, "get", "events", "--field-selector", field, "-o", "json"))
         return [each["message"] for each in found["items"] if each["reason"] == "Refused"]
 
     message = cluster.wait(f"{name} is refused", events, SOON)[0]
 
     assert told in message
     for server in servers:
-        refused = metric("collector_refused", origin=HOSTILE, team=HOSTILE, config_map=name)
+        refused = metric("collector_refused", origin=space, team=space, config_map=name)
         cluster.wait("the metric says so", lambda s=server, q=refused: len(s.query(q)) == 2, SOON)  # type: ignore[misc]
         plain = name.removeprefix("rule-group-").removeprefix("scrape-job-")
-        assert f"{HOSTILE}/{plain}" not in json.dumps([server.api("rules"), server.api("targets")])
+        assert f"{space}/{plain}" not in json.dumps([server.api("rules"), server.api("targets")])
 
 
 @pytest.mark.stage(4)
