@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import signal
 import sys
 from pathlib import Path
 
@@ -19,6 +20,8 @@ def main() -> None:
     command.add_argument("--port", required=True, type=int, help="of the metrics")
     given = vars(parser.parse_args())
     del given["command"]
+    # The first process of a container ignores what it does not handle, and its pod would wait until it is killed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(asctime)s %(levelname)s %(message)s")
     collect(Options(**given))
 

@@ -1,7 +1,10 @@
 """What the collector makes of other teams' data, by the promtool that it uses."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -257,3 +260,24 @@ def test_expression_that_prometheus_does_not_read_is_refused(promtool: Promtool)
     """Also one that the synth-time parser reads."""
     with pytest.raises(ConstructError, match="unknown function"):
         promtool.bind("nonsense(up)", "namespace", HOSTILE)
+
+
+def test_collector_ends_when_it_is_told_to(tmp_path: Path, promtool: Promtool) -> None:
+    """As the first process of its container it must handle SIGTERM itself, or every drain waits for ten minutes."""
+    contract, kubeconfig = tmp_path / "platform.json", tmp_path / "kubeconfig"
+    contract.write_text(json.dumps(PLATFORM.to_contract()))
+    cluster = {"name": "a", "cluster": {"server": "http://127.0.0.1:1"}}
+    context = {"name": "a", "context": {"cluster": "a", "user": "a"}}
+    kubeconfig.write_text(
+        to_yaml({"clusters": [cluster], "contexts": [context], "users": [{"name": "a"}], "current-context": "a"})
+    )
+    options = [f"--platform={contract}", f"--output={tmp_path / 'out'}", f"--promtool={promtool.path}", "--port=0"]
+    command = [sys.executable, "-m", "constructs_lib.agent", "collect", *options]
+    environment = {**os.environ, "KUBECONFIG": str(kubeconfig)}
+
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout
+        assert "cannot watch" in running.stdout.readline()
+        running.terminate()
+
+        assert running.wait(timeout=20) == 0
