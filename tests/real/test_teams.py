@@ -91,6 +91,12 @@ def up(server: PrometheusPod, job: str) -> list[tuple[dict[str, str], str]]:
     return [(each["metric"], each["value"][1]) for each in server.query(metric("up", job=job))]
 
 
+def collector_runs(cluster: Kubernetes, pod: str) -> bool:
+    """Whether it is not just being started again."""
+    statuses = cluster.get("pod", pod, "monitoring")["status"]["containerStatuses"]
+    return any(status["name"] == "collector" and "running" in status["state"] for status in statuses)
+
+
 def heard(outside: Outside, team: str, alertname: str) -> list[float]:
     """When a team's channel heard of an alert."""
     return [
@@ -242,6 +248,7 @@ def test_thousand_changes_in_a_minute_and_a_killed_collector_leave_no_gap(
         )
         for pod in ("prometheus-0", "prometheus-1", "prometheus-1"):
             time.sleep(random.uniform(1, 6))  # noqa: S311 - at a moment that nobody chose
+            cluster.wait("the collector runs", lambda p=pod: collector_runs(cluster, p), SOON)  # type: ignore[misc]
             cluster.kill_process("monitoring", pod, "collector")
         changing.result()
     assert time.time() - begun < 60
