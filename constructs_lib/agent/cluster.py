@@ -18,7 +18,8 @@ from typing import Any, TypeVar
 import kubernetes
 from kubernetes.client.exceptions import ApiException
 
-from constructs_lib.config.collected import COLLECT, LARGEST, Owner
+from constructs_lib.config.collected import COLLECT, LARGEST
+from constructs_lib.config.teams import Owner
 from constructs_lib.contract import MONITORED_BY, TEAM_OF_NAMESPACE
 
 PAGE = 20  # of ConfigMaps that may have 1 MiB each

@@ -34,10 +34,10 @@ from constructs_lib.config.collected import (
     SCRAPE_JOB,
     GroupData,
     JobData,
-    Owner,
     object_name,
 )
 from constructs_lib.config.platform import Platform
+from constructs_lib.config.teams import Owner
 from constructs_lib.errors import ConstructError
 
 # The same bytes of a later version may be bound otherwise: what is live is made again.

@@ -6,7 +6,7 @@ from typing import Protocol
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector as Source
 
-from constructs_lib.config.collected import Owner
+from constructs_lib.config.teams import Owner
 
 
 class Told(Protocol):

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from constructs_lib.config.collected import Allowed
 from constructs_lib.config.prometheus import Limits
+from constructs_lib.config.teams import Allowed
 from constructs_lib.contract import MONITORED_BY, TEAM_OF_NAMESPACE, Endpoint, Pods, Port, PortRange, Transport
 from constructs_lib.errors import ConstructError
 from constructs_lib.units import Bytes

@@ -1,13 +1,13 @@
 """Constructs that synthesize Kubernetes manifests through cdk8s, and the words that they are told with."""
 
 from constructs_lib.config.alertmanager import Inhibition, Route, Timing
-from constructs_lib.config.collected import Allowed, TeamJob
 from constructs_lib.config.discovery import Annotated, PodsJob
 from constructs_lib.config.intervals import TimeInterval
 from constructs_lib.config.platform import Platform
 from constructs_lib.config.prometheus import Limits, ScrapeDefaults
 from constructs_lib.config.receivers import Email, Heartbeat, PagerDuty, Receiver, Slack, Webhook
 from constructs_lib.config.secrets import SecretKey
+from constructs_lib.config.teams import Allowed, TeamJob
 from constructs_lib.kube.alertmanager import Alertmanager, Delivery
 from constructs_lib.kube.collector import Collector
 from constructs_lib.kube.component import Component, ComponentEndpoint

@@ -7,8 +7,8 @@ from datetime import timedelta
 from constructs import Construct
 
 from constructs_lib import versions
-from constructs_lib.config.collected import Allowed
 from constructs_lib.config.platform import Platform
+from constructs_lib.config.teams import Allowed
 from constructs_lib.contract import Endpoint, Port
 from constructs_lib.image import Image
 from constructs_lib.kube.manifest import ConfigMap

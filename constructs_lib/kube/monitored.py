@@ -13,12 +13,11 @@ from constructs_lib.config.collected import (
     RULE_GROUP,
     SCRAPE_JOB,
     GroupData,
-    Owner,
-    TeamJob,
+    JobData,
     object_name,
-    refuse_beyond,
 )
 from constructs_lib.config.platform import Platform
+from constructs_lib.config.teams import Owner, TeamJob, refuse_beyond
 from constructs_lib.contract import MANAGED_BY, PortRange
 from constructs_lib.errors import ConstructError
 from constructs_lib.kube.manifest import ConfigMap, Manifest
@@ -87,7 +86,7 @@ class Monitored(Construct):
         job.refuse_beyond(self._platform.allowed.ports, self._platform.allowed.limits)
         if taken is None:
             self._jobs[job.name] = job
-            data = job.to_data(self._platform.allowed.limits)
+            data = JobData.of(job, self._platform.allowed.limits)
             self._hand_over(SCRAPE_JOB, job.name, data.to_json)
         return job.label(self._owner.namespace)
 

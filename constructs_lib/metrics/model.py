@@ -10,7 +10,7 @@ from constructs_lib.errors import ConstructError
 from constructs_lib.promql import metric
 
 # What a scrape adds to every series, whatever the program: see constructs_lib.config.discovery. The last two only have
-# the targets of other teams' releases: see constructs_lib.config.collected.
+# the targets of other teams' releases: see constructs_lib.config.teams.
 TARGET_LABELS = frozenset({"job", "instance", "namespace", "pod", "node", "app", "team", "origin"})
 
 

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from constructs_lib.config.collected import TeamJob
+from constructs_lib.config.teams import TeamJob
 from constructs_lib.promql import metric
 from constructs_lib.rules.model import Alert, Proof, RuleGroup, Severity, samples
 

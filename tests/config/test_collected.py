@@ -13,14 +13,12 @@ from constructs_lib.config.collected import (
     LONGEST,
     NOT_PROVEN,
     AlertData,
-    Allowed,
     GroupData,
     JobData,
-    Owner,
     RecordingData,
-    TeamJob,
 )
 from constructs_lib.config.prometheus import Limits
+from constructs_lib.config.teams import Allowed, Owner, TeamJob
 from constructs_lib.contract import PortRange
 from constructs_lib.errors import ConstructError
 from constructs_lib.rules.model import Alert, Recording, RuleGroup, Severity
@@ -64,7 +62,7 @@ def bound(data: GroupData, owner: Owner = SHOP) -> dict[str, Any]:
 
 def test_job_finds_pods_of_its_own_namespace_alone():
     """Discovery asks for one namespace, and a relabeling keeps that one, whatever the team wrote."""
-    scrape = JOB.to_data(ALLOWED.limits).bound(SHOP, ALLOWED).to_dict()
+    scrape = JobData.of(JOB, ALLOWED.limits).bound(SHOP, ALLOWED).to_dict()
 
     assert scrape["job_name"] == "shop/checkout"
     assert scrape["kubernetes_sd_configs"] == [{"role": "pod", "namespaces": {"names": ["shop"]}}]
@@ -74,7 +72,7 @@ def test_job_finds_pods_of_its_own_namespace_alone():
 
 def test_series_of_a_job_bear_the_owner():
     """Namespace, team and origin are set last, so that nothing of the target wins over them."""
-    scrape = JOB.to_data(ALLOWED.limits).bound(SHOP, ALLOWED).to_dict()
+    scrape = JobData.of(JOB, ALLOWED.limits).bound(SHOP, ALLOWED).to_dict()
 
     last = {step["target_label"]: step["replacement"] for step in scrape["relabel_configs"][-3:]}
     assert last == {"namespace": "shop", "team": "sales", "origin": "shop"}
@@ -85,7 +83,7 @@ def test_series_of_a_job_bear_the_owner():
 
 def test_job_has_limits_also_where_it_asks_for_none():
     """The platform's limits hold for what one pod sends, and for how many pods there are."""
-    scrape = JOB.to_data(ALLOWED.limits).bound(SHOP, ALLOWED).to_dict()
+    scrape = JobData.of(JOB, ALLOWED.limits).bound(SHOP, ALLOWED).to_dict()
 
     assert (scrape["sample_limit"], scrape["target_limit"], scrape["body_size_limit"]) == (5000, 50, "32MB")
 
@@ -103,7 +101,7 @@ def test_job_beyond_what_is_allowed_is_refused(job: TeamJob, sentence: str):
     with pytest.raises(ConstructError, match=sentence):
         job.refuse_beyond(ALLOWED.ports, ALLOWED.limits)
     with pytest.raises(ConstructError, match=sentence):
-        job.to_data(ALLOWED.limits).bound(SHOP, ALLOWED)
+        JobData.of(job, ALLOWED.limits).bound(SHOP, ALLOWED)
 
 
 @pytest.mark.parametrize("path", ["metrics", "/a?b=c", "/a b", "/{{x}}", "", "/"])
@@ -173,7 +171,7 @@ def test_what_is_handed_over_is_read_as_it_was():
         ),
         recordings=(Recording("pod:up:sum", "sum(up)"),),
     )
-    job, data = JOB.to_data(ALLOWED.limits), GroupData.of(rules, team="sales", runbooks=RUNBOOKS)
+    job, data = JobData.of(JOB, ALLOWED.limits), GroupData.of(rules, team="sales", runbooks=RUNBOOKS)
 
     assert TypeAdapter(JobData).validate_json(job.to_json()) == job
     assert TypeAdapter(GroupData).validate_json(data.to_json()) == data
@@ -193,4 +191,4 @@ def test_whatever_kubernetes_takes_for_a_namespace_is_an_owner() -> None:
     owner = Owner(namespace="1st-shop", team="1st-shop")
 
     with pytest.raises(ConstructError, match="'1st-shop' cannot be a namespace"):
-        JOB.to_data(ALLOWED.limits).bound(owner, ALLOWED)
+        JobData.of(JOB, ALLOWED.limits).bound(owner, ALLOWED)

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from constructs_lib.config.collected import Allowed
 from constructs_lib.config.platform import Platform
+from constructs_lib.config.teams import Allowed
 from constructs_lib.contract import Endpoint, Pods, Port, PortRange
 from constructs_lib.errors import ConstructError
 

@@ -20,9 +20,10 @@ from constructs_lib.agent.collect import Collector, Options
 from constructs_lib.agent.files import JOBS, RULES
 from constructs_lib.agent.promtool import NoVerdictError, Promtool
 from constructs_lib.config import to_yaml
-from constructs_lib.config.collected import RULE_GROUP, SCRAPE_JOB, Allowed, Owner, TeamJob
+from constructs_lib.config.collected import RULE_GROUP, SCRAPE_JOB, JobData
 from constructs_lib.config.platform import Platform
 from constructs_lib.config.prometheus import Limits
+from constructs_lib.config.teams import Allowed, Owner, TeamJob
 from constructs_lib.contract import Endpoint, Pods, Port, PortRange
 from constructs_lib.errors import ConstructError
 from constructs_lib.names import LABEL_VALUE
@@ -128,7 +129,7 @@ jobs = st.builds(
 def test_every_accepted_job_is_accepted_by_prometheus(promtool: Promtool, wanted: TeamJob) -> None:
     """Whatever labels, ports and paths a team has."""
     file = promtool.scratch / "job.yaml"
-    file.write_text(to_yaml({"scrape_configs": [wanted.to_data(ALLOWED.limits).bound(OWNER, ALLOWED).to_dict()]}))
+    file.write_text(to_yaml({"scrape_configs": [JobData.of(wanted, ALLOWED.limits).bound(OWNER, ALLOWED).to_dict()]}))
 
     promtool.check_jobs(file)
 
