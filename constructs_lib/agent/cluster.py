@@ -132,16 +132,16 @@ class Cluster:
         threading.Thread(target=target, args=arguments, name=name, daemon=True).start()
 
     def _follow_namespaces(self) -> None:
-        def told(found: list[tuple[str, Owner]]) -> None:
-            for _, owner in found:
+        def told(found: list[Owner]) -> None:
+            for owner in found:
                 self._opted_in(owner)
-            for gone in self.owners().keys() - {name for name, _ in found}:
+            for gone in self.owners().keys() - {owner.namespace for owner in found}:
                 self._opted_out(gone)
             self._known, self._blind = True, False
             self._changed("", None)
 
-        def changed(kind: str, found: tuple[str, Owner]) -> None:
-            self._opted_out(found[0]) if kind == "DELETED" else self._opted_in(found[1])
+        def changed(kind: str, owner: Owner) -> None:
+            self._opted_out(owner.namespace) if kind == "DELETED" else self._opted_in(owner)
 
         def failed(status: int | None) -> None:
             self._blind = True
@@ -224,10 +224,10 @@ class Cluster:
         )
 
 
-def _owner(namespace: Any) -> tuple[str, Owner]:
-    """Name and owner of a namespace, from what the client returns."""
+def _owner(namespace: Any) -> Owner:
+    """Of a namespace, from what the client returns."""
     name, labels = namespace.metadata.name, namespace.metadata.labels or {}
-    return name, Owner(namespace=name, team=labels.get(TEAM_OF_NAMESPACE) or name)
+    return Owner(namespace=name, team=labels.get(TEAM_OF_NAMESPACE) or name)
 
 
 def _follow(

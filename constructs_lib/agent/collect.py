@@ -97,12 +97,12 @@ class Collector:
         self._options, self.promtool = options, promtool
         self._files, self._events = Files(options.output), Events(core)
         self._queue = Queue()
-        self._text, self._platform = self._read()
+        self._text = options.platform.read_text()
+        self._platform = Platform.from_contract(json.loads(self._text))
         self._cluster = Cluster(core, self._platform.namespace, self._changed)
         self._say_again = 0.0
         self._refused: dict[tuple[str, str], Refusal] = {}
-
-        self.owners, self.failing, self.age = self._cluster.owners, self._cluster.failing, self._queue.age
+        self.metrics = Metrics(self._cluster, self._queue, self.refusals)
 
     def refusals(self) -> list[tuple[str, str]]:
         """Namespace and name of what is not live as it is."""
@@ -157,7 +157,7 @@ class Collector:
             if self._cluster.changes_often(namespace):
                 self._events.changes_often(namespace)
             return
-        for _, file in self._files.live(f"{namespace}{SEPARATOR}" if namespace else ""):
+        for _, file in self._files.live(file_name(namespace, "") if namespace else ""):
             owner, separator, object_name = file.partition(SEPARATOR)
             if separator:  # nobody else should write here, but who knows
                 self._queue.add(owner, object_name)
@@ -184,7 +184,7 @@ class Collector:
         Args:
             place: How many of its kind come before it, by name.
         """
-        key, kind, file = (item.namespace, item.name), file_kind(item.name), f"{item.namespace}{SEPARATOR}{item.name}"
+        key, kind, file = (item.namespace, item.name), file_kind(item.name), file_name(item.namespace, item.name)
         allowed = self._platform.allowed
         beyond = place >= (allowed.jobs if kind == JOBS else allowed.groups)
         bound_by = _digest(repr((owner, allowed, self.promtool.version, VERSION, beyond)))
@@ -265,23 +265,19 @@ class Collector:
         """Nothing remains of it."""
         self._refused.pop((namespace, name), None)
         kind = file_kind(name)
-        if kind and self._files.remove(kind, f"{namespace}{SEPARATOR}{name}"):
+        if kind and self._files.remove(kind, file_name(namespace, name)):
             log.info("gone: %s/%s", namespace, name)
-
-    def _read(self) -> tuple[str, Platform]:
-        text = self._options.platform.read_text()
-        return text, Platform.from_contract(json.loads(text))
 
     def _read_again(self) -> bool:
         """Whether the platform's contract is another one; one that this version cannot read changes nothing."""
         text = self._options.platform.read_text()
         if text == self._text:
             return False
+        self._text = text
         try:
-            self._text, self._platform = self._read()
+            self._platform = Platform.from_contract(json.loads(text))
         except (ConstructError, ValueError) as error:
             log.warning("the platform's contract stays as it was: %s", error)
-            self._text = text
             return False
         return True
 
@@ -295,7 +291,7 @@ def collect(options: Options) -> None:
     core = kubernetes.client.CoreV1Api(kubernetes.client.ApiClient(configuration))
     collector = Collector(options, core, Promtool(path=options.promtool, scratch=options.output / NEW))
     collector.prepare()
-    REGISTRY.register(Metrics(collector))
+    REGISTRY.register(collector.metrics)
     try:
         start_http_server(options.port, addr="::")  # of both families
     except OSError:
@@ -304,6 +300,11 @@ def collect(options: Options) -> None:
     while True:
         faulthandler.dump_traceback_later(STUCK.total_seconds(), exit=True)  # and the kubelet starts it again
         collector.step(IDLE)
+
+
+def file_name(namespace: str, name: str) -> str:
+    """Of a ConfigMap, without the suffix."""
+    return f"{namespace}{SEPARATOR}{name}"
 
 
 def file_kind(name: str) -> str | None:

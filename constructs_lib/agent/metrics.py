@@ -1,42 +1,28 @@
 """What the collector tells of itself, by the contract in `constructs_lib.metrics.collector`."""
 
-from collections.abc import Iterator
-from typing import Protocol
+from collections.abc import Callable, Iterator
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector as Source
 
-from constructs_lib.config.teams import Owner
-
-
-class Told(Protocol):
-    """What is asked for it."""
-
-    def owners(self) -> dict[str, Owner]:
-        """Who opted in, by namespace."""
-
-    def refusals(self) -> list[tuple[str, str]]:
-        """Namespace and name of what is not live as it is."""
-
-    def age(self) -> float:
-        """Of the oldest change that is not live yet, in seconds."""
-
-    def failing(self) -> int:
-        """How many namespaces cannot be watched."""
+from constructs_lib.agent.cluster import Cluster
+from constructs_lib.agent.queue import Queue
 
 
 class Metrics(Source):
     """Asked at each scrape.
 
     Args:
-        told: Who knows.
+        cluster: Who opted in, and who can be watched.
+        queue: What waits.
+        refusals: Gives namespace and name of what is not live as it is.
     """
 
-    def __init__(self, told: Told) -> None:
-        self._told = told
+    def __init__(self, cluster: Cluster, queue: Queue, refusals: Callable[[], list[tuple[str, str]]]) -> None:
+        self._cluster, self._queue, self._refusals = cluster, queue, refusals
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        owners = self._told.owners()
+        owners = self._cluster.owners()
         namespaces = GaugeMetricFamily("collector_namespace", "Namespaces that opted in.", labels=["origin", "team"])
         for owner in owners.values():
             namespaces.add_metric([owner.namespace, owner.team], 1)
@@ -44,11 +30,11 @@ class Metrics(Source):
         refused = GaugeMetricFamily(
             "collector_refused", "ConfigMaps that are not live as they are.", labels=["origin", "team", "config_map"]
         )
-        for namespace, name in self._told.refusals():
+        for namespace, name in self._refusals():
             if namespace in owners:
                 refused.add_metric([namespace, owners[namespace].team, name], 1)
         yield refused
         age = "Age of the oldest change that is not live yet."
-        yield GaugeMetricFamily("collector_oldest_change_seconds", age, value=self._told.age())
+        yield GaugeMetricFamily("collector_oldest_change_seconds", age, value=self._queue.age())
         failing = "Namespaces that cannot be watched, though we may."
-        yield GaugeMetricFamily("collector_failed_watches", failing, value=self._told.failing())
+        yield GaugeMetricFamily("collector_failed_watches", failing, value=self._cluster.failing())

@@ -39,7 +39,7 @@ class Promtool:
 
         Raises:
             ConstructError: an expression that Prometheus does not read.
-        NoVerdictError: no answer.
+            NoVerdictError: no answer.
         """
         return self._run("--experimental", "promql", "label-matchers", "set", "--", expr, label, value).strip()
 
@@ -48,6 +48,7 @@ class Promtool:
 
         Raises:
             ConstructError: what it says.
+            NoVerdictError: no answer.
         """
         self._run("check", "rules", "--lint=none", str(path))
 
@@ -56,6 +57,7 @@ class Promtool:
 
         Raises:
             ConstructError: what it says.
+            NoVerdictError: no answer.
         """
         with tempfile.NamedTemporaryFile("w", dir=self.scratch, suffix=".yml") as whole:
             json.dump({"scrape_config_files": [str(path.absolute())]}, whole)

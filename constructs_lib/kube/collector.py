@@ -37,7 +37,7 @@ class Collector(Construct):
         prometheus: Whose pods it joins; its own targets and rules never depend on it.
         image: Of the agent, from a registry of yours: `agent/README.md` says how to build it.
         allowed: What every team may do; what is the platform's own is added.
-        resources: About 1 MiB more for every ten namespaces.
+        resources: Of the collector; it holds what it watches in memory.
     Source: docs/adr/0007-collector.md
     """
 

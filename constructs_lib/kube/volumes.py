@@ -1,4 +1,4 @@
-"""What a container sees of files: configuration, credentials, its own volume, what its pod shares, the node's.
+"""What a container sees of files: configuration, credentials, its own volume, the node's.
 
 Source: https://kubernetes.io/docs/concepts/storage/volumes/
 """
