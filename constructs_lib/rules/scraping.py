@@ -6,9 +6,11 @@ raise these alerts nor outnumber the platform's.
 Source: https://prometheus.io/docs/concepts/jobs_instances/
 """
 
+from collections.abc import Mapping
+
 from constructs_lib.config.discovery import ANNOTATED_PODS, ANNOTATED_SERVICES
 from constructs_lib.metrics.prometheus import SCRAPE
-from constructs_lib.promql import matches_not, metric
+from constructs_lib.promql import Matcher, matches_not, metric
 from constructs_lib.rules.counting import lasting
 from constructs_lib.rules.course import PEACE, Course
 from constructs_lib.rules.model import PLATFORM, Alert, Evaluator, Proof, Severity, samples
@@ -65,22 +67,42 @@ def _most_targets_down(by: Evaluator) -> Alert:
 
 
 def _target_down(by: Evaluator) -> Alert:
-    course = lasting(by)
-    target = up("api", namespace="shop", pod="api-0")
-    return Alert(
+    return target_down(
+        by,
         name="TargetDown",
-        expr=f"{metric('up', origin='')} == 0",
+        team=PLATFORM,
+        origin="",
+        ours=up("api", namespace="shop", pod="api-0"),
+        another=up_of_team(),
+        summary="A target cannot be scraped.",
+    )
+
+
+def target_down(
+    by: Evaluator, *, name: str, team: str | None, origin: str | Matcher, ours: str, another: str, summary: str
+) -> Alert:
+    """An alert on each target that does not answer, of the platform or of other teams.
+
+    Args:
+        origin: Which targets: what their label `origin` is.
+        ours: Such a target, for the proof.
+        another: One that is none of them.
+    """
+    course = lasting(by)
+    return Alert(
+        name=name,
+        expr=f"{metric('up', origin=origin)} == 0",
         hold=course.hold,
         severity=Severity.WARNING,
-        team=PLATFORM,
-        summary="A target cannot be scraped.",
+        team=team,
+        summary=summary,
         # What is no pod has no namespace either: both are left empty.
         description="The scrape of {{ $labels.instance }} fails: job {{ $labels.job }}, "
         "pod {{ $labels.namespace }}/{{ $labels.pod }}.",
         proof=Proof(
-            fires={target: course.lasts(1, 0)},
+            fires={ours: course.lasts(1, 0)},
             at=course.at,
-            quiet={target: course.recovers(1, 0), up_of_team(): course.steady(0)},
+            quiet={ours: course.recovers(1, 0), another: course.steady(0)},
         ),
     )
 
@@ -139,23 +161,57 @@ def _job_missing(by: Evaluator) -> Alert:
 
 
 def _near_sample_limit(by: Evaluator) -> Alert:
-    course = lasting(by)
-    name, limited = "scrape_samples_post_metric_relabeling", "scrape_sample_limit"
-    sent, limit = (SCRAPE.series(each, job="api", instance="10.0.0.1:8080") for each in (name, limited))
-    of_team = {SCRAPE.series(name, **OF_TEAM): course.steady(8100)}
-    allowed = {limit: course.steady(10_000), SCRAPE.series(limited, **OF_TEAM): course.steady(10_000)}
-    return Alert(
+    return near_sample_limit(
+        by,
         name="ScrapeSamplesNearLimit",
-        expr=f"{metric(name, origin='')} / {metric(limited)} > {NEAR_LIMIT}",
+        team=PLATFORM,
+        origin="",
+        limit=10_000,
+        ours={"job": "api"},
+        another=OF_TEAM,
+        summary="A target is close to the number of samples at which it is refused whole.",
+    )
+
+
+def near_sample_limit(
+    by: Evaluator,
+    *,
+    name: str,
+    team: str | None,
+    origin: str | Matcher,
+    limit: int,
+    ours: Mapping[str, str],
+    another: Mapping[str, str],
+    summary: str,
+) -> Alert:
+    """An alert on each target that sends nearly what it may, of the platform or of other teams.
+
+    Args:
+        origin: Which targets: what their label `origin` is.
+        limit: Of the proof's targets.
+        ours: Labels of such a target, for the proof.
+        another: Those of one that is none of them.
+    """
+    course = lasting(by)
+    sent, limited = "scrape_samples_post_metric_relabeling", "scrape_sample_limit"
+    near, over = NEAR_LIMIT * limit, (NEAR_LIMIT + 0.01) * limit
+    mine, theirs = (SCRAPE.series(sent, **{"instance": "10.0.0.1:8080", **labels}) for labels in (ours, another))
+    allowed = {
+        SCRAPE.series(limited, **{"instance": "10.0.0.1:8080", **labels}): course.steady(limit)
+        for labels in (ours, another)
+    }
+    return Alert(
+        name=name,
+        expr=f"{metric(sent, origin=origin)} / {metric(limited)} > {NEAR_LIMIT}",
         hold=course.hold,
         severity=Severity.WARNING,
-        team=PLATFORM,
-        summary="A target is close to the number of samples at which it is refused whole.",
+        team=team,
+        summary=summary,
         description="{{ $labels.instance }} of {{ $labels.job }} sends {{ $value | humanizePercentage }} of its limit.",
         proof=Proof(
-            fires={sent: course.lasts(8000, 8100)} | allowed,
+            fires={mine: course.lasts(near, over)} | allowed,
             at=course.at,
-            quiet={sent: course.recovers(8000, 8100)} | of_team | allowed,
+            quiet={mine: course.recovers(near, over), theirs: course.steady(over)} | allowed,
             step=0.01,
         ),
     )

@@ -8,14 +8,14 @@ from datetime import timedelta
 
 from constructs_lib.errors import ConstructError
 from constructs_lib.metrics.collector import COLLECTOR
-from constructs_lib.metrics.prometheus import PROMETHEUS, SCRAPE
+from constructs_lib.metrics.prometheus import PROMETHEUS
 from constructs_lib.promql import metric, not_equal
 from constructs_lib.rules.counting import Again, lasting
 from constructs_lib.rules.course import Course
 from constructs_lib.rules.model import PLATFORM, Alert, Evaluator, Proof, RuleGroup, Severity
 from constructs_lib.rules.notifications import team_notifications_failing
 from constructs_lib.rules.prometheus import GROUP_OF_TEAM, NAMESPACE_OF_GROUP
-from constructs_lib.rules.scraping import NEAR_LIMIT, OF_TEAM, up, up_of_team
+from constructs_lib.rules.scraping import OF_TEAM, near_sample_limit, target_down, up, up_of_team
 from constructs_lib.units import prometheus_duration
 
 # A change is live within two minutes: a ConfigMap's way into a file, and Prometheus' next look at that.
@@ -36,8 +36,25 @@ def teams(by: Evaluator) -> RuleGroup:
     return RuleGroup(
         name="teams",
         alerts=(
-            _target_down(by),
-            _near_sample_limit(by),
+            target_down(
+                by,
+                name="TeamTargetDown",
+                team=None,
+                origin=not_equal(""),
+                ours=up_of_team(),
+                another=up("api"),
+                summary="A target of a team's own job cannot be scraped, or sends more than it may.",
+            ),
+            near_sample_limit(
+                by,
+                name="TeamSamplesNearLimit",
+                team=None,
+                origin=not_equal(""),
+                limit=5000,
+                ours=OF_TEAM,
+                another={"job": "api"},
+                summary="A target of a team's own job is close to the number of samples at which it is refused whole.",
+            ),
             _refused(by, job),
             _rules(
                 by,
@@ -60,49 +77,6 @@ def teams(by: Evaluator) -> RuleGroup:
             _behind(by, job),
             _cannot_watch(by, job),
             *([] if by.alertmanager_job is None else [team_notifications_failing(by, by.alertmanager_job)]),
-        ),
-    )
-
-
-def _target_down(by: Evaluator) -> Alert:
-    course = lasting(by)
-    return Alert(
-        name="TeamTargetDown",
-        expr=f"{metric('up', origin=not_equal(''))} == 0",
-        hold=course.hold,
-        severity=Severity.WARNING,
-        team=None,
-        summary="A target of a team's own job cannot be scraped, or sends more than it may.",
-        description="The scrape of {{ $labels.instance }} fails: job {{ $labels.job }}, "
-        "pod {{ $labels.namespace }}/{{ $labels.pod }}.",
-        proof=Proof(
-            fires={up_of_team(): course.lasts(1, 0)},
-            at=course.at,
-            quiet={up_of_team(): course.recovers(1, 0), up("api"): course.steady(0)},
-        ),
-    )
-
-
-def _near_sample_limit(by: Evaluator) -> Alert:
-    course = lasting(by)
-    name, limited = "scrape_samples_post_metric_relabeling", "scrape_sample_limit"
-    of_team = {"instance": "10.0.0.1:8080", **OF_TEAM}
-    sent, limit = (SCRAPE.series(each, **of_team) for each in (name, limited))
-    sent_to_us, our_limit = (SCRAPE.series(each, job="api") for each in (name, limited))
-    allowed = {limit: course.steady(5000), our_limit: course.steady(5000)}
-    return Alert(
-        name="TeamSamplesNearLimit",
-        expr=f"{metric(name, origin=not_equal(''))} / {metric(limited)} > {NEAR_LIMIT}",
-        hold=course.hold,
-        severity=Severity.WARNING,
-        team=None,
-        summary="A target of a team's own job is close to the number of samples at which it is refused whole.",
-        description="{{ $labels.instance }} of {{ $labels.job }} sends {{ $value | humanizePercentage }} of its limit.",
-        proof=Proof(
-            fires={sent: course.lasts(4000, 4050)} | allowed,
-            at=course.at,
-            quiet={sent: course.recovers(4000, 4050), sent_to_us: course.steady(4050)} | allowed,
-            step=0.01,
         ),
     )
 
