@@ -3,6 +3,7 @@
 What is compared alternates, so that whatever else the machine does meets both sides; a figure is a median of rounds.
 """
 
+import json
 import multiprocessing
 import subprocess
 import sys
@@ -18,8 +19,7 @@ from time import perf_counter
 
 import cdk8s
 
-from constructs_lib.contract import Endpoint, Pods, Port, PortRange
-from constructs_lib.kube import Allowed, Monitored, Platform, TeamJob, synth
+from constructs_lib.kube import Monitored, Platform, TeamJob, synth
 from constructs_lib.promql import metric
 from constructs_lib.rules.model import Alert, Proof, RuleGroup, Severity
 
@@ -34,16 +34,7 @@ def process_seconds(module: str, output: Path) -> float:
     return perf_counter() - start
 
 
-PLATFORM = Platform(
-    prometheus=Endpoint(
-        pods=Pods.of_component("monitoring", program="prometheus", role="prometheus", instance="prometheus"),
-        service="prometheus",
-        port=Port(name="web", number=9090),
-    ),
-    account="prometheus",
-    role="monitoring-prometheus-collected",
-    allowed=Allowed(ports=PortRange(8000, 9999)),
-)
+PLATFORM = Platform.from_contract(json.loads((ROOT / "dist" / "prod" / "platform.json").read_text()))
 
 
 def rules(team: str, name: str, job: str) -> RuleGroup:

@@ -21,25 +21,18 @@ from constructs_lib.agent.files import JOBS, RULES
 from constructs_lib.agent.promtool import NoVerdictError, Promtool
 from constructs_lib.config import to_yaml
 from constructs_lib.config.collected import RULE_GROUP, SCRAPE_JOB, JobData
-from constructs_lib.config.platform import Platform
 from constructs_lib.config.prometheus import Limits
 from constructs_lib.config.teams import Allowed, Owner, TeamJob
-from constructs_lib.contract import Endpoint, Pods, Port, PortRange
+from constructs_lib.contract import PortRange
 from constructs_lib.errors import ConstructError
 from constructs_lib.names import LABEL_VALUE
 from constructs_lib.promql import without_strings
 from tests.cluster.programs import built
+from tests.config.test_platform import PLATFORM as ANY_PLATFORM
 from tests.real.teams import HOSTILE, Document, group, job
 
 ALLOWED = Allowed(ports=PortRange(8000, 9999), jobs=3)
-PLATFORM = Platform(
-    prometheus=Endpoint(
-        pods=Pods.named("monitoring", "prometheus"), service="prometheus", port=Port(name="web", number=9090)
-    ),
-    account="prometheus",
-    role="collected",
-    allowed=ALLOWED,
-)
+PLATFORM = replace(ANY_PLATFORM, allowed=ALLOWED)
 OWNER = Owner(namespace=HOSTILE, team=HOSTILE)
 FOREIGN = [
     'up{namespace="shop"}',
