@@ -132,16 +132,18 @@ class Cluster:
         threading.Thread(target=target, args=arguments, name=name, daemon=True).start()
 
     def _follow_namespaces(self) -> None:
-        def told(found: list[Owner]) -> None:
-            for owner in found:
+        def told(found: list[tuple[Owner, bool]]) -> None:
+            staying = [owner for owner, leaving in found if not leaving]
+            for owner in staying:
                 self._opted_in(owner)
-            for gone in self.owners().keys() - {owner.namespace for owner in found}:
+            for gone in self.owners().keys() - {owner.namespace for owner in staying}:
                 self._opted_out(gone)
             self._known, self._blind = True, False
             self._changed("", None)
 
-        def changed(kind: str, owner: Owner) -> None:
-            self._opted_out(owner.namespace) if kind == "DELETED" else self._opted_in(owner)
+        def changed(kind: str, namespace: tuple[Owner, bool]) -> None:
+            owner, leaving = namespace
+            self._opted_out(owner.namespace) if leaving or kind == "DELETED" else self._opted_in(owner)
 
         def failed(status: int | None) -> None:
             self._blind = True
@@ -224,10 +226,11 @@ class Cluster:
         )
 
 
-def _owner(namespace: Any) -> Owner:
-    """Of a namespace, from what the client returns."""
-    name, labels = namespace.metadata.name, namespace.metadata.labels or {}
-    return Owner(namespace=name, team=labels.get(TEAM_OF_NAMESPACE) or name)
+def _owner(namespace: Any) -> tuple[Owner, bool]:
+    """Of a namespace, from what the client returns, and whether it is being deleted: until it is empty, it is there."""
+    metadata = namespace.metadata
+    team = (metadata.labels or {}).get(TEAM_OF_NAMESPACE)
+    return Owner(namespace=metadata.name, team=team or metadata.name), metadata.deletion_timestamp is not None
 
 
 def _follow(
