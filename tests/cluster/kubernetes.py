@@ -125,14 +125,18 @@ class Kubernetes(ABC):
         with self._forward(namespace, pod, port) as local:
             return self._reach(lambda: _http_get(local, path))
 
-    def diagnostics(self, namespace: str) -> str:
-        """What one looks at when something does not work: pods, events, and the logs of pods that are not ready."""
+    def diagnostics(self, namespace: str, *, logs: bool = False) -> str:
+        """What one looks at when something does not work: pods, events, and the logs of pods that are not ready.
+
+        Args:
+            logs: Show those of all pods.
+        """
         parts = [
             self._try("get", "pods", "--namespace", namespace, "--output", "wide"),
             *self._try("get", "events", "--namespace", namespace, "--sort-by", ".lastTimestamp").splitlines()[-30:],
         ]
         for pod in self.find("pods", namespace):
-            if not _not_ready(pod):
+            if not (logs or _not_ready(pod)):
                 continue
             statuses = [
                 status
@@ -141,7 +145,7 @@ class Kubernetes(ABC):
             ]
             for status in statuses:
                 name, container = pod["metadata"]["name"], status["name"]
-                log = ("logs", "--namespace", namespace, name, "--container", container, "--tail", "20")
+                log = ("logs", "--namespace", namespace, name, "--container", container, "--tail", "40", "--timestamps")
                 parts.append(f"--- {name}, {container}: {json.dumps(status['state'])}")
                 parts += [self._try(*log, "--previous")] if status["restartCount"] else []
                 parts.append(self._try(*log))

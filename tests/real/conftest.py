@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from datetime import timedelta
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -43,6 +43,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if "cluster" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.cluster)
     items.sort(key=lambda item: mark.args[0] if (mark := item.get_closest_marker("stage")) else 2)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that fails on the cluster shows what one would look at there."""
+    report = yield
+    cluster = getattr(item, "funcargs", {}).get("cluster")
+    if report.when == "call" and report.failed and isinstance(cluster, Kubernetes):
+        report.sections.append(("the monitoring", cluster.diagnostics("monitoring", logs=True)))
+    return report
 
 
 def prod_cluster() -> ClusterSpec:
