@@ -25,7 +25,7 @@ from constructs_lib.errors import ConstructError
 from constructs_lib.kube.manifest import Body, Manifest
 from constructs_lib.kube.network import Connections, Destination, PodPeer, PolicyPort
 from constructs_lib.kube.pod import Container, Placement
-from constructs_lib.kube.volumes import Mount
+from constructs_lib.kube.volumes import HostPath, Mount
 from constructs_lib.kube.workload import Stateful, Workload
 from constructs_lib.names import dns_label
 from constructs_lib.units import whole_seconds
@@ -61,8 +61,8 @@ class Component(Construct):
         placement: On which nodes.
         sticky: Whether a caller of the Service stays with the pod that it got first.
     Raises:
-        ConstructError: a name that Kubernetes refuses, or a namespace that would refuse the pods; when rendered, no
-            container, or names that clash in the pod.
+        ConstructError: a name that Kubernetes refuses, or a namespace that would refuse the pods; when rendered, that
+            for a directory of the node, too, no container, or names that clash in the pod.
     """
 
     def __init__(
@@ -271,7 +271,7 @@ class Component(Construct):
             "enableServiceLinks": False,
             "terminationGracePeriodSeconds": whole_seconds(self.workload.stop_within),
             "securityContext": {
-                "runAsNonRoot": True,
+                "runAsNonRoot": user != 0,
                 "runAsUser": user,
                 "runAsGroup": user,
                 "fsGroup": user,
@@ -293,6 +293,12 @@ class Component(Construct):
             raise ConstructError(f"{self.name} mounts a volume into the container {name!r}, which it has not: add it")
         opened = [port for container in containers for port in container.ports]
         mounted = {mount.source for container in (*before, *containers) for mount in container.mounts}
+        for source in mounted:
+            if isinstance(source, HostPath) and self.namespace.level is not PodSecurity.PRIVILEGED:
+                raise ConstructError(
+                    f"{self.name} mounts {source.path} of its node, but the namespace {self.namespace.name} enforces "
+                    f"{self.namespace.level}, so its pods would be refused: use Namespaces.privileged"
+                )
         for kind, names in (
             ("the port", Counter(port.name for port in opened)),
             ("the port", Counter(f"{port.number}/{port.transport.value}" for port in opened)),

@@ -84,13 +84,21 @@ class SecretFiles:
 
 @dataclass(frozen=True, slots=True)
 class HostPath:
-    """A directory of the node; only a namespace that enforces `privileged` admits it."""
+    """A directory of the node; only a namespace that enforces `privileged` admits it.
+
+    Args:
+        name: Of the volume within its pod.
+        path: On the node.
+        create: Whether it is made where it is missing; else the pod waits for it.
+    """
 
     name: str
     path: str
+    create: bool = False
 
     def to_dict(self) -> Mapping[str, Any]:
-        return {"name": self.name, "hostPath": {"path": self.path, "type": "Directory"}}
+        kind = "DirectoryOrCreate" if self.create else "Directory"
+        return {"name": self.name, "hostPath": {"path": self.path, "type": kind}}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

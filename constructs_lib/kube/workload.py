@@ -19,9 +19,11 @@ class Workload(Protocol):
 
     api_version: ClassVar[str]
     kind: ClassVar[str]
-    on_host: ClassVar[bool]
-    """Whether its pods share the network and the processes of their node."""
     tolerations: ClassVar[tuple[Mapping[str, Any], ...]]
+
+    @property
+    def on_host(self) -> bool:
+        """Whether its pods share the network and the processes of their node."""
 
     @property
     def replicas(self) -> int | None:
@@ -133,22 +135,23 @@ class Stateless:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PerNode:
-    """One pod on every node, whatever its taints, that sees the node's network and processes, as a DaemonSet.
+    """One pod on every node, whatever its taints, as a DaemonSet.
 
     Args:
         user: The id of user and group that run every container.
         stop_within: How long a pod may take to end by itself.
+        on_host: Whether it sees its node's network and processes; no NetworkPolicy holds for it then.
     Source: https://kubernetes.io/docs/concepts/workloads/controllers/daemonset/
     """
 
     api_version: ClassVar[str] = "apps/v1"
     kind: ClassVar[str] = "DaemonSet"
-    on_host: ClassVar[bool] = True
     tolerations: ClassVar[tuple[Mapping[str, Any], ...]] = ({"operator": "Exists"},)
     replicas: ClassVar[int | None] = None
 
     user: int
     stop_within: timedelta = timedelta(seconds=30)
+    on_host: bool = True
 
     def spec(self, *, pods: Pods, headless: str, template: Mapping[str, Any]) -> dict[str, Any]:
         return {

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from constructs import Construct
 
-from constructs_lib.contract import Port, Transport
+from constructs_lib.contract import PodSecurity, Port, Transport
 from constructs_lib.kube import (
     API_ACCESS,
     HostPath,
@@ -170,7 +170,7 @@ def test_init_containers_run_before_the_others_in_their_order() -> None:
     """They may be added at any time and twice, and what is mounted into them alone is a volume of the pod, too."""
 
     def build(chart: Construct) -> None:
-        late = component(chart, "pair")
+        late = component(chart, "pair", namespace=replace(NAMESPACE, level=PodSecurity.PRIVILEGED))
         late.mount(TOOLS, into="second")
         for name in ("second", "first", "second"):
             late.add_init_container(container(name, ports=()))

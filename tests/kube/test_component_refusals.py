@@ -15,6 +15,7 @@ from constructs_lib.kube import (
     Component,
     ConfigMapFiles,
     Container,
+    HostPath,
     Mount,
     Placement,
     Probe,
@@ -54,6 +55,20 @@ def test_a_volume_for_a_container_that_is_not_there_is_refused() -> None:
         component(chart, "pair").mount(Mount(source=SecretFiles("keys"), path="/keys"), into="helper")
 
     with pytest.raises(ConstructError, match="pair mounts a volume into the container 'helper', which it has not: add"):
+        rendered(build)
+
+
+@pytest.mark.trap(61)
+@pytest.mark.parametrize("where", ["containers", "init containers"])
+def test_a_directory_of_the_node_is_refused_where_no_pod_may_have_one(where: str) -> None:
+    """The API server would take the workload and refuse its pods."""
+
+    def build(chart: Construct) -> None:
+        ours = component(chart, "pair")
+        reader = container("reader", ports=(), mounts=(Mount(source=HostPath("logs", "/var/log"), path="/logs"),))
+        ours.add_container(reader) if where == "containers" else ours.add_init_container(reader)
+
+    with pytest.raises(ConstructError, match=r"pair mounts /var/log of its node, but the namespace monitoring enforce"):
         rendered(build)
 
 

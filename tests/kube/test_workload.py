@@ -89,6 +89,35 @@ def test_a_pod_on_every_node_has_no_more_rights_than_others(objects: Objects) ->
     }
 
 
+@pytest.mark.trap(61)
+def test_a_pod_on_every_node_may_have_a_network_of_its_own() -> None:
+    """Then its policy holds, and it is reached by its own address."""
+
+    def build(chart: Construct) -> None:
+        apart = component(chart, "apart", workload=PerNode(user=1000, on_host=False))
+        component(chart, "caller").connect_to(apart.endpoint(WEB))
+
+    ours = rendered(build)
+
+    assert not {"hostNetwork", "hostPID"} & pod(ours.named("DaemonSet", "apart")).keys()
+    assert pod(ours.named("DaemonSet", "apart"))["tolerations"] == [{"operator": "Exists"}]
+    assert ours.named("NetworkPolicy", "apart")["spec"]["ingress"][0]["ports"] == [{"protocol": "TCP", "port": 8080}]
+
+
+def test_a_directory_of_the_node_may_be_made_where_it_is_missing() -> None:
+    """Else a pod waits for it."""
+    assert HostPath("state", "/var/lib/state", create=True).to_dict()["hostPath"]["type"] == "DirectoryOrCreate"
+
+
+def test_who_owns_the_files_of_a_node_is_root() -> None:
+    """Kubernetes starts no container of root that must not be root; without a capability it is like any other user."""
+    ours = rendered(lambda chart: component(chart, "root", workload=PerNode(user=0), namespace=HOST))
+    context = pod(ours.named("DaemonSet", "root"))["securityContext"]
+    assert context["runAsUser"] == 0
+    assert context["runAsNonRoot"] is False
+    assert ours.containers[0]["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+
+
 @pytest.mark.trap(77)
 def test_a_pod_that_needs_the_host_is_refused_where_it_would_never_start() -> None:
     """The API server would take the DaemonSet and refuse its pods."""
