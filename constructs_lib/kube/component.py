@@ -293,7 +293,7 @@ class Component(Construct):
             raise ConstructError(f"{self.name} mounts a volume into the container {name!r}, which it has not: add it")
         opened = [port for container in containers for port in container.ports]
         mounted = {mount.source for container in (*before, *containers) for mount in container.mounts}
-        for source in mounted:
+        for source in (mount.source for container in (*before, *containers) for mount in container.mounts):
             if isinstance(source, HostPath) and self.namespace.level is not PodSecurity.PRIVILEGED:
                 raise ConstructError(
                     f"{self.name} mounts {source.path} of its node, but the namespace {self.namespace.name} enforces "
