@@ -26,7 +26,7 @@ def relabeled(labels: Mapping[str, str], steps: Iterable[Relabel]) -> Labels | N
             return None
         if step.action == "replace" and match:
             assert step.target_label
-            current[step.target_label] = match.expand(re.sub(r"\$(\d)", r"\\\1", step.replacement or "$1"))
+            current[step.target_label] = match.expand(re.sub(r"\$\{?(\d)\}?", r"\\g<\1>", step.replacement or "$1"))
     return current
 
 
