@@ -8,6 +8,8 @@ import faulthandler
 import hashlib
 import json
 import logging
+import math
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -49,6 +51,7 @@ LONGEST_NAME = 63  # of a ConfigMap that can be one of these; a file has a longe
 SEPARATOR = "_"  # in no name of Kubernetes
 CHECKED_BY = "checked-by"
 WATCHES = 2000
+LIMITED = re.compile(r"^  (?:sample|target)_limit: (\d+)$", re.MULTILINE)
 KINDS = {SCRAPE_JOB: JOBS, RULE_GROUP: RULES}
 JOB, GROUP = TypeAdapter(JobData), TypeAdapter(GroupData)
 log = logging.getLogger(__name__)
@@ -76,7 +79,7 @@ class Refusal:
     """Why a ConfigMap is not live as it is.
 
     Args:
-        made_of: What of.
+        made_of: What of, and beside how many series.
         reason: One sentence.
     """
 
@@ -167,6 +170,14 @@ class Collector:
             self._queue.add(namespace, each)
 
     def _look_at(self, namespace: str, name: str) -> None:
+        before = self._series(file_name(namespace, name))
+        self._bring_or_forget(namespace, name)
+        if self._series(file_name(namespace, name)) != before:  # those after it have more left, or less
+            for each in self._cluster.items(namespace) or ():
+                if each > name and file_kind(each) == JOBS:
+                    self._queue.add(namespace, each)
+
+    def _bring_or_forget(self, namespace: str, name: str) -> None:
         owner, items = self._cluster.owner(namespace), self._cluster.items(namespace)
         if owner is None and self._cluster.known:
             self._forget(namespace, name)
@@ -190,12 +201,15 @@ class Collector:
         bound_by = _digest(repr((owner, allowed, self.promtool.version, VERSION, beyond)))
         made_of = f"{_digest(repr((item.kind, item.data)))} {bound_by}"
         live = self._files.made_of(kind, file) if kind else None
-        if made_of == live:
+        others = self._series_before(item.namespace, file) if kind == JOBS else 0
+        crowded = live is not None and others + self._series(file) > allowed.series
+        if made_of == live and not crowded:
             self._refused.pop(key, None)
             return
+        judged = f"{made_of} {others}"
         known = self._refused.get(key)
-        if known is not None and known.made_of == made_of:
-            self._events.refused(item, known.reason, made_of)
+        if known is not None and known.made_of == judged:
+            self._events.refused(item, known.reason, judged)
             return
         try:
             if beyond:
@@ -203,28 +217,38 @@ class Collector:
                     f"the namespace {item.namespace} has {place} {kind} before this one already, which is what the "
                     "platform allows: put several into one"
                 )
-            text = self._rendered(item, owner)
+            text = self._rendered(item, owner, others)
             if kind is not None:  # else it was refused
                 self._files.write(kind, file, text, made_of=made_of, check=self._check(kind))
         except ConstructError as error:
             # What the team changed leaves its last good version; what it may no longer do does not.
-            if kind and live and not live.endswith(bound_by):
+            if kind and live and (crowded or not live.endswith(bound_by)):
                 self._files.remove(kind, file)
-            self._refused[key] = Refusal(made_of, str(error))
-            self._events.refused(item, str(error), made_of)
+            self._refused[key] = Refusal(judged, str(error))
+            self._events.refused(item, str(error), judged)
             log.info("refused %s/%s: %s", *key, error)
             return
         self._refused.pop(key, None)
         log.info("live: %s/%s", *key)
 
-    def _rendered(self, item: Item, owner: Owner) -> str:
+    def _series(self, file: str) -> int:
+        """How many a live job may have, by what Prometheus reads of it; 0 where there is none."""
+        path = self._files.path(JOBS, file)
+        return math.prod(map(int, LIMITED.findall(path.read_text()))) if path.exists() else 0
+
+    def _series_before(self, namespace: str, file: str) -> int:
+        """How many the live jobs of a namespace may have together that come before one, by name."""
+        live = self._files.live(file_name(namespace, ""))
+        return sum(self._series(each) for kind, each in live if kind == JOBS and each < file)
+
+    def _rendered(self, item: Item, owner: Owner, others: int) -> str:
         """What Prometheus reads of it.
 
         Raises:
             ConstructError: whatever is wrong with it.
         """
         try:
-            return to_yaml(self._document(item, owner))
+            return to_yaml(self._document(item, owner, others))
         except ConstructError:
             raise
         except ValidationError as error:
@@ -237,7 +261,7 @@ class Collector:
             log.exception("%s/%s", item.namespace, item.name)
             raise ConstructError(f"{item.name} cannot be read: {type(error).__name__}") from error
 
-    def _document(self, item: Item, owner: Owner) -> dict[str, Any]:
+    def _document(self, item: Item, owner: Owner, others: int) -> dict[str, Any]:
         if item.kind not in KINDS:
             raise ConstructError(f"the label {COLLECT} is {item.kind!r}: use {' or '.join(KINDS)}")
         if item.data is None:
@@ -253,7 +277,7 @@ class Collector:
                 "there is one of the name"
             )
         if isinstance(data, JobData):
-            return {"scrape_configs": [data.bound(owner, self._platform.allowed).to_dict()]}
+            return {"scrape_configs": [data.bound(owner, self._platform.allowed, others=others).to_dict()]}
         return data.bound(
             owner, self._platform.allowed, lambda expr: self.promtool.bind(expr, "namespace", owner.namespace)
         )

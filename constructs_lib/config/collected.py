@@ -54,6 +54,7 @@ class JobData:
     labels: int
     label_value_length: int
     body: int
+    targets: int = 20
 
     @classmethod
     def of(cls, job: TeamJob, limits: Limits) -> "JobData":
@@ -63,7 +64,7 @@ class JobData:
             job: Of a team.
             limits: Of the platform, where the job has none of its own.
         """
-        own = job.limits or limits
+        own = job.asked(limits)
         return cls(
             name=job.name,
             pods=dict(job.pods),
@@ -73,14 +74,17 @@ class JobData:
             labels=own.labels,
             label_value_length=own.label_value_length,
             body=own.body.count,
+            targets=job.targets,
         )
 
     def to_json(self) -> str:
         return _to_json(self)
 
-    def bound(self, owner: Owner, allowed: Allowed) -> ScrapeJob:
+    def bound(self, owner: Owner, allowed: Allowed, *, others: int = 0) -> ScrapeJob:
         """What Prometheus reads of it: pods of the owner's namespace alone, whose series bear the owner's labels.
 
+        Args:
+            others: Series that the owner's other jobs may have.
         Raises:
             ConstructError: what the platform does not allow.
         """
@@ -95,8 +99,9 @@ class JobData:
                 label_value_length=self.label_value_length,
                 body=Bytes(self.body),
             ),
+            targets=self.targets,
         )
-        job.refuse_beyond(allowed.ports, allowed.limits)
+        job.refuse_beyond(allowed, others=others)
         scrape = PodsJob(
             job=job.label(owner.namespace),
             pods=Pods(owner.namespace, tuple(sorted(self.pods.items()))),
@@ -114,7 +119,7 @@ class JobData:
                 *(replace(label, replacement=value) for label, value in owner.labels.items()),
             ),
             dropped_metrics=FORGED,
-            targets=allowed.targets,
+            targets=self.targets,
         )
 
 

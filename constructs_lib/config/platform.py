@@ -60,6 +60,7 @@ class Platform:
                 f"the platform's contract is of the format {document.get('format')!r}, this version reads {FORMAT}: "
                 "use the version of constructs_lib that the platform uses"
             )
+        counts = ("targets", "series", "jobs", "groups", "rules", "results")
         try:
             prometheus, allowed = document["prometheus"], document["allowed"]
             port = prometheus["port"]
@@ -75,7 +76,7 @@ class Platform:
                 allowed=Allowed(
                     ports=PortRange(**allowed["ports"]),
                     limits=Limits(**{**allowed["limits"], "body": Bytes(**allowed["limits"]["body"])}),
-                    **{name: int(allowed[name]) for name in ("targets", "jobs", "groups", "rules", "results")},
+                    **{name: int(allowed[name]) for name in counts},
                     reserved_recordings=tuple(allowed["reserved_recordings"]),
                 ),
             )

@@ -18,6 +18,8 @@ LONGEST_TEXT = 1000
 """Characters of a summary or description."""
 # A label that is made of others can be made of that again: texts of it would end Prometheus.
 MADE_LABELS, REFERENCES = 2, 3
+PLAIN_SAMPLES = 1000
+"""What a pod may send whose job says nothing of it."""
 NAME_LIMIT = 40
 STRING = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|`[^`]*`')
 
@@ -52,8 +54,9 @@ class Allowed:
 
     Args:
         ports: Where the network is open.
-        limits: The most that a job may ask for, and what it gets if it asks for nothing.
-        targets: Of one job; with more, all of them fail.
+        limits: The most that a job may ask for, and, but for the samples, what it gets if it asks for nothing.
+        targets: The most that a job may expect.
+        series: The most that all jobs of one namespace may have together; those beyond it, by name, are refused.
         jobs: Of one namespace; those after them, by name, are refused.
         groups: Likewise, rule groups.
         rules: Of one group.
@@ -64,6 +67,7 @@ class Allowed:
     ports: PortRange
     limits: Limits = field(default_factory=lambda: Limits(samples=5000))
     targets: int = 50
+    series: int = 100_000
     jobs: int = 5
     groups: int = 20
     rules: int = 20
@@ -90,8 +94,9 @@ class TeamJob:
         port: Of the metrics, in the range that the platform opens.
         path: Of the metrics.
         limits: What one pod may send, up to what the platform allows; a pod over a limit counts as down.
+        targets: How many pods there are at most, also during a rollout; with more, all of them count as down.
     Raises:
-        ConstructError: a name, label, port or path that is none.
+        ConstructError: a name, label, port, path or number of pods that is none.
     """
 
     name: str
@@ -99,6 +104,7 @@ class TeamJob:
     port: int
     path: str = "/metrics"
     limits: Limits | None = None
+    targets: int = 20
 
     def __post_init__(self) -> None:
         dns_label(self.name, of="a scrape job of a team", limit=NAME_LIMIT)
@@ -106,23 +112,46 @@ class TeamJob:
         PortRange.only(self.port)
         if not re.fullmatch(r"(/[-.~\w]+)+", self.path, re.ASCII):
             raise ConstructError(f"the path of the job {self.name} is {self.path!r}: use one such as '/metrics'")
+        if self.targets < 1:
+            raise ConstructError(
+                f"the job {self.name} expects {self.targets} targets, which would mean any number: use 1 or more"
+            )
 
     def label(self, namespace: str) -> str:
         """The label `job` of its series: no job of the platform has a slash, and no other namespace this one."""
         return f"{namespace}/{self.name}"
 
-    def refuse_beyond(self, ports: PortRange, limits: Limits) -> None:
+    def asked(self, limits: Limits) -> Limits:
+        """What one pod may send.
+
+        Args:
+            limits: Of the platform.
+        """
+        return self.limits or dataclasses.replace(limits, samples=min(PLAIN_SAMPLES, limits.samples))
+
+    def series(self, limits: Limits) -> int:
+        """The most that there can be of it at a time.
+
+        Args:
+            limits: Of the platform.
+        """
+        return self.asked(limits).samples * self.targets
+
+    def refuse_beyond(self, allowed: Allowed, *, others: int) -> None:
         """Refuse what the platform does not allow.
 
+        Args:
+            others: Series that the namespace's other jobs may have.
         Raises:
             ConstructError: the value and the limit.
         """
+        ports, limits = allowed.ports, allowed.limits
         if not ports.overlaps(PortRange.only(self.port)):
             raise ConstructError(
                 f"the port of the job {self.name} is {self.port}, but the network is open from {ports.first} to "
                 f"{ports.last}: serve the metrics there"
             )
-        wanted = self.limits or limits
+        wanted = self.asked(limits)
         for name in ("samples", "labels", "label_value_length", "body"):
             asked, most = getattr(wanted, name), getattr(limits, name)
             if asked > most:
@@ -130,6 +159,18 @@ class TeamJob:
                     f"the limit of {name} of the job {self.name} is {asked}, but the platform allows {most}: "
                     "use that or less"
                 )
+        if self.targets > allowed.targets:
+            raise ConstructError(
+                f"the job {self.name} expects {self.targets} targets, but the platform allows {allowed.targets}: "
+                "select fewer pods, by several jobs of their own labels"
+            )
+        series = self.series(limits)
+        if others + series > allowed.series:
+            raise ConstructError(
+                f"the job {self.name} may have {series} series, {wanted.samples} samples of {self.targets} targets, "
+                f"and the namespace's other jobs {others}, but the platform allows {allowed.series} together: ask for "
+                "fewer samples or targets"
+            )
 
 
 def refuse_beyond(group: RuleGroup, owner: Owner, allowed: Allowed) -> None:

@@ -78,15 +78,16 @@ class Monitored(Construct):
         Pods with the annotation `prometheus.io/scrape: "true"` are in the platform's own job, and stay there.
 
         Raises:
-            ConstructError: another job of the same name, or one that the platform does not allow.
+            ConstructError: another job of the same name, or more than the platform allows.
         """
         taken = self._jobs.get(job.name)
         if taken is not None and taken != job:
             raise ConstructError(f"there are two different scrape jobs {job.name!r}: rename one")
-        job.refuse_beyond(self._platform.allowed.ports, self._platform.allowed.limits)
         if taken is None:
+            allowed = self._platform.allowed
+            job.refuse_beyond(allowed, others=sum(each.series(allowed.limits) for each in self._jobs.values()))
             self._jobs[job.name] = job
-            data = JobData.of(job, self._platform.allowed.limits)
+            data = JobData.of(job, allowed.limits)
             self._hand_over(SCRAPE_JOB, job.name, data.to_json)
         return job.label(self._owner.namespace)
 

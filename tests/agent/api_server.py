@@ -1,4 +1,7 @@
-"""A server that lists and watches namespaces and ConfigMaps as the API server does, and says no where it is told to."""
+"""A server that lists and watches namespaces and ConfigMaps as the API server does, and says no where it is told to.
+
+It takes Events, each name once.
+"""
 
 import json
 import threading
@@ -17,6 +20,7 @@ class ApiServer:
     def __init__(self) -> None:
         self.url = ""
         self.forbidden: set[str] = set()
+        self.events: dict[str, Document] = {}
         self._objects: dict[str, dict[str, Document]] = {}
         self._changes: list[tuple[str, str, Document]] = []
         self._changed = threading.Condition()
@@ -89,6 +93,16 @@ def serving() -> Iterator[ApiServer]:
                 self.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
                 self.wfile.flush()
             self.wfile.write(b"0\r\n\r\n")
+
+        def do_POST(self) -> None:
+            event = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            new = api.events.setdefault(event["metadata"]["name"], event) is event
+            body = json.dumps(event).encode()
+            self.send_response(201 if new else 409)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""

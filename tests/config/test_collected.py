@@ -85,7 +85,39 @@ def test_job_has_limits_also_where_it_asks_for_none():
     """The platform's limits hold for what one pod sends, and for how many pods there are."""
     scrape = JobData.of(JOB, ALLOWED.limits).bound(SHOP, ALLOWED).to_dict()
 
-    assert (scrape["sample_limit"], scrape["target_limit"], scrape["body_size_limit"]) == (5000, 50, "32MB")
+    assert (scrape["sample_limit"], scrape["target_limit"], scrape["body_size_limit"]) == (1000, 20, "32MB")
+
+
+def test_plain_jobs_share_what_a_namespace_may_have() -> None:
+    """Whoever says nothing may have as many jobs as there are, where the platform allows what it does by default."""
+    share = JOB.series(ALLOWED.limits)
+
+    assert share * ALLOWED.jobs <= ALLOWED.series < share * (ALLOWED.jobs + 1)
+    JOB.refuse_beyond(ALLOWED, others=share * (ALLOWED.jobs - 1))
+
+
+def test_plain_job_gets_no_more_than_a_narrow_platform_allows() -> None:
+    """It is no reason to refuse one that asked for nothing."""
+    narrow = replace(ALLOWED, limits=Limits(samples=300))
+
+    assert JobData.of(JOB, narrow.limits).bound(SHOP, narrow).to_dict()["sample_limit"] == 300
+
+
+@given(samples=st.integers(1, 5000), targets=st.integers(1, 50), others=st.integers(0, 120_000))
+def test_series_of_a_namespace_are_counted_alike_on_both_sides(samples: int, targets: int, others: int) -> None:
+    """What the team may render is what the collector takes, up to the last series."""
+    job = replace(JOB, limits=Limits(samples=samples), targets=targets)
+    data, fits = JobData.of(job, ALLOWED.limits), others + samples * targets <= ALLOWED.series
+
+    for judge in (
+        lambda: job.refuse_beyond(ALLOWED, others=others),
+        lambda: data.bound(SHOP, ALLOWED, others=others),
+    ):
+        if fits:
+            judge()
+        else:
+            with pytest.raises(ConstructError, match=f"{samples * targets} series, .* other jobs {others}, .* 100000"):
+                judge()
 
 
 @pytest.mark.parametrize(
@@ -94,14 +126,26 @@ def test_job_has_limits_also_where_it_asks_for_none():
         (replace(JOB, port=22), "port of the job checkout is 22, but the network is open from 8000 to 9999"),
         (replace(JOB, limits=Limits(samples=10_000)), "limit of samples of the job checkout is 10000.* allows 5000"),
         (replace(JOB, limits=Limits(samples=10, body=Bytes.gib(1))), "limit of body .* is 1Gi, .* allows 32Mi"),
+        (replace(JOB, targets=51), "job checkout expects 51 targets, but the platform allows 50: select fewer pods"),
+        (
+            replace(JOB, limits=Limits(samples=5000), targets=21),
+            "checkout may have 105000 series, 5000 samples of 21 targets, .* allows 100000 together: ask for fewer",
+        ),
     ],
 )
 def test_job_beyond_what_is_allowed_is_refused(job: TeamJob, sentence: str):
     """On both sides: when the team renders it, and when the collector reads it."""
     with pytest.raises(ConstructError, match=sentence):
-        job.refuse_beyond(ALLOWED.ports, ALLOWED.limits)
+        job.refuse_beyond(ALLOWED, others=0)
     with pytest.raises(ConstructError, match=sentence):
         JobData.of(job, ALLOWED.limits).bound(SHOP, ALLOWED)
+
+
+@pytest.mark.parametrize("targets", [0, -1])
+def test_job_of_any_number_of_targets_is_refused(targets: int) -> None:
+    """Prometheus takes 0 for no limit."""
+    with pytest.raises(ConstructError, match=f"checkout expects {targets} targets, which would mean any number"):
+        TeamJob(name="checkout", pods={"app": "checkout"}, port=8080, targets=targets)
 
 
 @pytest.mark.parametrize("path", ["metrics", "/a?b=c", "/a b", "/{{x}}", "", "/"])
@@ -171,7 +215,8 @@ def test_what_is_handed_over_is_read_as_it_was():
         ),
         recordings=(Recording("pod:up:sum", "sum(up)"),),
     )
-    job, data = JobData.of(JOB, ALLOWED.limits), GroupData.of(rules, team="sales", runbooks=RUNBOOKS)
+    job = JobData.of(replace(JOB, targets=7), ALLOWED.limits)
+    data = GroupData.of(rules, team="sales", runbooks=RUNBOOKS)
 
     assert TypeAdapter(JobData).validate_json(job.to_json()) == job
     assert TypeAdapter(GroupData).validate_json(data.to_json()) == data

@@ -125,6 +125,18 @@ def test_port_where_the_network_is_shut_is_refused():
         rendered(lambda chart: monitored(chart).scrape(TeamJob(name="ssh", pods={"app": "a"}, port=22)))
 
 
+def test_jobs_of_more_series_than_a_namespace_may_have_are_refused():
+    """All that are scraped here count together, each once."""
+
+    def team(chart: cdk8s.Chart) -> None:
+        made = monitored(chart)
+        for number in (1, 2, 3, 4, 5, 5, 6):
+            made.scrape(TeamJob(name=f"job-{number}", pods={"app": "a"}, port=8080))
+
+    with pytest.raises(ConstructError, match=r"job-6 may have 20000 series.*other jobs 100000.*allows 100000 together"):
+        rendered(team)
+
+
 def test_two_different_ones_of_a_name_are_refused():
     """The same twice is once."""
 
