@@ -3,6 +3,7 @@
 Plain data, standard library only: a team's own app, the AWS half and a test read it alike.
 """
 
+import ipaddress
 import re
 from dataclasses import dataclass
 from enum import StrEnum
@@ -27,6 +28,10 @@ MONITORED_BY = "constructs-lib/monitored-by"
 TEAM_OF_NAMESPACE = "constructs-lib/team"
 # The label of all series and alerts that come from another team's release: its namespace.
 ORIGIN = "origin"
+# Beginnings and ends of names of buckets that S3 keeps for itself.
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+TAKEN_PREFIXES = ("xn--", "sthree-", "amzn-s3-demo-")
+TAKEN_SUFFIXES = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
 
 
 class Transport(StrEnum):
@@ -273,3 +278,99 @@ class Namespace:
 
     def __post_init__(self) -> None:
         dns_label(self.name, of="a namespace")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Bucket:
+    """A bucket of S3, and where pods reach it.
+
+    Args:
+        name: 3 to 63 characters, of all of AWS.
+        region: Such as `us-east-1`.
+        reached_at: Address ranges of S3 as the pods see them: public ones by a gateway endpoint or over the internet,
+            private ones by an interface endpoint.
+    Raises:
+        ConstructError: a name that S3 refuses, a region that is none, or no address range.
+    Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+    """
+
+    name: str
+    region: str
+    reached_at: tuple[str, ...] = ("0.0.0.0/0",)
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[a-z0-9]([-a-z0-9]|\.(?!\.)){1,61}[a-z0-9]", self.name) or _is_address(self.name):
+            raise ConstructError(
+                f"{self.name!r} cannot be a bucket: use 3 to 63 lower-case letters, digits, dashes and single dots, "
+                "and no IP address"
+            )
+        if self.name.startswith(TAKEN_PREFIXES) or self.name.endswith(TAKEN_SUFFIXES):
+            raise ConstructError(
+                f"{self.name!r} cannot be a bucket: S3 keeps names that begin with {', '.join(TAKEN_PREFIXES)} or end "
+                f"with {', '.join(TAKEN_SUFFIXES)}"
+            )
+        if not re.fullmatch(r"[a-z]{2,6}(-[a-z]+)+-\d{1,2}", self.region):
+            raise ConstructError(f"{self.region!r} is no region of AWS: use one such as 'us-east-1'")
+        if not self.reached_at:
+            raise ConstructError(f"reached_at of the bucket {self.name} is empty: give the ranges of S3's addresses")
+        for value in self.reached_at:
+            cidr(value, of=f"an address range of the bucket {self.name}")
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Identity:
+    """A service account of a cluster, which may have one role in AWS.
+
+    Args:
+        cluster: By name, as EKS knows it.
+        namespace: Where the service account is.
+        service_account: By name.
+    Source: https://docs.aws.amazon.com/eks/latest/userguide/pod-identities.html
+    """
+
+    cluster: str
+    namespace: str
+    service_account: str
+
+
+class Rights(StrEnum):
+    """What may be done in a bucket."""
+
+    READ = "read"
+    """List, and get."""
+    WRITE = "write"
+    """Put and delete, too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class BucketAccess:
+    """What an identity may do in one bucket; an identity may have several.
+
+    Args:
+        identity: Who.
+        bucket: Where.
+        prefix: Of the keys; all of them when empty.
+        rights: What.
+    Raises:
+        ConstructError: a prefix that would match keys of others, too.
+    """
+
+    identity: Identity
+    bucket: Bucket
+    prefix: str = ""
+    rights: Rights
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"([-a-zA-Z0-9_.=]+/)*", self.prefix):  # "logs" would be that of "logs-of-others/", too
+            raise ConstructError(
+                f"{self.prefix!r} cannot be a prefix in the bucket {self.bucket.name}: use letters, digits, dashes, "
+                "underscores and dots, a slash at the end and none at the start"
+            )

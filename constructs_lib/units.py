@@ -120,6 +120,19 @@ def prometheus_duration(value: timedelta) -> str:
     return spelled or "0s"
 
 
+def go_duration(value: timedelta) -> str:
+    """Such as `720h` or `1h30m`, which every field of Loki reads: not all of them know days.
+
+    Source: https://pkg.go.dev/time#ParseDuration
+    """
+    days, rest = divmod(value, timedelta(days=1))
+    spelled = prometheus_duration(value)
+    if not days:
+        return spelled
+    hours, rest = divmod(rest, timedelta(hours=1))
+    return f"{days * 24 + hours}h" + (prometheus_duration(rest) if rest else "")
+
+
 def parse_duration(text: str) -> timedelta:
     """Read Prometheus' spelling of a duration, such as `30d` or `1h30m`."""
     if not re.fullmatch(r"(\d+d)?(\d+h)?(\d+m)?(\d+s)?", text) or not text:

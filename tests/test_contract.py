@@ -8,13 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from constructs_lib.contract import (
+    Bucket,
+    BucketAccess,
     Cluster,
     Endpoint,
+    Identity,
     Namespace,
     Pods,
     PodSecurity,
     Port,
     PortRange,
+    Rights,
     Transport,
 )
 from constructs_lib.errors import ConstructError
@@ -202,3 +206,50 @@ def test_a_port_with_two_dashes_in_a_row_is_refused() -> None:
     """The API server refuses such a name for a container's port, though it is a label."""
     with pytest.raises(ConstructError, match="'a--b' cannot be a port's name"):
         Port(name="a--b", number=80)
+
+
+@pytest.mark.parametrize("name", ["logs", "a.b-c.9", "1" * 63, "abc"])
+def test_names_of_buckets_are_those_of_s3(name: str) -> None:
+    """Small letters, digits, dashes, single dots."""
+    assert Bucket(name=name, region="us-gov-west-1").name == name
+
+
+@pytest.mark.parametrize(
+    "name", ["", "ab", "a" * 64, "Logs", "logs_1", "-logs", "logs-", "a..b", "192.168.5.4", "${HOME}", "a,b", "logs\n"]
+)
+def test_names_that_s3_refuses_are_refused(name: str) -> None:
+    """With what may be used."""
+    with pytest.raises(ConstructError, match="cannot be a bucket: use 3 to 63 lower-case letters, digits, dashes and"):
+        Bucket(name=name, region="us-east-1")
+
+
+@pytest.mark.parametrize("name", ["xn--logs", "sthree-logs", "amzn-s3-demo-logs", "logs-s3alias", "logs--x-s3"])
+def test_names_that_s3_keeps_for_itself_are_refused(name: str) -> None:
+    """With all of them."""
+    with pytest.raises(ConstructError, match=r"cannot be a bucket: S3 keeps names that begin with xn--, .* or end"):
+        Bucket(name=name, region="us-east-1")
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        ({"region": "us-east-1a"}, "'us-east-1a' is no region of AWS: use one such as 'us-east-1'"),
+        ({"region": ""}, "'' is no region of AWS"),
+        ({"reached_at": ()}, "reached_at of the bucket logs is empty: give the ranges of S3's addresses"),
+        ({"reached_at": ("10.0.0.1/8",)}, "'10.0.0.1/8' cannot be an address range of the bucket logs"),
+    ],
+)
+def test_a_bucket_that_nobody_reaches_is_refused(more: dict[str, Any], sentence: str) -> None:
+    """It is in a region, and has addresses."""
+    with pytest.raises(ConstructError, match=sentence):
+        Bucket(**{"name": "logs", "region": "us-east-1", **more})
+
+
+@pytest.mark.parametrize("prefix", ["logs", "/logs/", "logs//", "lo gs/", "*/", "logs/*"])
+def test_a_prefix_that_means_more_than_it_says_is_refused(prefix: str) -> None:
+    """Without a slash at its end it would be that of others, too."""
+    identity = Identity(cluster="blue", namespace="monitoring", service_account="loki")
+    bucket = Bucket(name="logs", region="us-east-1")
+    with pytest.raises(ConstructError, match=r"cannot be a prefix in the bucket logs: .* a slash at the end"):
+        BucketAccess(identity=identity, bucket=bucket, prefix=prefix, rights=Rights.READ)
+    BucketAccess(identity=identity, bucket=bucket, prefix="backup/2026/", rights=Rights.READ)

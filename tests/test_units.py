@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from constructs_lib.errors import ConstructError
-from constructs_lib.units import Bytes, Cpu, parse_duration, prometheus_duration, whole_seconds
+from constructs_lib.units import Bytes, Cpu, go_duration, parse_duration, prometheus_duration, whole_seconds
 
 SIZES = st.one_of(
     st.integers(0, 2**62), st.builds(lambda n, power: n * 1024**power, st.integers(0, 4096), st.integers(0, 5))
@@ -160,3 +160,17 @@ def test_durations_beyond_what_prometheus_counts_are_refused() -> None:
     """It counts nanoseconds in 63 bits, and refuses more than 106751 days as out of range."""
     with pytest.raises(ConstructError, match=r"a duration is .*200000 days"):
         prometheus_duration(timedelta(days=200_000))
+
+
+@given(st.integers(0, CENTURY))
+def test_a_duration_for_go_has_no_days_and_reads_back_as_the_same(seconds: int) -> None:
+    """Go's own parser knows hours, minutes and seconds; Prometheus' spelling of them is the same."""
+    spelled = go_duration(timedelta(seconds=seconds))
+    assert "d" not in spelled
+    assert parse_duration(spelled) == timedelta(seconds=seconds)
+
+
+def test_durations_for_go_are_spelled_in_hours() -> None:
+    """Nothing is left out, and nothing is 0 but nothing."""
+    spelled = [go_duration(timedelta(**each)) for each in ({"days": 30}, {"days": 1, "minutes": 5}, {"seconds": 0})]
+    assert spelled == ["720h", "24h5m", "0s"]

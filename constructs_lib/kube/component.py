@@ -1,5 +1,6 @@
 """A component: a workload with its Services, its identity, its disruption budget and its one NetworkPolicy."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,15 +15,19 @@ from constructs_lib.contract import (
     MANAGED_BY,
     PART_OF,
     VERSION,
+    Bucket,
+    BucketAccess,
     Endpoint,
     ExternalHost,
+    Identity,
     Namespace,
     Pods,
     PodSecurity,
     Port,
+    Rights,
 )
 from constructs_lib.errors import ConstructError
-from constructs_lib.kube.manifest import Body, Manifest
+from constructs_lib.kube.manifest import Body, ConfigMap, Manifest
 from constructs_lib.kube.network import Connections, Destination, PodPeer, PolicyPort
 from constructs_lib.kube.pod import Container, Placement
 from constructs_lib.kube.volumes import HostPath, Mount
@@ -32,6 +37,8 @@ from constructs_lib.units import whole_seconds
 
 # A StatefulSet writes the revision into a label of its pods: its name, a dash and ten characters more.
 NAME_LIMIT = 52
+# Of the files that a program reads at its start alone.
+FILES_HASH = "constructs-lib/files"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +111,8 @@ class Component(Construct):
         self._containers: dict[str, Container] = {}
         self._init_containers: dict[str, Container] = {}
         self._mounts: dict[str, set[Mount]] = {}
+        self._buckets: set[BucketAccess] = set()
+        self._restart_with: list[ConfigMap] = []
         self._make_identity()
         self._make_services(sticky)
         self._manifest("workload", workload.api_version, workload.kind, self._workload)
@@ -192,6 +201,35 @@ class Component(Construct):
         """Open the way to what is no component: egress here alone. Idempotent."""
         self._connections.allow(destination)
 
+    def use_bucket(self, bucket: Bucket, *, prefix: str = "", rights: Rights) -> None:
+        """Open the way to a bucket and to the credentials for it, which EKS Pod Identity gives to the pods. Idempotent.
+
+        The other half of the contract, the role, is made of `buckets`.
+
+        Args:
+            bucket: Which one.
+            prefix: Of the keys that are meant; all of them when empty.
+            rights: What is done there.
+        Raises:
+            ConstructError: a prefix that would match keys of others, too.
+        """
+        identity = Identity(
+            cluster=self.namespace.cluster.name, namespace=self.namespace.name, service_account=self.name
+        )
+        self._buckets.add(BucketAccess(identity=identity, bucket=bucket, prefix=prefix, rights=rights))
+        self.allow(Destination.outside(bucket.reached_at, 443))
+        self.allow(Destination.pod_identity())
+
+    @property
+    def buckets(self) -> tuple[BucketAccess, ...]:
+        """What its service account must be allowed to do in AWS."""
+        return tuple(sorted(self._buckets))
+
+    def restart_with(self, files: ConfigMap) -> None:
+        """Replace the pods one after the other when these files change: for a program that never reads them again."""
+        if files not in self._restart_with:
+            self._restart_with.append(files)
+
     def _manifest(self, id: str, api_version: str, kind: str, body: Body, *, name: str | None = None) -> None:
         Manifest(
             self,
@@ -244,8 +282,13 @@ class Component(Construct):
         )
 
     def _workload(self) -> Mapping[str, Any]:
-        template = {"metadata": {"labels": dict(self.labels)}, "spec": self._pod()}
+        annotations = {"annotations": {FILES_HASH: self._files_hash()}} if self._restart_with else {}
+        template = {"metadata": {"labels": dict(self.labels), **annotations}, "spec": self._pod()}
         return {"spec": self.workload.spec(pods=self.pods, headless=self.headless, template=template)}
+
+    def _files_hash(self) -> str:
+        texts = [(name, text) for each in self._restart_with for name, text in sorted(each.files().items())]
+        return hashlib.sha256(repr(texts).encode()).hexdigest()[:16]
 
     def _complete(self, containers: Mapping[str, Container]) -> list[Container]:
         """Containers with all that is mounted into them."""

@@ -83,6 +83,8 @@ class ConfigMap(Manifest):
         labels: Mapping[str, str],
         files: Callable[[], Mapping[str, str]],
     ) -> None:
+        self.files = files
+
         def body() -> Mapping[str, Any]:
             data = dict(files())
             size = Bytes(len(json.dumps(data, ensure_ascii=False).encode()))

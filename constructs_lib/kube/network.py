@@ -23,6 +23,9 @@ from constructs_lib.contract import (
 
 DNS_PODS = Pods("kube-system", (("k8s-app", "kube-dns"),))
 KUBELET_PORT = 10250
+# Where EKS' Pod Identity agent hands out a role's credentials, on every node, and to those alone who may have the role.
+# https://docs.aws.amazon.com/eks/latest/userguide/pod-id-how-it-works.html
+POD_IDENTITY_AGENT = ("169.254.170.23/32", 80)
 # Where no host of the outside world is: private, shared (which clouds give to pods), loopback and link-local addresses.
 # https://www.iana.org/assignments/iana-ipv4-special-registry/
 NOT_OUTSIDE = tuple(
@@ -140,6 +143,12 @@ class Destination:
             inner = [each for each in NOT_OUTSIDE if _holds(ip_network(cidr), each)]
             peers.append(AddressPeer(cidr, tuple(str(each) for each in inner)))
         return cls(peers=tuple(peers), ports=(PolicyPort(PortRange.only(port)),))
+
+    @classmethod
+    def pod_identity(cls) -> "Destination":
+        """The agent of EKS Pod Identity on the pod's own node."""
+        (cidr, port) = POD_IDENTITY_AGENT
+        return cls(peers=(AddressPeer(cidr),), ports=(PolicyPort(PortRange.only(port)),))
 
     @classmethod
     def pods(cls, pods: Pods, ports: PortRange) -> "Destination":

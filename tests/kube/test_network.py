@@ -9,10 +9,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from constructs_lib.contract import Endpoint, Namespace, Pods, Port, PortRange, Transport
+from constructs_lib.contract import (
+    Bucket,
+    BucketAccess,
+    Endpoint,
+    Identity,
+    Namespace,
+    Pods,
+    Port,
+    PortRange,
+    Rights,
+    Transport,
+)
 from constructs_lib.kube import Component
 from constructs_lib.kube.network import Connections, Destination
-from tests.minimal import CLUSTER, NAMESPACE, WEB, component
+from tests.minimal import CLUSTER, NAMESPACE, WEB, component, unrendered
 from tests.policies import Connection, one_sided
 from tests.rendered import Objects, rendered, text
 
@@ -194,3 +205,38 @@ def test_policies_depend_on_neither_order_nor_repetition(order: list[int], again
 
 def policies(build: Callable[[cdk8s.Chart], None]) -> str:
     return "---".join(each for each in text(build).split("---") if "kind: NetworkPolicy" in each)
+
+
+@pytest.mark.parametrize(
+    ("ranges", "blocks"),
+    [
+        (("10.0.0.0/16",), [{"cidr": "10.0.0.0/16"}]),
+        (("52.216.0.0/15", "10.0.0.0/8"), [{"cidr": "10.0.0.0/8"}, {"cidr": "52.216.0.0/15"}]),
+    ],
+)
+def test_a_bucket_is_reached_where_it_is_said_to_be(ranges: tuple[str, ...], blocks: list[dict[str, Any]]) -> None:
+    """By private addresses too, where an interface endpoint has them; and so is the agent that has the credentials."""
+    bucket = Bucket(name="logs", region="us-east-1", reached_at=ranges)
+
+    def twice(chart: cdk8s.Chart) -> None:
+        user = component(chart, "user")
+        for _ in range(2):
+            user.use_bucket(bucket, rights=Rights.READ)
+
+    rules = rendered(twice).only("NetworkPolicy")["spec"]["egress"]
+    opened = [(rule["to"][0]["ipBlock"], rule["ports"]) for rule in rules if "ipBlock" in rule["to"][0]]
+    agent = ({"cidr": "169.254.170.23/32"}, [{"protocol": "TCP", "port": 80}])
+    assert [each for each in opened if each != agent] == [(b, [{"protocol": "TCP", "port": 443}]) for b in blocks]
+    assert agent in opened
+
+
+def test_what_is_done_in_buckets_is_known_whatever_the_order() -> None:
+    """By the service account, once for each bucket, prefix and right."""
+    identity = Identity(cluster="blue", namespace="monitoring", service_account="user")
+    buckets = [Bucket(name=name, region="us-east-1") for name in ("backup", "logs")]
+    uses = [BucketAccess(identity=identity, bucket=each, prefix="p/", rights=Rights.READ) for each in buckets]
+    for order in (uses, uses[::-1], uses * 2):
+        user = component(unrendered(), "user")
+        for use in order:
+            user.use_bucket(use.bucket, prefix=use.prefix, rights=use.rights)
+        assert user.buckets == tuple(uses)
