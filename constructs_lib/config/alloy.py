@@ -240,7 +240,7 @@ class AlloyConfig:
             # The parts of a line find each other by the name of their file: it is dropped behind that.
             (Block("stage.cri", None, cri), Block("stage.label_drop", None, {"values": [FILENAME]})),
         )
-        matching = {"enabled": True, "sync_period": "2s"}
+        matching: dict[str, Value] = {"enabled": True, "sync_period": "2s"}
         read = Block(
             "loki.source.file",
             shipment.label,
