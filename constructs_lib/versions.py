@@ -9,5 +9,6 @@ NODE_EXPORTER = Image(registry="quay.io", repository="prometheus/node-exporter",
 KUBE_STATE_METRICS = Image(  # of Kubernetes 1.36, and of those before and after
     registry="registry.k8s.io", repository="kube-state-metrics/kube-state-metrics", tag="v2.20.0"
 )
+ALLOY = Image(registry="docker.io", repository="grafana/alloy", tag="v1.19.2")
 POSTGRES_EXPORTER = Image(registry="quay.io", repository="prometheuscommunity/postgres-exporter", tag="v0.17.1")
 REDIS_EXPORTER = Image(registry="quay.io", repository="oliver006/redis_exporter", tag="v1.74.0")

@@ -124,8 +124,8 @@ class Streams:
     Args:
         labels: Pairs of a further label, and of the pods' label that it is taken from: few values in all, and none that
             changes while a pod runs, since Alloy would read its files again.
-        longest_line: What is longer is cut there, since Loki would refuse the line as a whole; not above Loki's own
-            limit.
+        longest_line: What is longer is cut there, so that a line without an end fills no memory; Loki may have a lower
+            limit of its own.
     Raises:
         ConstructError: a label that cannot be one, is taken or has a value for each pod; more than Loki takes; no line.
     Source: https://grafana.com/docs/loki/latest/get-started/labels/bp-labels/

@@ -1,6 +1,7 @@
 """Constructs that synthesize Kubernetes manifests through cdk8s, and the words that they are told with."""
 
 from constructs_lib.config.alertmanager import Inhibition, Route, Timing
+from constructs_lib.config.alloy import Streams
 from constructs_lib.config.discovery import Annotated, PodsJob
 from constructs_lib.config.intervals import TimeInterval
 from constructs_lib.config.platform import Platform
@@ -13,6 +14,7 @@ from constructs_lib.kube.collector import Collector
 from constructs_lib.kube.component import Component, ComponentEndpoint
 from constructs_lib.kube.exporters import PostgresExporter, RedisExporter
 from constructs_lib.kube.kube_state_metrics import KubeStateMetrics
+from constructs_lib.kube.log_collector import LogCollector
 from constructs_lib.kube.manifest import ConfigMap, Manifest, synth
 from constructs_lib.kube.monitored import Monitored
 from constructs_lib.kube.namespaces import Namespaces
@@ -48,6 +50,7 @@ __all__ = [
     "KubeStateMetrics",
     "Limits",
     "Links",
+    "LogCollector",
     "Manifest",
     "Monitored",
     "Mount",
@@ -74,6 +77,7 @@ __all__ = [
     "Stateful",
     "Stateless",
     "StorageClass",
+    "Streams",
     "TeamJob",
     "Text",
     "TimeInterval",
