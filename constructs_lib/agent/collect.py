@@ -11,7 +11,7 @@ import logging
 import math
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -50,6 +50,7 @@ HICCUP = timedelta(seconds=2)
 LONGEST_NAME = 63  # of a ConfigMap that can be one of these; a file has a longer one
 SEPARATOR = "_"  # in no name of Kubernetes
 CHECKED_BY = "checked-by"
+AT_ONCE = 500  # files, in one call of promtool: seconds, and less than 100 MiB
 WATCHES = 2000
 LIMITED = re.compile(r"^  (?:sample|target)_limit: (\d+)$", re.MULTILINE)
 KINDS = {SCRAPE_JOB: JOBS, RULE_GROUP: RULES}
@@ -117,15 +118,15 @@ class Collector:
         marker = self._options.output / CHECKED_BY
         if marker.exists() and marker.read_text() == self.promtool.version:
             return
-        for kind, name in self._files.live():
-            try:
-                self._check(kind)(self._files.path(kind, name))
-            except ConstructError as error:
-                log.warning("%s %s is no longer accepted, and so removed: %s", kind, name, error)
-                self._files.remove(kind, name)
-            except NoVerdictError as error:
-                log.warning("%s %s stays, unjudged: %s", kind, name, error)
-                return  # and is judged when this starts again
+        live = list(self._files.live())
+        try:
+            for kind in KINDS.values():
+                names = [name for each, name in live if each == kind]
+                for first in range(0, len(names), AT_ONCE):
+                    self._judge(kind, names[first : first + AT_ONCE])
+        except NoVerdictError as error:
+            log.warning("what is live stays, unjudged: %s", error)
+            return  # and is judged when this starts again
         marker.write_text(self.promtool.version)
 
     def start(self) -> None:
@@ -282,7 +283,20 @@ class Collector:
             owner, self._platform.allowed, lambda expr: self.promtool.bind(expr, "namespace", owner.namespace)
         )
 
-    def _check(self, kind: str) -> Callable[[Path], None]:
+    def _judge(self, kind: str, names: Sequence[str]) -> None:
+        """Take away the files that Prometheus would not start with: of many, half by half."""
+        try:
+            self._check(kind)(*(self._files.path(kind, name) for name in names))
+        except ConstructError as error:
+            if len(names) > 1:
+                half = len(names) // 2
+                self._judge(kind, names[:half])
+                self._judge(kind, names[half:])
+                return
+            log.warning("%s %s is no longer accepted, and so removed: %s", kind, names[0], error)
+            self._files.remove(kind, names[0])
+
+    def _check(self, kind: str) -> Callable[..., None]:
         return self.promtool.check_jobs if kind == JOBS else self.promtool.check_rules
 
     def _forget(self, namespace: str, name: str) -> None:
@@ -314,12 +328,12 @@ def collect(options: Options) -> None:
     configuration.connection_pool_maxsize = WATCHES
     core = kubernetes.client.CoreV1Api(kubernetes.client.ApiClient(configuration))
     collector = Collector(options, core, Promtool(path=options.promtool, scratch=options.output / NEW))
-    collector.prepare()
     REGISTRY.register(collector.metrics)
     try:
         start_http_server(options.port, addr="::")  # of both families
     except OSError:
         start_http_server(options.port)
+    collector.prepare()  # a new promtool may need a minute for all that is live, and a probe does not wait so long
     collector.start()
     while True:
         faulthandler.dump_traceback_later(STUCK.total_seconds(), exit=True)  # and the kubelet starts it again

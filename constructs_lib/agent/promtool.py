@@ -43,24 +43,24 @@ class Promtool:
         """
         return self._run("--experimental", "promql", "label-matchers", "set", "--", expr, label, value).strip()
 
-    def check_rules(self, path: Path) -> None:
-        """Refuse a rule file that Prometheus would refuse.
+    def check_rules(self, *paths: Path) -> None:
+        """Refuse rule files of which Prometheus would refuse one.
 
         Raises:
             ConstructError: what it says.
             NoVerdictError: no answer.
         """
-        self._run("check", "rules", "--lint=none", str(path))
+        self._run("check", "rules", "--lint=none", *map(str, paths))
 
-    def check_jobs(self, path: Path) -> None:
-        """Refuse a file of scrape jobs that Prometheus would refuse.
+    def check_jobs(self, *paths: Path) -> None:
+        """Refuse files of scrape jobs of which Prometheus would refuse one.
 
         Raises:
             ConstructError: what it says.
             NoVerdictError: no answer.
         """
         with tempfile.NamedTemporaryFile("w", dir=self.scratch, suffix=".yml") as whole:
-            json.dump({"scrape_config_files": [str(path.absolute())]}, whole)
+            json.dump({"scrape_config_files": [str(path.absolute()) for path in paths]}, whole)
             whole.flush()
             self._run("check", "config", "--lint=none", whole.name)
 

@@ -1,19 +1,24 @@
 """What becomes of ConfigMaps as they come, change and go; promtool itself has its tests in tests/real."""
 
 import json
+import os
+import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import kubernetes
 import pytest
 
 from constructs_lib.agent import cluster
 from constructs_lib.agent.collect import Collector, Options
-from constructs_lib.agent.files import NEW
+from constructs_lib.agent.files import JOBS, NEW, RULES
 from constructs_lib.agent.promtool import Promtool
 from constructs_lib.config.collected import COLLECT, DATA, SCRAPE_JOB, JobData, object_name
 from constructs_lib.config.prometheus import Limits
@@ -138,3 +143,61 @@ def test_budget_that_changes_is_felt_by_all(collector: Collector, api: ApiServer
     wait(collector, lambda: live(tmp_path) == {"a", "b"} and refused(collector) == {"c"})
     allow(60_000)
     wait(collector, lambda: live(tmp_path) == {"a", "b", "c"} and not refused(collector))
+
+
+def test_new_promtool_finds_the_bad_among_many_in_few_calls(tmp_path: Path) -> None:
+    """With a process for each, a thousand teams would take minutes."""
+    output, calls = tmp_path / "collected", tmp_path / "calls"
+    script = f"""[ "$1" = --version ] && echo new && exit
+echo "$2" >> {calls}
+case "$* $(cat "$4")" in *bad*) echo no >&2; exit 1;; esac"""
+    promtool = program(tmp_path / "promtool", script)
+    for kind in (JOBS, RULES):
+        (output / kind).mkdir(parents=True)
+        for number in range(200):
+            (output / kind / f"shop_{number}.yaml").write_text("# of\n")
+        (output / kind / "shop_77-bad.yaml").write_text("# of\n")
+    contract = tmp_path / "platform.json"
+    contract.write_text(json.dumps(PLATFORM.to_contract()))
+    options = Options(platform=contract, output=output, promtool=promtool, port=1)
+
+    Collector(options, kubernetes.client.CoreV1Api(), Promtool(path=promtool, scratch=output / NEW)).prepare()
+
+    left = [path.name for path in output.glob("*/*.yaml")]
+    assert len(left) == 400
+    assert not any("bad" in name for name in left)
+    assert len(calls.read_text().split()) < 40
+    assert (output / "checked-by").read_text() == "new"
+
+
+def test_health_is_told_while_promtool_judges(api: ApiServer, tmp_path: Path) -> None:
+    """Else the kubelet would start it again and again, and it would never come to an end."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    contract, output, kubeconfig = tmp_path / "platform.json", tmp_path / "collected", tmp_path / "kubeconfig"
+    contract.write_text(json.dumps(PLATFORM.to_contract()))
+    (output / RULES).mkdir(parents=True)
+    (output / RULES / "shop_rule-group-a.yaml").write_text("# of\n")
+    promtool = program(tmp_path / "promtool", '[ "$1" = --version ] || exec sleep 10; echo any')
+    context = {"name": "a", "context": {"cluster": "a", "user": "a"}}
+    clusters = [{"name": "a", "cluster": {"server": api.url}}]
+    access = {"clusters": clusters, "contexts": [context], "users": [{"name": "a", "user": {}}], "current-context": "a"}
+    kubeconfig.write_text(json.dumps(access))
+    command = [sys.executable, "-m", "constructs_lib.agent", "collect", f"--platform={contract}", f"--output={output}"]
+    command += [f"--promtool={promtool}", f"--port={port}"]
+
+    with subprocess.Popen(command, env={**os.environ, "KUBECONFIG": str(kubeconfig)}) as running:
+        try:
+            until, answer = time.monotonic() + PATIENCE, ""
+            while not answer:
+                assert time.monotonic() < until
+                try:
+                    with urlopen(f"http://127.0.0.1:{port}/metrics") as told:
+                        answer = told.read().decode()
+                except OSError:
+                    time.sleep(0.1)
+            assert "collector_oldest_change_seconds" in answer
+            assert not (output / "checked-by").exists()
+        finally:
+            running.terminate()
