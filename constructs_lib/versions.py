@@ -12,3 +12,4 @@ KUBE_STATE_METRICS = Image(  # of Kubernetes 1.36, and of those before and after
 ALLOY = Image(registry="docker.io", repository="grafana/alloy", tag="v1.19.2")
 POSTGRES_EXPORTER = Image(registry="quay.io", repository="prometheuscommunity/postgres-exporter", tag="v0.17.1")
 REDIS_EXPORTER = Image(registry="quay.io", repository="oliver006/redis_exporter", tag="v1.74.0")
+LOKI = Image(registry="docker.io", repository="grafana/loki", tag="3.7.8")

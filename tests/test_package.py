@@ -18,7 +18,7 @@ ALLOWED = {"kube": {"cdk8s", "cdk8s_plus_27", "constructs"}, "aws": {"aws_cdk", 
 MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 WITHOUT_ENGINE = [module for module in MODULES if module.parts[0] not in ALLOWED]
 PUBLIC = {
-    *("Alertmanager", "Collector", "KubeStateMetrics", "Monitored", "Namespaces", "NodeExporter"),
+    *("Alertmanager", "Collector", "KubeStateMetrics", "LokiStore", "Monitored", "Namespaces", "NodeExporter"),
     *("LogCollector", "PostgresExporter", "PrometheusHA", "RedisExporter", "StorageClass"),
 }
 PUBLIC_OF_KUBE = PUBLIC | {
@@ -30,6 +30,7 @@ PUBLIC_OF_KUBE = PUBLIC | {
     *("Delivery", "Email", "Heartbeat", "Inhibition", "PagerDuty", "Receiver", "Route", "Slack", "TimeInterval"),
     *("Timing", "Webhook"),
     *("Allowed", "Platform", "TeamJob"),
+    *("Index", "Kept", "LogLimits", "LogSchema", "Loses", "SchemaPeriod"),
 }
 
 

@@ -4,6 +4,7 @@ from constructs_lib.config.alertmanager import Inhibition, Route, Timing
 from constructs_lib.config.alloy import Streams
 from constructs_lib.config.discovery import Annotated, PodsJob
 from constructs_lib.config.intervals import TimeInterval
+from constructs_lib.config.loki import Index, Kept, LogLimits, LogSchema, SchemaPeriod
 from constructs_lib.config.platform import Platform
 from constructs_lib.config.prometheus import Limits, ScrapeDefaults
 from constructs_lib.config.receivers import Email, Heartbeat, PagerDuty, Receiver, Slack, Webhook
@@ -15,6 +16,7 @@ from constructs_lib.kube.component import Component, ComponentEndpoint
 from constructs_lib.kube.exporters import PostgresExporter, RedisExporter
 from constructs_lib.kube.kube_state_metrics import KubeStateMetrics
 from constructs_lib.kube.log_collector import LogCollector
+from constructs_lib.kube.loki import LokiStore, Loses
 from constructs_lib.kube.manifest import ConfigMap, Manifest, synth
 from constructs_lib.kube.monitored import Monitored
 from constructs_lib.kube.namespaces import Namespaces
@@ -46,11 +48,17 @@ __all__ = [
     "FieldOfPod",
     "Heartbeat",
     "HostPath",
+    "Index",
     "Inhibition",
+    "Kept",
     "KubeStateMetrics",
     "Limits",
     "Links",
     "LogCollector",
+    "LogLimits",
+    "LogSchema",
+    "LokiStore",
+    "Loses",
     "Manifest",
     "Monitored",
     "Mount",
@@ -70,6 +78,7 @@ __all__ = [
     "Resources",
     "Retention",
     "Route",
+    "SchemaPeriod",
     "ScrapeDefaults",
     "SecretFiles",
     "SecretKey",
