@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import kubernetes
+from kubernetes.utils.keepalive import tcp_keepalive_socket_options
 from prometheus_client import REGISTRY, start_http_server
 from pydantic import TypeAdapter, ValidationError
 
@@ -47,6 +48,7 @@ VERSION = "1"
 IDLE = timedelta(seconds=1)
 STUCK = timedelta(minutes=10)  # longer than all answers of promtool on one ConfigMap can take
 HICCUP = timedelta(seconds=2)
+GONE = {"idle": 15, "interval": 5, "count": 3}  # in seconds: half a minute until a connection counts as dead
 LONGEST_NAME = 63  # of a ConfigMap that can be one of these; a file has a longer one
 SEPARATOR = "_"  # in no name of Kubernetes
 CHECKED_BY = "checked-by"
@@ -324,7 +326,8 @@ def collect(options: Options) -> None:
     """Bring what other teams release into Prometheus' files, until the process is told to stop."""
     kubernetes.config.load_config()
     configuration = kubernetes.client.Configuration.get_default_copy()
-    configuration.keep_alive = True  # a watch is silent for hours: else nobody notices that the other side is gone
+    # A watch is silent for hours: else nobody notices that the other side is gone, or, by default, three minutes later.
+    configuration.socket_options = tcp_keepalive_socket_options(**GONE)
     configuration.connection_pool_maxsize = WATCHES
     core = kubernetes.client.CoreV1Api(kubernetes.client.ApiClient(configuration))
     collector = Collector(options, core, Promtool(path=options.promtool, scratch=options.output / NEW))

@@ -271,6 +271,33 @@ def test_thousand_changes_in_a_minute_and_a_killed_collector_leave_no_gap(
 
 
 @pytest.mark.stage(4)
+def test_connection_that_dies_without_a_word_is_noticed(
+    cluster: Kubernetes, servers: list[PrometheusPod], hostile: float
+) -> None:
+    """Every connection of a collector to the API server is silently lost: what changes then is live all the same."""
+    assert hostile
+    server = servers[1]
+    inside = cluster.in_network_of("monitoring", server.name)
+    listed = subprocess.run(
+        [*inside, "ss", "--no-header", "--numeric", "--tcp", "state", "established", "dport", "=", ":443"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    ports = {line.split()[2].rpartition(":")[2] for line in listed.stdout.splitlines()}
+    assert ports
+    for port in ports:
+        subprocess.run([*inside, "iptables", "-A", "INPUT", "-p", "tcp", "--dport", port, "-j", "DROP"], check=True)
+    begun = time.time()
+
+    cluster.apply(documents(churn(CHANGES + 1)))
+
+    newest = {"Churn0": f"vector({CHANGES + 1}) < 0"}
+    cluster.wait("the change is live", lambda: rules(server, HOSTILE).items() >= newest.items(), 2 * SOON)
+    assert time.time() - begun < SOON.total_seconds()
+
+
+@pytest.mark.stage(4)
 def test_rights_cover_exactly_the_namespaces_that_gave_them(cluster: Kubernetes, released: float) -> None:
     """ConfigMaps are read, and Events written, where the team bound the role: nowhere else, and nothing more."""
     assert released
