@@ -1,5 +1,6 @@
 """Alerts on what happens to the monitoring itself: how long it must last, and how counters of mishaps are read."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -8,6 +9,8 @@ from constructs_lib.promql import matches_not, metric
 from constructs_lib.rules.course import PEACE, Course
 from constructs_lib.rules.model import PLATFORM, Alert, Evaluator, Proof, Severity, samples
 from constructs_lib.units import prometheus_duration
+
+REPEATED_WITHIN = timedelta(minutes=15)
 
 
 def lasting(by: Evaluator) -> Course:
@@ -22,10 +25,12 @@ class Again:
     Args:
         course: How long it must go on.
         window: Over which it is counted.
+        begins: Whether the counter is only there once it has happened: nothing is seen of the first time.
     """
 
     course: Course
     window: timedelta
+    begins: bool = False
 
     @property
     def _scrapes(self) -> int:
@@ -35,15 +40,24 @@ class Again:
     def _apart(self) -> int:
         return self._scrapes * 3 // 4
 
+    @property
+    def _peace(self) -> str:
+        return f"_x{PEACE}" if self.begins else samples((0, PEACE))
+
+    @property
+    def at(self) -> timedelta:
+        """When what goes on has lasted long enough."""
+        return self.course.at + (self._apart if self.begins else 0) * self.course.interval
+
     def keeps(self) -> str:
         """The counter of what goes on."""
-        return samples((0, PEACE), *((count, self._apart) for count in range(1, self.course.long)))
+        return f"{self._peace} {samples(*((count, self._apart) for count in range(1, self.course.long)))}"
 
     def stops(self) -> str:
         """The counter of what stops early enough for the window, and too late for one of double length."""
-        times = (self.course.evaluations - (self._scrapes - 1)) // self._apart
+        times = (self.course.evaluations - (self._scrapes - 1)) // self._apart + self.begins
         again = [(count, self._apart) for count in range(1, times + 1)]
-        return samples((0, PEACE), *again, (times + 1, 2 * self.course.long))
+        return f"{self._peace} {samples(*again, (times + 1, 2 * self.course.long))}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +73,47 @@ class Spared:
     label: str
     pattern: str
     such_as: str
+
+
+def repeats(
+    by: Evaluator,
+    *,
+    name: str,
+    kept: str,
+    counter: str,
+    job: str,
+    series: Callable[[str], str],
+    begins: bool = False,
+    summary: str,
+    description: str,
+) -> Alert:
+    """An alert on a mishap that comes again within a quarter of an hour, so that a single one can be forgiven.
+
+    Args:
+        kept: The labels by which it is told, separated by commas.
+        counter: Of the mishaps.
+        job: Whose counter is meant.
+        series: Of a job, its counter.
+        begins: Whether that is only there once it has happened.
+    """
+    window = max(REPEATED_WITHIN, by.window)
+    course = Course(interval=by.interval, hold=window)
+    again = Again(course=course, window=window, begins=begins)
+    return Alert(
+        name=name,
+        expr=f"sum by ({kept}) (increase({metric(counter, job=job)}[{prometheus_duration(window)}])) > 0",
+        hold=course.hold,
+        severity=Severity.WARNING,
+        team=PLATFORM,
+        summary=summary,
+        description=description,
+        proof=Proof(
+            fires={series(job): again.keeps()},
+            at=again.at,
+            quiet={series(job): again.stops(), series("another"): again.keeps()},
+            step=2,  # what is seen once or twice
+        ),
+    )
 
 
 def counts(
