@@ -1,0 +1,60 @@
+"""What the alerts on logs have in common, be they on the store or on its collectors: their thresholds."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from constructs_lib.config.loki import FULL, REPLICATION, LogLimits
+from constructs_lib.errors import ConstructError
+from constructs_lib.rules.limits import check_counts, check_durations, check_shares
+from constructs_lib.rules.requests import Lasting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogStoreLimits:
+    """What the group `logs` bears.
+
+    Args:
+        errors: The share of pushes, of queries, or of tries to write a chunk that may fail.
+        writes: Over what pushes are counted; of few there must be an alert, too, since whoever is refused waits.
+        queries: Over what queries are counted.
+        flushes: Over what tries to write chunks to the object store are counted.
+        most_streams: That a tenant may have in the store, `max_global_streams_per_user`.
+        replication_factor: On how many members each of them is.
+        streams: The share of these that a tenant may have.
+        disk: How full the disk of the write-ahead log may be: where the store refuses to write, `disk_full_threshold`.
+        uncompacted: How long ago the index may have been compacted, or the retention applied.
+        delay: In which nine of ten lines must be in the store, once they are read.
+        lines: Over what these are counted.
+    Raises:
+        ConstructError: a share outside of 0 to 1, a duration that is too short, or no stream.
+    """
+
+    errors: float = 0.1
+    writes: Lasting = field(
+        default_factory=lambda: Lasting(window=timedelta(minutes=10), fewest=3, hold=timedelta(minutes=5))
+    )
+    queries: Lasting = field(
+        default_factory=lambda: Lasting(window=timedelta(minutes=10), fewest=20, hold=timedelta(minutes=5))
+    )
+    flushes: Lasting = field(
+        default_factory=lambda: Lasting(window=timedelta(minutes=15), fewest=5, hold=timedelta(minutes=15))
+    )
+    most_streams: int = LogLimits().streams
+    replication_factor: int = REPLICATION
+    streams: float = 0.8
+    disk: float = FULL
+    uncompacted: timedelta = timedelta(hours=3)
+    delay: timedelta = timedelta(minutes=1)
+    lines: Lasting = field(
+        default_factory=lambda: Lasting(window=timedelta(minutes=10), fewest=30, hold=timedelta(minutes=10))
+    )
+
+    def __post_init__(self) -> None:
+        check_shares(errors=self.errors, streams=self.streams, disk=self.disk)
+        check_counts(most_streams=self.most_streams, replication_factor=self.replication_factor)
+        check_durations(uncompacted=self.uncompacted)
+        if self.delay <= timedelta(0):
+            raise ConstructError(f"delay is {self.delay}, in which no line arrives: use more than 0")
+
+
+LIMITS = LogStoreLimits()

@@ -1,0 +1,209 @@
+"""The alerts on logs: what they read of the store and of its collectors, and which thresholds can be chosen."""
+
+import re
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from constructs_lib.errors import ConstructError
+from constructs_lib.rules.logs import LogStoreLimits, logs
+from constructs_lib.rules.model import PLATFORM, Alert, Evaluator, Severity
+from constructs_lib.rules.requests import Lasting
+
+BY = Evaluator(interval=timedelta(seconds=15), job="prom", replicas=2, jobs=("prom",))
+LIMITS, QUARTER = LogStoreLimits(), timedelta(minutes=15)
+RECORDINGS = {
+    "route_code:loki_writes:rate": (
+        "sum by (route, status_code) (rate(loki_request_duration_seconds_count"
+        '{job="store",route=~"loki_api_v1_push|otlp_v1_logs"}[10m]))'
+    ),
+    "route_code:loki_queries:rate": (
+        'sum by (route, status_code) (rate(loki_request_duration_seconds_count{job="store",route=~"'
+        "loki_api_v1_query|loki_api_v1_query_range|loki_api_v1_labels|loki_api_v1_label_name_values|loki_api_v1_series|"
+        'loki_api_v1_index_stats|loki_api_v1_index_volume|loki_api_v1_index_volume_range"}[10m]))'
+    ),
+    "pod:loki_ingester_chunks_flush_requests:rate": (
+        'sum by (pod) (rate(loki_ingester_chunks_flush_requests_total{job="store"}[15m]))'
+    ),
+    "pod:loki_ingester_chunks_flush_failures:rate": (
+        'sum by (pod) (rate(loki_ingester_chunks_flush_failures_total{job="store"}[15m]))'
+    ),
+    "node_le:loki_write_entry_propagation_latency_seconds_bucket:rate": (
+        'sum by (node, le) (rate(loki_write_entry_propagation_latency_seconds_bucket{job="reads"}[10m]))'
+    ),
+}
+BUCKETS = "node_le:loki_write_entry_propagation_latency_seconds_bucket:rate"
+CONDITIONS = {
+    "LogsStopped": 'sum(increase(loki_ingester_wal_records_logged_total{job="store"}[10m])) == 0',
+    "LokiWritesFailing": (
+        'sum by (route) (route_code:loki_writes:rate{status_code=~"5.."})'
+        " / sum by (route) (route_code:loki_writes:rate)"
+        " > 0.1 and sum by (route) (route_code:loki_writes:rate) > 0.005"
+    ),
+    "LokiQueriesFailing": (
+        'sum by (route) (route_code:loki_queries:rate{status_code=~"5.."})'
+        " / sum by (route) (route_code:loki_queries:rate)"
+        " > 0.1 and sum by (route) (route_code:loki_queries:rate) > 0.033333"
+    ),
+    "LokiLinesDiscarded": 'sum by (reason) (increase(loki_discarded_samples_total{job="store"}[15m])) > 0',
+    "LokiRequestPanics": 'sum by (pod) (increase(loki_panic_total{job="store"}[15m])) > 0',
+    "LokiRingUnhealthy": 'max by (name) (loki_ring_members{job="store",state="Unhealthy"}) > 0',
+    "LokiMembersMissing": (
+        'count(up{job="store"}) - min(loki_ring_members{job="store",name="ingester",state="ACTIVE"}) > 0'
+    ),
+    "LokiStreamsNearLimit": (
+        'max by (tenant) (loki_ingester_memory_streams{job="store"}) * on () group_left ()'
+        ' max(loki_ring_members{job="store",name="ingester",state="ACTIVE"}) / 15000 > 0.8'
+    ),
+    "LokiFlushesFailing": (
+        "pod:loki_ingester_chunks_flush_failures:rate / pod:loki_ingester_chunks_flush_requests:rate > 0.1"
+        " and pod:loki_ingester_chunks_flush_requests:rate > 0.005556"
+    ),
+    "LokiDiskFull": 'max by (pod) (loki_ingester_wal_disk_usage_percent{job="store"}) >= 0.9',
+    "LokiTooManyCompactorsRunning": 'sum by (job) (loki_boltdb_shipper_compactor_running{job="store"}) > 1',
+    "LokiCompactorHasNotSuccessfullyRunCompaction": (
+        "time() - max by (job) (loki_boltdb_shipper_compact_tables_operation_last_successful_run_timestamp_seconds"
+        '{job="store"}) > 10800'
+    ),
+    "LokiRetentionNotApplied": (
+        "time() - max by (job) (loki_compactor_apply_retention_last_successful_run_timestamp_seconds"
+        '{job="store"}) > 10800'
+    ),
+    "LogCollectorDroppingLines": (
+        'sum by (node, reason) (increase(loki_write_dropped_entries_total{job="reads"}[15m])) > 0'
+    ),
+    "LogCollectorStuck": (
+        'sum by (node, host) (increase(loki_write_batch_retries_total{job="reads"}[5m])) > 0'
+        ' unless sum by (node, host) (increase(loki_write_sent_entries_total{job="reads"}[5m])) > 0'
+    ),
+    "LogLinesLate": (f'histogram_quantile(0.9, {BUCKETS}) > 60 and sum by (node) ({BUCKETS}{{le="+Inf"}}) > 0.05'),
+    "LogCollectorReadsNothing": 'sum by (node) (loki_source_file_files_active_total{job="reads"}) == 0',
+    "LogCollectorUnhealthy": (
+        'sum by (node) (alloy_component_controller_running_components{job="reads",health_type!="healthy"}) > 0'
+    ),
+}
+
+
+def alerts(by: Evaluator = BY, limits: LogStoreLimits = LIMITS) -> dict[str, Alert]:
+    group = logs(by, loki="store", collector="reads", limits=limits)
+    assert group.name == "logs"
+    return {alert.name: alert for alert in group.alerts}
+
+
+def test_every_alert_reads_what_it_says() -> None:
+    """No alert comes or goes by accident; all read the jobs that the app names."""
+    group = logs(BY, loki="store", collector="reads")
+    assert {alert.name: alert.expr for alert in group.alerts} == CONDITIONS
+    assert {recording.name: recording.expr for recording in group.recordings} == RECORDINGS
+
+
+def test_the_jobs_are_those_of_the_programs_unless_an_app_says_otherwise() -> None:
+    """As the constructs are scraped by the names that they have."""
+    said = " ".join(rule.expr for rule in (*logs(BY).alerts, *logs(BY).recordings))
+    assert set(re.findall(r'job="([^"]+)"', said)) == {"loki", "log-collector"}
+
+
+def test_where_lines_are_lost_somebody_is_woken() -> None:
+    """When nothing arrives, Loki refuses, or cannot keep; what waits, or is of one node, can wait for the day."""
+    severities = {name: alert.severity for name, alert in alerts().items()}
+    assert {name for name, severity in severities.items() if severity is Severity.CRITICAL} == {
+        *("LogsStopped", "LokiWritesFailing", "LokiFlushesFailing", "LokiDiskFull"),
+    }
+    assert set(severities.values()) == {Severity.CRITICAL, Severity.WARNING}
+    assert {alert.team for alert in alerts().values()} == {PLATFORM}
+
+
+@pytest.mark.parametrize(("interval", "hold"), [(15, 300), (30, 300), (60, 600)])
+def test_holds_follow_from_the_interval(interval: int, hold: int) -> None:
+    """Five minutes and ten evaluations, or longer where a restart, a rollout or an upgrade takes longer."""
+    ours = {name: alert.hold for name, alert in alerts(replace(BY, interval=timedelta(seconds=interval))).items()}
+    assert ours.pop("LokiMembersMissing") == ours.pop("LogCollectorUnhealthy") == QUARTER
+    assert ours.pop("LokiCompactorHasNotSuccessfullyRunCompaction") == timedelta(hours=1)
+    assert ours.pop("LokiRetentionNotApplied") == timedelta(hours=1)
+    for name in ("LokiLinesDiscarded", "LokiRequestPanics", "LogCollectorDroppingLines", "LokiFlushesFailing"):
+        assert ours.pop(name) == QUARTER
+    for name in ("LokiWritesFailing", "LokiQueriesFailing"):
+        assert ours.pop(name) == timedelta(minutes=5)
+    assert ours.pop("LogLinesLate") == timedelta(minutes=10)
+    assert set(ours.values()) == {timedelta(seconds=hold)}
+
+
+def test_every_threshold_can_be_chosen() -> None:
+    """Each is a value with its unit; those of the store itself are given as its configuration has them."""
+    lasting = Lasting(window=timedelta(minutes=20), fewest=6, hold=timedelta(minutes=7))
+    limits = LogStoreLimits(
+        errors=0.5,
+        writes=lasting,
+        queries=lasting,
+        flushes=lasting,
+        lines=lasting,
+        most_streams=100,
+        replication_factor=1,
+        streams=0.5,
+        disk=0.7,
+        uncompacted=timedelta(hours=1),
+        delay=timedelta(minutes=5),
+    )
+    ours = alerts(limits=limits)
+    for name in ("LokiWritesFailing", "LokiQueriesFailing", "LokiFlushesFailing"):
+        assert " > 0.5 and " in ours[name].expr
+        assert ours[name].expr.endswith(" > 0.005")
+    assert ours["LokiStreamsNearLimit"].expr.endswith(" / 100 > 0.5")
+    assert ours["LokiDiskFull"].expr.endswith(" >= 0.7")
+    assert ours["LokiRetentionNotApplied"].expr.endswith(" > 3600")
+    assert " > 300 and " in ours["LogLinesLate"].expr
+    lasts = {"LokiWritesFailing", "LokiQueriesFailing", "LokiFlushesFailing", "LogLinesLate"}
+    assert {ours[name].hold for name in lasts} == {timedelta(minutes=7)}
+    assert all("[20m]" in each.expr for each in logs(BY, limits=limits).recordings)
+
+
+@pytest.mark.parametrize(
+    ("limits", "refusal"),
+    [
+        ({"errors": 5}, "errors is 5, but it is a part of a whole: use more than 0 and less than 1"),
+        ({"streams": 0}, "streams is 0, but it is a part of a whole"),
+        ({"disk": 90}, "disk is 90, but it is a part of a whole"),
+        ({"most_streams": 0}, "most_streams is 0, which is exceeded at once: use 1 or more"),
+        ({"replication_factor": 0}, "replication_factor is 0, which is exceeded at once"),
+        (
+            {"uncompacted": timedelta(0)},
+            "uncompacted is 0:00:00, too short to tell trouble from chance: use 1m or more",
+        ),
+        ({"delay": timedelta(0)}, "delay is 0:00:00, in which no line arrives: use more than 0"),
+    ],
+)
+def test_thresholds_that_are_none_are_refused(limits: dict[str, object], refusal: str) -> None:
+    """Each would make an alert that always speaks, or never."""
+    with pytest.raises(ConstructError, match=refusal):
+        replace(LIMITS, **limits)
+
+
+def test_a_member_may_hold_its_part_of_all_streams_alone() -> None:
+    """With every stream on three of five members, each may hold three fifths: the proof has it so."""
+    proof = alerts()["LokiStreamsNearLimit"].proof
+    (members,) = (values for series, values in proof.fires.items() if series.startswith("loki_ring_members"))
+    held = next(values for series, values in proof.fires.items() if series.startswith("loki_ingester_memory_streams"))
+    assert members.startswith("5x")
+    over = float(held.split()[1].partition("x")[0])
+    assert 0.8 * 3000 < over < 0.82 * 3000
+
+
+@pytest.mark.parametrize("name", sorted(CONDITIONS))
+def test_no_probe_and_no_stranger_is_asked(name: str) -> None:
+    """What a member answers to its probe while it starts is no failure, and series of other jobs are not read."""
+    group = logs(BY, loki="store", collector="reads")
+    read = [group.alerts[list(CONDITIONS).index(name)].expr, *(each.expr for each in group.recordings)]
+    assert all("ready" not in expr for expr in read)
+    selected = re.findall(r"\b(?:loki|alloy|up)\w*\{([^}]*)\}", " ".join(read))
+    assert all(conditions.startswith('job="') for conditions in selected)
+
+
+@pytest.mark.parametrize("name", sorted(CONDITIONS))
+def test_every_alert_reads_as_sentences(name: str) -> None:
+    """The summary holds no values, and both end as sentences do."""
+    alert = alerts()[name]
+    assert "{{" not in alert.summary
+    assert "{{" in alert.description
+    assert alert.summary.endswith(".")
+    assert alert.description.endswith(".")
