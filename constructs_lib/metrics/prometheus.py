@@ -17,6 +17,8 @@ PROMETHEUS = Program(
         Metric("prometheus_rule_group_iterations_missed_total", Kind.COUNTER, ("rule_group",)),
         Metric("prometheus_sd_kubernetes_failures_total", Kind.COUNTER),
         Metric("prometheus_target_scrape_pool_exceeded_label_limits_total", Kind.COUNTER),
+        # Of every job, by its name, as long as it is configured; also 0, when discovery finds nothing of it.
+        Metric("prometheus_target_scrape_pool_targets", Kind.GAUGE, ("scrape_job",)),
         Metric("prometheus_target_scrapes_exceeded_body_size_limit_total", Kind.COUNTER),
         Metric("prometheus_target_scrapes_exceeded_sample_limit_total", Kind.COUNTER),
         Metric("prometheus_tsdb_wal_writes_failed_total", Kind.COUNTER),

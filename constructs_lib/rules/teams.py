@@ -21,6 +21,8 @@ from constructs_lib.units import prometheus_duration
 # A change is live within two minutes: a ConfigMap's way into a file, and Prometheus' next look at that.
 LATE = timedelta(minutes=5)
 CANNOT_WATCH = timedelta(minutes=10)
+# Longer than the first pods of a release take.
+EMPTY = timedelta(minutes=15)
 
 
 def teams(by: Evaluator) -> RuleGroup:
@@ -55,6 +57,7 @@ def teams(by: Evaluator) -> RuleGroup:
                 another={"job": "api"},
                 summary="A target of a team's own job is close to the number of samples at which it is refused whole.",
             ),
+            _job_empty(by, job),
             _refused(by, job),
             _rules(
                 by,
@@ -79,6 +82,66 @@ def teams(by: Evaluator) -> RuleGroup:
             *([] if by.alertmanager_job is None else [team_notifications_failing(by, by.alertmanager_job)]),
         ),
     )
+
+
+def _of_team(expr: str, job: str, *, label: str, pattern: str) -> str:
+    """What Prometheus tells of something whose name begins with a namespace, with the labels of whose that is.
+
+    What the platform calls its own names no namespace. One that changes its team has two for a moment: any of them.
+
+    Args:
+        job: Of the collectors, who know the teams.
+        label: That holds the name.
+        pattern: Of the name, with the namespace as its first group.
+    """
+    return (
+        f'label_replace({expr}, "origin", "$1", "{label}", "{pattern}") '
+        "* on (origin) group_left (team) "
+        f"topk by (origin) (1, max by (origin, team) ({metric('collector_namespace', job=job)}))"
+    )
+
+
+def _job_empty(by: Evaluator, job: str) -> Alert:
+    """Where there is no target, none is down: a mistyped label would be silent for ever."""
+    name = "prometheus_target_scrape_pool_targets"
+    course = Course(interval=by.interval, hold=max(EMPTY, lasting(by).hold))
+
+    def targets(scrape_job: str, job: str = by.job, pod: int = 0) -> str:
+        return PROMETHEUS.series(name, job=job, pod=f"{by.job}-{pod}", scrape_job=scrape_job)
+
+    known = _namespaces(course, job)
+    return Alert(
+        name="TeamJobEmpty",
+        # A server that has just started has found nothing yet.
+        expr=_of_team(
+            f"max by (scrape_job) ({metric(name, job=by.job)}) == 0", job, label="scrape_job", pattern="(.+)/.+"
+        ),
+        hold=course.hold,
+        severity=Severity.WARNING,
+        team=None,
+        summary="A team's own job has no pod at all.",
+        description="Discovery finds no pod of the job {{ $labels.scrape_job }}: none that runs has its labels, or "
+        "each carries the annotation by which it is in the platform's own job.",
+        proof=Proof(
+            fires={targets("shop/cart"): course.lasts(1, 0), targets("shop/cart", pod=1): course.lasts(1, 0)}
+            | known
+            | {COLLECTOR.series("collector_namespace", job=job, origin="shop", team="before"): course.steady(1)},
+            at=course.at,
+            quiet={targets("shop/cart"): course.recovers(1, 0), targets("shop/a", job="another"): course.steady(0)}
+            | {targets("shop/b"): course.steady(0), targets("shop/b", pod=1): course.steady(1)}
+            | {targets(each): course.steady(0) for each in ("stranger/cart", "api")}
+            | known,
+        ),
+    )
+
+
+def _namespaces(course: Course, job: str) -> dict[str, str]:
+    """For a proof, a namespace of the team that is told, and one that only another program knows."""
+    name = "collector_namespace"
+    return {
+        COLLECTOR.series(name, job=job, origin="shop", team="checkout"): course.steady(1),
+        COLLECTOR.series(name, job="another", origin="stranger", team="another"): course.steady(1),
+    }
 
 
 def _refused(by: Evaluator, job: str) -> Alert:
@@ -109,28 +172,18 @@ def _refused(by: Evaluator, job: str) -> Alert:
 
 def _rules(by: Evaluator, job: str, *, name: str, counter: str, summary: str, description: str) -> Alert:
     """An alert on what must not happen to a team's rule group again and again, on whichever server."""
-    whose, course = "collector_namespace", lasting(by)
+    course = lasting(by)
     again = Again(course=course, window=by.window)
 
     def mishaps(rule_group: str, job: str = by.job, pod: int = 0) -> str:
         return PROMETHEUS.series(counter, job=job, pod=f"{by.job}-{pod}", rule_group=rule_group)
 
-    def namespace(origin: str, team: str, job: str = job) -> str:
-        return COLLECTOR.series(whose, job=job, origin=origin, team=team)
-
     theirs, strangers = GROUP_OF_TEAM, GROUP_OF_TEAM.replace("shop", "stranger")
-    known = {
-        namespace("shop", "checkout"): course.steady(1),
-        namespace("stranger", "another", job="another"): course.steady(1),
-    }
+    known = _namespaces(course, job)
     happened = f"max by (rule_group) (increase({metric(counter, job=by.job)}[{prometheus_duration(by.window)}])) > 0"
     return Alert(
         name=name,
-        # The platform's own groups name no namespace. One that changes its team has two for a moment: any of them.
-        expr=(
-            f'label_replace({happened}, "origin", "$1", "rule_group", "{NAMESPACE_OF_GROUP}") '
-            f"* on (origin) group_left (team) topk by (origin) (1, max by (origin, team) ({metric(whose, job=job)}))"
-        ),
+        expr=_of_team(happened, job, label="rule_group", pattern=NAMESPACE_OF_GROUP),
         hold=course.hold,
         severity=Severity.WARNING,
         team=None,
@@ -139,7 +192,7 @@ def _rules(by: Evaluator, job: str, *, name: str, counter: str, summary: str, de
         proof=Proof(
             fires={mishaps(theirs): again.keeps(), mishaps(theirs, pod=1): again.keeps()}
             | known
-            | {namespace("shop", "before"): course.steady(1)},
+            | {COLLECTOR.series("collector_namespace", job=job, origin="shop", team="before"): course.steady(1)},
             at=course.at,
             quiet={mishaps(theirs): again.stops(), mishaps(theirs, job="another"): again.keeps()}
             | {mishaps(group): again.keeps() for group in (strangers, "/etc/prometheus/rules/nodes.yaml;nodes")}

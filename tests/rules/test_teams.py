@@ -37,6 +37,10 @@ NOTIFIED = "sum by (pod, integration) (increase(alertmanager_notifications"
 CONDITIONS = {
     "TeamTargetDown": 'up{origin!=""} == 0',
     "TeamSamplesNearLimit": 'scrape_samples_post_metric_relabeling{origin!=""} / scrape_sample_limit > 0.8',
+    "TeamJobEmpty": (
+        'label_replace(max by (scrape_job) (prometheus_target_scrape_pool_targets{job="prom"}) == 0, "origin", "$1", '
+        f'"scrape_job", "(.+)/.+") * on (origin) group_left (team) {WHOSE}'
+    ),
     "TeamReleaseRefused": 'max by (origin, team, config_map) (collector_refused{job="takes-over"}) > 0',
     "TeamRulesFailing": happened("prometheus_rule_evaluation_failures_total"),
     "TeamRulesLate": happened("prometheus_rule_group_iterations_missed_total"),
