@@ -5,6 +5,7 @@ from constructs_lib.metrics.loki import LOKI
 from constructs_lib.rules.compaction import compaction_alerts
 from constructs_lib.rules.log_collector import log_collector_alerts, log_collector_recordings
 from constructs_lib.rules.log_limits import LIMITS, LogStoreLimits
+from constructs_lib.rules.log_members import member_alerts, member_recordings
 from constructs_lib.rules.loki import loki_alerts, loki_recordings
 from constructs_lib.rules.model import Evaluator, RuleGroup
 
@@ -24,9 +25,14 @@ def logs(
     """
     return RuleGroup(
         name="logs",
-        recordings=(*loki_recordings(by, loki, limits), *log_collector_recordings(by, collector, limits)),
+        recordings=(
+            *loki_recordings(by, loki, limits),
+            *member_recordings(by, loki, limits),
+            *log_collector_recordings(by, collector, limits),
+        ),
         alerts=(
             *loki_alerts(by, loki, limits),
+            *member_alerts(by, loki, limits),
             *compaction_alerts(by, loki, limits),
             *log_collector_alerts(by, collector, limits),
         ),

@@ -1,4 +1,4 @@
-"""Alerts on the store of logs: whether it takes lines in, keeps them, and answers queries. Part of the group `logs`.
+"""Alerts on the store of logs as others see it: whether it takes lines in, and answers. Part of the group `logs`.
 
 Loki is one program here that is all of its parts, so each of its members bears the series of all.
 
@@ -9,18 +9,16 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from constructs_lib.metrics.loki import LOKI
-from constructs_lib.metrics.prometheus import SCRAPE
 from constructs_lib.promql import matches, metric
 from constructs_lib.rules.counting import lasting, repeats
-from constructs_lib.rules.course import PEACE, Course, counter
+from constructs_lib.rules.course import PEACE, counter
 from constructs_lib.rules.log_limits import LogStoreLimits
 from constructs_lib.rules.model import PLATFORM, Alert, Evaluator, Proof, Recording, Severity
 from constructs_lib.rules.requests import Lasting, Pace, Words, failing
 from constructs_lib.units import prometheus_duration
 
-# Requests, and tries to write a chunk, per second.
+# Requests per second.
 WRITES, QUERIES = "route_code:loki_writes:rate", "route_code:loki_queries:rate"
-FLUSHES, FLUSH_FAILURES = "pod:loki_ingester_chunks_flush_requests:rate", "pod:loki_ingester_chunks_flush_failures:rate"
 # As Loki calls them. No probe is among them: by its 503 a member only says that it starts.
 WRITE_ROUTES = ("loki_api_v1_push", "otlp_v1_logs")
 QUERY_ROUTES = (
@@ -29,10 +27,7 @@ QUERY_ROUTES = (
 )
 PROBE_ROUTE = "ready"
 SERVER_ERRORS = "5.."
-STEP = 0.02  # of a share, which proofs must notice
 NOTHING_WITHIN = timedelta(minutes=10)
-# Five minutes to store what it holds, and as many to read again what it wrote ahead; then the next one may go.
-LEFT_WITHIN = timedelta(minutes=15)
 
 
 def loki_recordings(by: Evaluator, job: str, limits: LogStoreLimits) -> tuple[Recording, ...]:
@@ -44,17 +39,13 @@ def loki_recordings(by: Evaluator, job: str, limits: LogStoreLimits) -> tuple[Re
         limits: Over what it is counted.
     """
 
-    def rate(name: str, kept: str, over: Lasting, routes: tuple[str, ...] = ()) -> str:
-        of = {"route": matches("|".join(routes))} if routes else {}
-        window = prometheus_duration(over.onset(by).window)
-        return f"sum by ({kept}) (rate({metric(name, job=job, **of)}[{window}]))"
+    def rate(over: Lasting, routes: tuple[str, ...]) -> str:
+        requests = metric("loki_request_duration_seconds_count", job=job, route=matches("|".join(routes)))
+        return f"sum by (route, status_code) (rate({requests}[{prometheus_duration(over.onset(by).window)}]))"
 
-    requests, tries = "loki_request_duration_seconds_count", "loki_ingester_chunks_flush_requests_total"
     return (
-        Recording(WRITES, rate(requests, "route, status_code", limits.writes, WRITE_ROUTES)),
-        Recording(QUERIES, rate(requests, "route, status_code", limits.queries, QUERY_ROUTES)),
-        Recording(FLUSHES, rate(tries, "pod", limits.flushes)),
-        Recording(FLUSH_FAILURES, rate("loki_ingester_chunks_flush_failures_total", "pod", limits.flushes)),
+        Recording(WRITES, rate(limits.writes, WRITE_ROUTES)),
+        Recording(QUERIES, rate(limits.queries, QUERY_ROUTES)),
     )
 
 
@@ -105,11 +96,6 @@ def loki_alerts(by: Evaluator, job: str, limits: LogStoreLimits) -> tuple[Alert,
             summary="Loki keeps failing at requests by a fault of its own.",
             description="{{ $labels.pod }} has panicked {{ $value | humanize }} times within 15 minutes.",
         ),
-        _unhealthy(by, job),
-        _members_missing(by, job),
-        _streams(by, job, limits),
-        _flushes(by, job, limits),
-        _disk(by, job, limits),
     )
 
 
@@ -163,166 +149,3 @@ def _failing(
     failed = f"sum by (route) ({metric(requests, status_code=matches(SERVER_ERRORS))})"
     every = f"sum by (route) ({metric(requests)})"
     return failing(by, over, words, failed=failed, every=every, share=share, jobs=(job,), series=series)
-
-
-def _unhealthy(by: Evaluator, job: str) -> Alert:
-    """As any member sees any ring: one that went without a word is in the way of all until it is forgotten.
-
-    That is soon where `autoforget_unhealthy` is set; then this says that it does not work.
-    """
-    name, course = "loki_ring_members", lasting(by)
-
-    def members(pod: int = 0, state: str = "Unhealthy", job: str = job) -> str:
-        return LOKI.series(name, job=job, pod=f"loki-{pod}", name="ingester", state=state)
-
-    return Alert(
-        name="LokiRingUnhealthy",
-        expr=f"max by (name) ({metric(name, job=job, state='Unhealthy')}) > 0",
-        hold=course.hold,
-        severity=Severity.WARNING,
-        team=PLATFORM,
-        summary="A member of Loki is gone without a word, and others still count on it.",
-        description="{{ $value }} members of the ring {{ $labels.name }} do not tell that they are alive.",
-        proof=Proof(
-            fires={members(0): course.lasts(0, 1), members(1): course.steady(0)},
-            at=course.at,
-            quiet={
-                members(0): course.recovers(0, 1),
-                members(0, "ACTIVE"): course.steady(3),
-                members(job="another"): course.steady(1),
-            },
-        ),
-    )
-
-
-def _members_missing(by: Evaluator, job: str) -> Alert:
-    """Those that stay out of the ring, or find one of their own: either way, some member sees too few."""
-    name, course = "loki_ring_members", Course(interval=by.interval, hold=max(LEFT_WITHIN, lasting(by).hold))
-
-    def sees(pod: int = 0, ring: str = "ingester", state: str = "ACTIVE", job: str = job) -> str:
-        return LOKI.series(name, job=job, pod=f"loki-{pod}", name=ring, state=state)
-
-    up = {SCRAPE.series("up", job=job, instance=f"10.0.0.{pod}:3100"): course.steady(1) for pod in range(3)}
-    up[SCRAPE.series("up", job="another", instance="10.0.0.9:3100")] = course.steady(1)
-    others = {
-        sees(ring="compactor"): course.steady(0),
-        sees(state="LEAVING"): course.steady(0),
-        sees(job="another"): course.steady(0),
-    }
-    seen = {sees(pod): course.steady(3) for pod in range(2)}
-    return Alert(
-        name="LokiMembersMissing",
-        expr=f"count({metric('up', job=job)}) - min({metric(name, job=job, name='ingester', state='ACTIVE')}) > 0",
-        hold=course.hold,
-        severity=Severity.WARNING,
-        team=PLATFORM,
-        summary="Fewer members of Loki know each other than there are.",
-        description="A member of Loki misses {{ $value }} others.",
-        proof=Proof(
-            fires=up | seen | {sees(2): course.lasts(3, 2)},
-            at=course.at,
-            quiet=up | seen | {sees(2): course.recovers(3, 2)} | others,
-        ),
-    )
-
-
-def _streams(by: Evaluator, job: str, limits: LogStoreLimits) -> Alert:
-    """A member refuses what is more than its own part: with each stream on several members, as many times as much.
-
-    Source: https://github.com/grafana/loki/blob/v3.7.8/pkg/ingester/limiter.go
-    """
-    held, ring = "loki_ingester_memory_streams", "loki_ring_members"
-    course, members = lasting(by), limits.replication_factor + 2
-    most = limits.most_streams * limits.replication_factor
-    over, under = ((limits.streams + step) * most / members for step in (STEP / 2, -STEP / 2))
-
-    def streams(tenant: str, pod: int = 0, job: str = job) -> str:
-        return LOKI.series(held, job=job, pod=f"loki-{pod}", tenant=tenant)
-
-    def counted(count: int, name: str = "ingester", state: str = "ACTIVE", job: str = job) -> dict[str, str]:
-        return {LOKI.series(ring, job=job, pod="loki-0", name=name, state=state): course.steady(count)}
-
-    return Alert(
-        name="LokiStreamsNearLimit",
-        expr=(
-            f"max by (tenant) ({metric(held, job=job)}) * on () group_left ()"
-            f" max({metric(ring, job=job, name='ingester', state='ACTIVE')}) / {most} > {limits.streams:g}"
-        ),
-        hold=course.hold,
-        severity=Severity.WARNING,
-        team=PLATFORM,
-        summary="Loki holds nearly as many streams as a tenant may have; lines of further ones are refused.",
-        description="The tenant {{ $labels.tenant }} has {{ $value | humanizePercentage }} of its streams.",
-        proof=Proof(
-            fires={streams("many"): course.lasts(under, over), streams("many", 1): course.steady(0)} | counted(members),
-            at=course.at,
-            quiet={
-                streams("many"): course.recovers(under, over),
-                streams("nearly"): course.steady(under),
-                streams("others", job="another"): course.steady(over),
-            }
-            | counted(members)
-            | counted(members + 9, name="compactor")
-            | counted(members + 9, state="LEAVING")
-            | counted(members + 9, job="another"),
-            step=STEP,
-        ),
-    )
-
-
-def _flushes(by: Evaluator, job: str, limits: LogStoreLimits) -> Alert:
-    onset = limits.flushes.onset(by)
-
-    def series(of: str, pod: str, failed: Pace, every: Pace) -> Mapping[str, str]:
-        return {
-            LOKI.series("loki_ingester_chunks_flush_failures_total", job=of, pod=pod): onset.runs(*failed),
-            LOKI.series("loki_ingester_chunks_flush_requests_total", job=of, pod=pod): onset.runs(*every),
-        }
-
-    words = Words(
-        name="LokiFlushesFailing",
-        severity=Severity.CRITICAL,
-        team=PLATFORM,
-        summary="Loki cannot write chunks to its store: memory and disks fill until it takes no more lines.",
-        description="{{ $value | humanizePercentage }} of the tries of {{ $labels.pod }} to write a chunk fail.",
-    )
-    return failing(
-        by,
-        limits.flushes,
-        words,
-        failed=FLUSH_FAILURES,
-        every=FLUSHES,
-        share=limits.errors,
-        jobs=(job,),
-        series=series,
-    )
-
-
-def _disk(by: Evaluator, job: str, limits: LogStoreLimits) -> Alert:
-    """VolumeAlmostFull comes before; here it refuses lines, which nobody sees as long as most other members do not."""
-    name = "loki_ingester_wal_disk_usage_percent"
-    course = lasting(by)
-    over, under = limits.disk + STEP / 2, limits.disk - STEP / 2
-
-    def disk(pod: int, job: str = job) -> str:
-        return LOKI.series(name, job=job, pod=f"loki-{pod}")
-
-    return Alert(
-        name="LokiDiskFull",
-        expr=f"max by (pod) ({metric(name, job=job)}) >= {limits.disk:g}",
-        hold=course.hold,
-        severity=Severity.CRITICAL,
-        team=PLATFORM,
-        summary="A member of Loki takes in no lines, since its disk is full; the others' disks fill alike.",
-        description="The disk of {{ $labels.pod }} is used by {{ $value | humanizePercentage }}.",
-        proof=Proof(
-            fires={disk(0): course.lasts(under, over)},
-            at=course.at,
-            quiet={
-                disk(0): course.recovers(under, over),
-                disk(1): course.steady(under),
-                disk(2, "another"): course.steady(over),
-            },
-            step=STEP,
-        ),
-    )
