@@ -101,8 +101,10 @@ def _stuck(by: Evaluator, job: str) -> Alert:
 
     ends = counter((1, PEACE), (0, long))
     again = samples((0, PEACE), *((count, apart) for count in range(1, long // apart)))
-    # Seen for just as long as nothing else is seen to be sent, minus one evaluation.
-    once = samples((0, PEACE - 1 + last), (1, long))
+    # Its last try is seen until nothing has been seen to be sent for just not long enough.
+    first = (PEACE - 1 + last) % apart or apart
+    times = (PEACE - 1 + last - first) // apart
+    stops = samples((0, first), *((count, apart) for count in range(1, times + 1)), (times + 1, long))
     never = counter((0, long))
     tries, lines = (
         f"sum by (node, host) (increase({metric(name, job=job)}[{prometheus_duration(window)}])) > 0"
@@ -120,7 +122,7 @@ def _stuck(by: Evaluator, job: str) -> Alert:
         proof=Proof(
             fires=node("node-a", again, ends) | {ALLOY.series(sent, job="another", node="node-a"): counter((1, long))},
             at=(PEACE - 1 + scrapes - 1 + last) * by.interval,
-            quiet=node("node-b", once, ends)
+            quiet=node("node-b", stops, ends)
             # Nothing is to be sent.
             | node("node-c", never, never)
             | node("node-d", again, never, of="another"),
