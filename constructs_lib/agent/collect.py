@@ -158,10 +158,10 @@ class Collector:
         self._queue.rest(taken[0], time.monotonic() - begun)
 
     def _changed(self, namespace: str, name: str | None) -> None:
+        if self._cluster.changes_often(namespace):  # also where nothing stays as long as it takes to change
+            self._events.changes_often(namespace)
         if name is not None:
             self._queue.add(namespace, name)
-            if self._cluster.changes_often(namespace):
-                self._events.changes_often(namespace)
             return
         for _, file in self._files.live(file_name(namespace, "") if namespace else ""):
             owner, separator, object_name = file.partition(SEPARATOR)
@@ -207,7 +207,7 @@ class Collector:
         others = self._series_before(item.namespace, file) if kind == JOBS else 0
         crowded = live is not None and others + self._series(file) > allowed.series
         if made_of == live and not crowded:
-            self._refused.pop(key, None)
+            self._mended(item, made_of)
             return
         judged = f"{made_of} {others}"
         known = self._refused.get(key)
@@ -231,8 +231,13 @@ class Collector:
             self._events.refused(item, str(error), judged)
             log.info("refused %s/%s: %s", *key, error)
             return
-        self._refused.pop(key, None)
-        log.info("live: %s/%s", *key)
+        log.info("live: %s/%s, made of %s", *key, made_of)
+        self._mended(item, made_of)
+
+    def _mended(self, item: Item, made_of: str) -> None:
+        """If it was refused, it no longer is."""
+        if self._refused.pop((item.namespace, item.name), None) is not None:
+            self._events.live(item, made_of)
 
     def _series(self, file: str) -> int:
         """How many a live job may have, by what Prometheus reads of it; 0 where there is none."""

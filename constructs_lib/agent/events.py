@@ -15,6 +15,7 @@ from urllib3.exceptions import HTTPError
 from constructs_lib.agent.cluster import OFTEN, OVER, Item
 
 LONGEST = 1000  # of a message, in characters: the API server takes 1024 bytes of ASCII
+WARNING, NORMAL = "Warning", "Normal"
 COMPONENT = "constructs-lib-collector"
 SAY_AGAIN_AFTER = timedelta(minutes=30)
 log = logging.getLogger(__name__)
@@ -37,10 +38,16 @@ class Events:
         Args:
             made_of: Tells this version of it from others, so that two collectors say it once.
         """
-        about = kubernetes.client.V1ObjectReference(
-            api_version="v1", kind="ConfigMap", name=item.name, namespace=item.namespace, uid=item.uid
-        )
-        self._say(about, item.namespace, "Refused", reason, unique=f"{item.uid} {made_of} {_turn()}")
+        self._say(_about(item), item.namespace, "Refused", reason, unique=f"{item.uid} {made_of} {_turn()}")
+
+    def live(self, item: Item, made_of: str) -> None:
+        """A ConfigMap that was refused is live as it is.
+
+        Args:
+            made_of: As of what is refused.
+        """
+        message = f"{item.name} is live as it is now"
+        self._say(_about(item), item.namespace, "Live", message, unique=f"{item.uid} {made_of} {_turn()}", kind=NORMAL)
 
     def changes_often(self, namespace: str) -> None:
         """A namespace changes more often than is looked at."""
@@ -58,14 +65,21 @@ class Events:
         self._say(about, namespace, "ChangesTooOften", reason, unique=f"{namespace} {_turn()}")
 
     def _say(
-        self, about: "kubernetes.client.V1ObjectReference", namespace: str, reason: str, message: str, *, unique: str
+        self,
+        about: "kubernetes.client.V1ObjectReference",
+        namespace: str,
+        reason: str,
+        message: str,
+        *,
+        unique: str,
+        kind: str = WARNING,
     ) -> None:
         now = datetime.now(UTC)
         digest = hashlib.sha256(f"{reason} {unique}".encode()).hexdigest()[:20]
         event = kubernetes.client.CoreV1Event(
             metadata=kubernetes.client.V1ObjectMeta(name=f"collector.{digest}", namespace=namespace),
             involved_object=about,
-            type="Warning",
+            type=kind,
             reason=reason,
             message=message[:LONGEST],
             source=kubernetes.client.V1EventSource(component=COMPONENT),
@@ -79,6 +93,12 @@ class Events:
         except (ApiException, HTTPError, OSError) as error:
             if not (isinstance(error, ApiException) and error.status == 409):  # the other collector was first
                 log.warning("cannot say in %s: %s", namespace, " ".join(str(error).split())[:300])
+
+
+def _about(item: Item) -> "kubernetes.client.V1ObjectReference":
+    return kubernetes.client.V1ObjectReference(
+        api_version="v1", kind="ConfigMap", name=item.name, namespace=item.namespace, uid=item.uid
+    )
 
 
 def _turn() -> int:

@@ -1,6 +1,7 @@
 """What becomes of ConfigMaps as they come, change and go; promtool itself has its tests in tests/real."""
 
 import json
+import logging
 import os
 import socket
 import subprocess
@@ -143,6 +144,46 @@ def test_budget_that_changes_is_felt_by_all(collector: Collector, api: ApiServer
     wait(collector, lambda: live(tmp_path) == {"a", "b"} and refused(collector) == {"c"})
     allow(60_000)
     wait(collector, lambda: live(tmp_path) == {"a", "b", "c"} and not refused(collector))
+
+
+def test_team_hears_that_what_was_refused_is_live(
+    collector: Collector, api: ApiServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whether it was mended or is as it was before; what was never refused is no news."""
+    caplog.set_level(logging.INFO)
+    release(api, "a", targets=1)
+    wait(collector, lambda: live(tmp_path) == {"a"})
+    made_of = (tmp_path / "collected" / "jobs" / "shop_scrape-job-a.yaml").read_text().split("\n")[0].removeprefix("# ")
+    assert f"live: shop/scrape-job-a, made of {made_of}" in caplog.text
+    assert told(api, "Live") == []
+
+    for number, targets in enumerate((2, 1), 1):
+        release(api, "a", targets=1, text="{}" + number * " ")
+        wait(collector, lambda: refused(collector) == {"a"})
+        release(api, "a", targets=targets)
+        wait(collector, lambda number=number: len(told(api, "Live")) == number)  # type: ignore[misc]
+
+    assert refused(collector) == set()
+    assert {(each["type"], each["involvedObject"]["name"]) for each in told(api, "Live")} == {
+        ("Normal", "scrape-job-a")
+    }
+
+
+@pytest.mark.parametrize("churn", ["changes", "comes and goes"])
+def test_namespace_that_changes_too_often_hears_of_it(
+    collector: Collector, api: ApiServer, tmp_path: Path, churn: str
+) -> None:
+    """Once, however its ConfigMaps change."""
+    release(api, "calm", targets=1)
+    wait(collector, lambda: live(tmp_path) == {"calm"})
+    for number in range(cluster.OFTEN):
+        release(api, "a", targets=1 + number % 2)
+        if churn == "comes and goes":
+            api.delete(CONFIG_MAPS, "scrape-job-a")
+
+    wait(collector, lambda: told(api, "ChangesTooOften"))
+
+    assert [each["type"] for each in told(api, "ChangesTooOften")] == ["Warning"]
 
 
 def test_new_promtool_finds_the_bad_among_many_in_few_calls(tmp_path: Path) -> None:
