@@ -1,8 +1,6 @@
 """The tests' own cluster."""
 
 import atexit
-import ctypes
-import os
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -10,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from ipaddress import IPv4Address
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -22,6 +21,7 @@ from tests.cluster.kubernetes import Kubernetes, is_ready
 from tests.cluster.machine import Machine, connect, in_network
 from tests.cluster.manifests import manifests
 from tests.cluster.node import Node
+from tests.cluster.outside.aws import Aws
 from tests.cluster.outside.world import Outside
 from tests.cluster.programs import built, require
 from tests.cluster.rundirectory import RunDirectory, remove_leftovers
@@ -31,7 +31,6 @@ from tests.cluster.waiting import wait
 T = TypeVar("T")
 BRIDGE = "bridge"
 STEP = timedelta(minutes=2)  # the limit of each step of the start, on a busy machine
-CLONE_NEWNET = 0x40000000
 
 
 class Cluster(Kubernetes):
@@ -131,8 +130,7 @@ class Cluster(Kubernetes):
         return ["nsenter", f"--net={network}", built("kubectl"), "--kubeconfig", kubeconfig]
 
     def _reach(self, call: Callable[[], T]) -> T:
-        with ThreadPoolExecutor(1, initializer=_enter, initargs=(self._control_plane.network,)) as thread:
-            return thread.submit(call).result()
+        return self._control_plane.call(call)
 
     def _stop_when_interrupted(self) -> None:
         atexit.register(self.stop)
@@ -169,6 +167,7 @@ class Cluster(Kubernetes):
         for node in self._nodes.values():
             node.start_policy_engine()
         self.outside.wait_ready()
+        self.outside.aws.wait_ready()
         self.wait_ready("kube-system", timeout=STEP)
 
     def _own(self, machine: Machine) -> Machine:
@@ -192,19 +191,22 @@ class Cluster(Kubernetes):
         self._control_plane.start("kube-apiserver", controlplane.api_server(self.spec, self._authority))
 
     def _start_outside(self, directory: Path) -> None:
-        outside = self.outside = Outside(self.spec, self._authority, directory)
-        self._own(outside.machine).boot()
+        aws = Aws(self.spec, self._authority, directory.with_name("aws"), self.kubectl)
+        outside = self.outside = Outside(self.spec, self._authority, directory, aws)
+        self._boot_outside(outside.machine, outside.address, *outside.addresses.values())
+        outside.start()
+        self._boot_outside(aws.machine, *dict.fromkeys(self.spec.aws.addresses.values()))
+        aws.start()
+
+    def _boot_outside(self, machine: Machine, *addresses: IPv4Address) -> None:
+        self._own(machine).boot()
         self._plug_in(
-            outside.machine,
-            *(
-                f"address add {address}/{self.spec.outside.prefixlen} dev eth0"
-                for address in (outside.address, *outside.addresses.values())
-            ),
+            machine,
+            *(f"address add {address}/{self.spec.outside.prefixlen} dev eth0" for address in addresses),
             "link set eth0 up",
             f"route add {self.spec.network} dev eth0",
             *(f"route add {node.pods} via {node.address}" for node in self.spec.nodes),
         )
-        outside.start()
 
     def _plug_in(self, machine: Machine, *commands: str) -> None:
         """Connect a machine with the bridge, and run `ip` commands on it."""
@@ -234,6 +236,7 @@ class Cluster(Kubernetes):
             f"route add {self.spec.outside} dev eth0",
             *(f"route add {other.pods} via {other.address}" for other in self.spec.nodes if other != spec),
         )
+        node.start_identity_agent()
         node.start_runtime()
 
     def _api_ready(self) -> bool:
@@ -247,10 +250,3 @@ class Cluster(Kubernetes):
     def _check(self) -> None:
         for machine in self._machines:
             machine.check()
-
-
-def _enter(network: str) -> None:
-    """Move the calling thread into a network namespace (`os.setns` came with Python 3.12)."""
-    with Path(network).open() as namespace:
-        if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), CLONE_NEWNET) != 0:
-            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), network)

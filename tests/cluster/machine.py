@@ -1,11 +1,18 @@
 """Computers made of kernel namespaces."""
 
+import ctypes
+import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 from tests.cluster.errors import ClusterError, ProcessEndedError
 from tests.cluster.programs import ENVIRONMENT
+
+T = TypeVar("T")
+CLONE_NEWNET = 0x40000000
 
 # The first process of a machine, with the name and the directory as its arguments. Mounts are shared with the machine's
 # own containers, as containers that follow the host's mounts need it, and with nobody else. The process waits until the
@@ -86,6 +93,11 @@ class Machine:
         """Run several `ip` commands in the machine."""
         self.run("ip", "-batch", "-", stdin="\n".join(commands))
 
+    def call(self, function: Callable[[], T]) -> T:
+        """Call a function in the machine's network, with files and processes as they are here."""
+        with ThreadPoolExecutor(1, initializer=_enter, initargs=(self.network,)) as thread:
+            return thread.submit(function).result()
+
     def start(self, name: str, command: Sequence[str]) -> None:
         """Start a process in the machine, with its output in a log file."""
         with self._log(name).open("ab") as log:
@@ -150,3 +162,10 @@ def _run(command: list[str], what: str, stdin: str | None = None) -> str:
     if ran.returncode != 0:
         raise ClusterError(f"{what} failed: {ran.stderr.strip() or ran.stdout.strip()}")
     return ran.stdout
+
+
+def _enter(network: str) -> None:
+    """Move the calling thread into a network namespace (`os.setns` came with Python 3.12)."""
+    with Path(network).open() as namespace:
+        if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), CLONE_NEWNET) != 0:
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), network)

@@ -1,10 +1,12 @@
-"""What the cluster holds from the start: DNS, volumes and their class."""
+"""What the cluster holds from the start: DNS, volumes and their class, and what gives pods their AWS roles."""
 
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from tests.cluster.injection import policy
 from tests.cluster.node import VOLUMES
 from tests.cluster.spec import ClusterSpec
 
@@ -12,7 +14,7 @@ from tests.cluster.spec import ClusterSpec
 def manifests(spec: ClusterSpec) -> str:
     """All of it, to apply."""
     storage_class = [_storage_class(spec)] if spec.create_storage_class else []
-    return yaml.safe_dump_all([*_dns(spec), *storage_class, *_volumes(spec)])
+    return yaml.safe_dump_all([*_dns(spec), *storage_class, *_volumes(spec), *policy(spec.region)])
 
 
 def _dns(spec: ClusterSpec) -> list[dict[str, Any]]:
@@ -20,16 +22,24 @@ def _dns(spec: ClusterSpec) -> list[dict[str, Any]]:
     for item in objects:
         if item["kind"] == "Service":
             item["spec"]["clusterIP"] = str(spec.dns_service)
-        if item["kind"] == "ConfigMap" and spec.outside_names:
-            item["data"]["Corefile"] += _outside(spec)
+        if item["kind"] == "ConfigMap":
+            item["data"]["Corefile"] += _outside(spec) + "".join(_below(*at) for at in spec.aws.s3_addresses.items())
     return objects
 
 
 def _outside(spec: ClusterSpec) -> str:
     """The block of the names outside (https://coredns.io/plugins/hosts/)."""
-    zones = " ".join(f"{name}:53" for name in spec.outside_names)
-    hosts = [f"{address} {name}" for name, address in spec.outside_addresses.items()]
+    known = {**spec.outside_addresses, **spec.aws.addresses}
+    names = {name: address for name, address in known.items() if name not in spec.aws.s3_addresses}
+    zones = " ".join(f"{name}:53" for name in names)
+    hosts = [f"{address} {name}" for name, address in names.items()]
     return "\n".join([f"{zones} {{", "errors", "hosts {", *hosts, "}", "reload 2s", "}", ""])
+
+
+def _below(zone: str, address: IPv4Address) -> str:
+    """The block of a name and all below it (https://coredns.io/plugins/template/)."""
+    answer = f'template IN A . {{\nanswer "{{{{ .Name }}}} 5 IN A {address}"\n}}'
+    return "\n".join([f"{zone}:53 {{", "errors", answer, "template ANY ANY . {", "rcode NOERROR", "}", "}", ""])
 
 
 def _storage_class(spec: ClusterSpec) -> dict[str, Any]:

@@ -1,15 +1,15 @@
-"""A node: a machine with its own containerd, kubelet, kube-proxy and policy engine."""
+"""A node: a machine with its own containerd, kubelet, kube-proxy, policy engine and agent of Pod Identity."""
 
 import json
 from datetime import timedelta
 from pathlib import Path
 
-from tests.cluster import cgroups
-from tests.cluster.authority import Authority
+from tests.cluster import cgroups, podidentity
+from tests.cluster.authority import PUBLIC, Authority
 from tests.cluster.errors import ClusterError
 from tests.cluster.image import PAUSE
 from tests.cluster.machine import Machine
-from tests.cluster.programs import built, cni_plugins
+from tests.cluster.programs import built, cni_plugins, python
 from tests.cluster.spec import ClusterSpec, NodeSpec
 from tests.cluster.waiting import wait
 
@@ -89,6 +89,19 @@ class Node:
                 "--conntrack-tcp-timeout-close-wait=0",
             ],
         )
+
+    def start_identity_agent(self) -> None:
+        """Start what gives pods the sessions of their AWS roles, at an address of the node itself."""
+        aws = self._cluster.aws
+        configuration = {
+            "cluster": self._cluster.name,
+            "host": aws.auth,
+            "address": str(aws.addresses[aws.auth]),
+            "authority": self._authority.path(f"{PUBLIC}-ca.crt"),
+        }
+        self.machine.ip(f"address add {podidentity.ADDRESS}/32 dev lo")
+        path = self._write("pod-identity.json", configuration)
+        self.machine.start("pod-identity-agent", python(podidentity.__name__, path))
 
     def start_policy_engine(self) -> None:
         """Start what enforces network policies; the API server must know the node."""

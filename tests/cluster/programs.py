@@ -16,7 +16,7 @@ ENVIRONMENT = {
 }
 CLUSTER = (
     *("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl"),
-    *("kube-router", "coredns", "probe"),
+    *("kube-router", "coredns", "probe", "versitygw"),
 )
 # Debian package -> the programs of it that are needed.
 SYSTEM = {
@@ -48,6 +48,12 @@ def built(name: str) -> str:
     if not path.exists():
         raise CannotRunError(f"the program {name} is not built: run `make tools`")
     return str(path)
+
+
+def python(module: str, *arguments: str) -> list[str]:
+    """The command line of a module of the tests that needs the standard library alone."""
+    environment = (f"PYTHONPATH={BUILT.parent}", "PYTHONDONTWRITEBYTECODE=1")
+    return ["env", *environment, sys.executable, "-S", "-m", module, *arguments]
 
 
 def cni_plugins() -> str:

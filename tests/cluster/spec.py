@@ -5,6 +5,7 @@ from datetime import timedelta
 from ipaddress import IPv4Address, IPv4Network
 
 from tests.cluster.errors import ClusterError
+from tests.cluster.outside.aws_hosts import AwsHosts
 from tests.cluster.outside.services import Service
 
 API_PORT = 443  # network policies see the port after the Service's translation, and managed clusters listen here
@@ -34,8 +35,8 @@ class ClusterSpec:
         create_storage_class: False when the manifests under test bring a class of that name.
         volumes_per_node: Local volumes, each of `volume_capacity` (nominal: nothing enforces it); none is used twice.
         cpus_per_node: Nominal too, so that the requests of a production environment fit: the scheduler counts them.
-        outside: Public addresses of the outside world: number 1 is a host that is nobody's, and the hosts of `services`
-            follow from number 10 on.
+        outside: Public addresses of the outside world: number 1 is a host that is nobody's, AWS has those from number 2
+            on, and the hosts of `services` follow from number 10 on.
         outside_ports: Of the host that is nobody's, TCP and UDP.
         services: What receives notifications outside.
         lost_after: Silence after which a node counts as lost (`--node-monitor-grace-period`).
@@ -90,9 +91,14 @@ class ClusterSpec:
         return {name: self.outside[10 + number] for number, name in enumerate(self.outside_names)}
 
     @property
+    def aws(self) -> AwsHosts:
+        """The hosts of AWS."""
+        return AwsHosts(region=self.region, network=self.outside)
+
+    @property
     def issuer(self) -> str:
         """Who signs service account tokens, in the form of a managed cluster."""
-        return f"https://oidc.eks.{self.region}.amazonaws.com/id/{self.name.upper()}"
+        return f"https://{self.aws.issuer}/id/{self.name.upper()}"
 
     @property
     def nodes(self) -> tuple[NodeSpec, ...]:

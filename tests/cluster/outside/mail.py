@@ -14,7 +14,7 @@ from tests.cluster.outside.record import Received
 from tests.cluster.outside.services import Mailbox
 
 if TYPE_CHECKING:
-    from tests.cluster.outside.receivers import Server
+    from tests.cluster.outside.servers import Server
 
 LONGEST_LINE = 4096
 

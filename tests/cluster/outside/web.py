@@ -8,7 +8,7 @@ from tests.cluster.outside.record import Received
 from tests.cluster.outside.services import Answer, Mailbox
 
 if TYPE_CHECKING:
-    from tests.cluster.outside.receivers import Server
+    from tests.cluster.outside.servers import Server
 
 
 class WebHandler(BaseHTTPRequestHandler):

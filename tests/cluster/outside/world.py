@@ -1,7 +1,6 @@
 """The machine outside the cluster."""
 
 import json
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -12,13 +11,12 @@ from pathlib import Path
 from tests.cluster.authority import PUBLIC, Authority
 from tests.cluster.errors import ClusterError
 from tests.cluster.machine import Machine, in_network
+from tests.cluster.outside.aws import Aws
 from tests.cluster.outside.record import Received, Record
 from tests.cluster.outside.services import MAIL_PORT, WEB_PORT
-from tests.cluster.programs import built
+from tests.cluster.programs import built, python
 from tests.cluster.spec import ClusterSpec
 from tests.cluster.waiting import wait
-
-REPOSITORY = Path(__file__).parents[3]
 
 
 class Outside:
@@ -27,9 +25,11 @@ class Outside:
     Attributes:
         address: Of that host: it accepts TCP and echoes UDP at the specification's `outside_ports`.
         addresses: Name of a service's host -> its address; cluster DNS answers with it.
+        aws: On a machine of its own.
     """
 
-    def __init__(self, spec: ClusterSpec, authority: Authority, directory: Path) -> None:
+    def __init__(self, spec: ClusterSpec, authority: Authority, directory: Path, aws: Aws) -> None:
+        self.aws = aws
         self.machine = Machine("outside", directory)
         self.address: IPv4Address = spec.outside_host
         self.addresses: Mapping[str, IPv4Address] = spec.outside_addresses
@@ -49,8 +49,7 @@ class Outside:
                 }
             )
         )
-        python = ["env", f"PYTHONPATH={REPOSITORY}", "PYTHONDONTWRITEBYTECODE=1", sys.executable]
-        self.machine.start("receivers", [*python, "-m", "tests.cluster.outside.receivers", str(configuration)])
+        self.machine.start("receivers", python("tests.cluster.outside.receivers", str(configuration)))
         self.machine.start("listen", [built("probe"), "listen", *map(str, self._spec.outside_ports)])
 
     def wait_ready(self) -> None:

@@ -1,0 +1,247 @@
+"""AWS: S3, IAM with STS, and those parts of EKS that give pods their roles."""
+
+import json
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import yaml
+
+from tests.cluster.authority import PUBLIC, Authority
+from tests.cluster.errors import ClusterError
+from tests.cluster.injection import AUDIENCE, associations, seen
+from tests.cluster.machine import Machine
+from tests.cluster.outside.client import FORM, ask
+from tests.cluster.outside.eks import S3
+from tests.cluster.outside.record import Record
+from tests.cluster.outside.signature import Credentials, signed
+from tests.cluster.programs import built, python
+from tests.cluster.spec import ClusterSpec
+from tests.cluster.waiting import wait
+
+ACCOUNT = "000000000000"  # versitygw knows no other
+IAM_VERSION = "2010-05-08"
+IAM_SOCKET = "/run/iam.sock"  # of the machine's own /run
+# S3 by its addresses is the server of failures instead, and whoever is connected already must connect again.
+FAILING = """
+table ip failing {{
+  chain instead {{
+    type nat hook prerouting priority dstnat
+    ip daddr {{ {s3} }} tcp dport 443 dnat to {eks}
+  }}
+  chain cut {{
+    type filter hook input priority filter
+    iifname "eth0" ip daddr {{ {s3} }} tcp dport 443 reject with tcp reset
+  }}
+}}
+"""
+SOON = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """A bucket of S3, seen where it is kept: no fault and no policy is in the way."""
+
+    name: str
+    directory: Path
+
+    def keys(self, prefix: str = "") -> list[str]:
+        """The keys of its whole objects below a prefix, sorted."""
+        found = (path.relative_to(self.directory) for path in self.directory.rglob("*") if path.is_file())
+        unfinished = ".sgwtmp"  # parts of uploads
+        return sorted(str(key) for key in found if key.parts[0] != unfinished and str(key).startswith(prefix))
+
+    def read(self, key: str) -> bytes:
+        """The content of an object."""
+        return (self.directory / key).read_bytes()
+
+
+def access(bucket: str, prefix: str = "") -> dict[str, Any]:
+    """The policy of who may list, read, write and delete what lies below a prefix of a bucket, and nothing else."""
+    arn = f"arn:aws:s3:::{bucket}"
+    objects = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"]
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Action": "s3:ListBucket",
+                "Resource": arn,
+                "Condition": {"StringLike": {"s3:prefix": f"{prefix}*"}},
+            },
+            {"Effect": "Allow", "Action": objects, "Resource": f"{arn}/{prefix}*"},
+        ],
+    }
+
+
+class Aws:
+    """A machine that is AWS for the cluster.
+
+    S3 is versitygw, twice, for the two names that clients know, and `versitygw iam` is IAM and STS: a pod's token
+    really becomes a session, and a request that no policy of its role allows is really refused.
+
+    Args:
+        kubectl: `Kubernetes.kubectl` of the cluster.
+    Attributes:
+        addresses: Name of a host -> its address, which is also that of all names below one of S3.
+    """
+
+    def __init__(self, spec: ClusterSpec, authority: Authority, directory: Path, kubectl: Callable[..., str]) -> None:
+        self.machine = Machine("aws", directory)
+        self._spec, self._authority, self._directory, self._kubectl = spec, authority, directory, kubectl
+        self._hosts = spec.aws
+        self.addresses: Mapping[str, IPv4Address] = spec.aws.addresses
+        self._root = Credentials(access_key=f"AKIA{secrets.token_hex(8).upper()}", secret_key=secrets.token_hex(20))
+        self._record = Record(directory)
+        self._roles: dict[str, str] = {}  # cluster/namespace/service account -> ARN
+
+    def start(self) -> None:
+        """Start everything, on a machine that has its network."""
+        hosts, issuer = self._directory / "hosts", self._hosts.issuer
+        hosts.write_text(f"127.0.0.1 localhost\n{self.addresses[issuer]} {issuer}\n")
+        self.machine.run("mount", "--bind", str(hosts), "/etc/hosts")
+        (self._directory / "iam").mkdir()
+        self._objects.mkdir()
+        self._gateway(self._hosts.iam, "iam", "--dir", str(self._directory / "iam"), "--private-ports", IAM_SOCKET)
+        for host in self._hosts.s3_addresses:
+            options = ("--virtual-domain", host, "--iam-standalone-endpoint", IAM_SOCKET, "--iam-cache-disable")
+            self._gateway(host, *options, "posix", str(self._objects))
+        self._write("associations.json", {})
+        configuration = self._write(
+            "eks.json",
+            {
+                "certificate": self._authority.path(f"{PUBLIC}.crt"),
+                "key": self._authority.path(f"{PUBLIC}.key"),
+                "authority": self._authority.path(f"{PUBLIC}-ca.crt"),
+                "address": str(self.addresses[issuer]),
+                "issuer": self._spec.issuer,
+                "auth": self._hosts.auth,
+                "sts": [self._hosts.sts, str(self.addresses[self._hosts.sts])],
+            },
+        )
+        self.machine.start("eks", python("tests.cluster.outside.eks", configuration))
+
+    def wait_ready(self) -> None:
+        """Wait until everything answers, and make the cluster known, whose API server must be ready."""
+        for file, path in (("issuer.json", "/.well-known/openid-configuration"), ("keys.json", "/openid/v1/jwks")):
+            self._write(file, json.loads(self._kubectl("get", "--raw", path)))
+        wait("AWS answers", self._ready, SOON)
+        known = {"Url": self._spec.issuer, "ClientIDList.member.1": AUDIENCE, "ThumbprintList.member.1": "0" * 40}
+        self._iam("CreateOpenIDConnectProvider", **known)
+
+    def bucket(self, name: str) -> Bucket:
+        """Make a bucket."""
+        self._ask_s3(self._hosts.s3, "PUT", f"/{name}")
+        return Bucket(name, self._objects / name)
+
+    def allow(self, namespace: str, service_account: str, bucket: str, prefix: str = "") -> None:
+        """Associate a service account with a role of its own that allows `access` to a bucket."""
+        self.associate(namespace, service_account, access(bucket, prefix))
+
+    def associate(
+        self, namespace: str, service_account: str, policy: Mapping[str, object], *, cluster: str | None = None
+    ) -> None:
+        """Associate a service account with a role of its own, or change that role; pods started before have none.
+
+        Args:
+            policy: What the role may do, as in IAM's JSON.
+            cluster: Name of the cluster of the service account, this one by default.
+        """
+        association = f"{cluster or self._spec.name}/{namespace}/{service_account}"
+        role = association.replace("/", ".")[:64]
+        if association not in self._roles:
+            self._iam("CreateRole", RoleName=role, AssumeRolePolicyDocument=self._trust(namespace, service_account))
+            self._roles[association] = f"arn:aws:iam::{ACCOUNT}:role/{role}"
+        self._iam("PutRolePolicy", RoleName=role, PolicyName="access", PolicyDocument=json.dumps(policy))
+        self._write("associations.json", self._roles)
+        self._tell_cluster()
+
+    @contextmanager
+    def failing(self, status: int = 503) -> Iterator[None]:
+        """Let S3 answer every request with an error for a while, and cut the connections that it has."""
+        s3 = ", ".join(str(address) for address in self._hosts.s3_addresses.values())
+        with self._record.failing(S3, status):
+            self.machine.run("nft", "--file", "-", stdin=FAILING.format(s3=s3, eks=self.addresses[self._hosts.auth]))
+            try:
+                yield
+            finally:
+                self.machine.run("nft", "delete", "table", "ip", "failing")
+
+    @property
+    def _objects(self) -> Path:
+        return self._directory / "s3"
+
+    def _gateway(self, host: str, *arguments: str) -> None:
+        """Start versitygw under a name and at its address."""
+        options = {
+            "port": f"{self.addresses[host]}:443",
+            "cert": self._authority.path(f"{PUBLIC}.crt"),
+            "key": self._authority.path(f"{PUBLIC}.key"),
+            "access": self._root.access_key,
+            "secret": self._root.secret_key,
+            "region": self._spec.region,
+        }
+        flags = [text for name, value in options.items() for text in (f"--{name}", value)]
+        trust = f"SSL_CERT_FILE={self._authority.path(f'{PUBLIC}-ca.crt')}"
+        self.machine.start(host, ["env", trust, built("versitygw"), *flags, "--keep-alive", *arguments])
+
+    def _ready(self) -> bool:
+        self.machine.check()
+        self._iam("ListRoles")
+        for host in self._hosts.s3_addresses:
+            self._ask_s3(host, "GET", "/")
+        issuer, path = self._hosts.issuer, self._spec.issuer.partition(self._hosts.issuer)[2]
+        self._ask(issuer, "GET", f"{path}/keys", headers={})
+        return True
+
+    def _trust(self, namespace: str, service_account: str) -> str:
+        issuer = self._spec.issuer.removeprefix("https://")
+        subject = f"system:serviceaccount:{namespace}:{service_account}"
+        statement = {
+            "Effect": "Allow",
+            "Principal": {"Federated": f"arn:aws:iam::{ACCOUNT}:oidc-provider/{issuer}"},
+            "Action": "sts:AssumeRoleWithWebIdentity",
+            "Condition": {"StringEquals": {f"{issuer}:sub": subject, f"{issuer}:aud": AUDIENCE}},
+        }
+        return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+    def _tell_cluster(self) -> None:
+        """Let the cluster's admission know the associations, and return when it does."""
+        pairs = [association.split("/") for association in self._roles]
+        known = [(namespace, account) for cluster, namespace, account in pairs if cluster == self._spec.name]
+        text = yaml.safe_dump(associations(known))
+        applied = self._kubectl("apply", "--server-side", "--output", "json", "--filename", "-", input=text)
+        version = json.loads(applied)["metadata"]["resourceVersion"]
+        wait("associations are known to admission", lambda: seen(self._kubectl) == version, SOON)
+
+    def _iam(self, action: str, **parameters: str) -> str:
+        form = urlencode({"Action": action, "Version": IAM_VERSION, **parameters}).encode()
+        host = self._hosts.iam
+        headers = signed(self._root, "POST", f"https://{host}/", form, service="iam", region=self._spec.region)
+        return self._ask(host, "POST", "/", form, headers=headers | FORM)
+
+    def _ask_s3(self, host: str, method: str, path: str) -> str:
+        headers = signed(self._root, method, f"https://{host}{path}", service=S3, region=self._spec.region)
+        return self._ask(host, method, path, headers=headers)
+
+    def _ask(self, host: str, method: str, path: str, body: bytes = b"", *, headers: Mapping[str, str]) -> str:
+        address, authority = str(self.addresses[host]), self._authority.path(f"{PUBLIC}-ca.crt")
+        status, text = self.machine.call(
+            lambda: ask(host, address, method, path, body, headers=headers, authority=authority)
+        )
+        if status >= 300:
+            raise ClusterError(f"{method} https://{host}{path} was answered with {status}: {text}")
+        return text
+
+    def _write(self, name: str, content: object) -> str:
+        path = self._directory / name
+        whole = path.with_suffix(".new")
+        whole.write_text(json.dumps(content))
+        whole.rename(path)  # at once: who reads it never reads a part
+        return str(path)
