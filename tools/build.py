@@ -52,6 +52,10 @@ PROGRAMS: dict[str, dict[str, tuple[str, ...]]] = {
         "github.com/prometheus-community/postgres_exporter/cmd/postgres_exporter": ("postgres_exporter",)
     },
     "redis_exporter": {"github.com/oliver006/redis_exporter": ("redis_exporter",)},
+    "loki": {
+        "github.com/grafana/loki/v3/cmd/loki": ("loki",),
+        "github.com/grafana/loki/v3/cmd/logcli": ("logcli",),
+    },
 }
 # Module -> files that its release makes and its Go module lacks, without which it does not compile.
 ADDED = {
