@@ -56,6 +56,7 @@ PROGRAMS: dict[str, dict[str, tuple[str, ...]]] = {
         "github.com/grafana/loki/v3/cmd/loki": ("loki",),
         "github.com/grafana/loki/v3/cmd/logcli": ("logcli",),
     },
+    "versitygw": {"github.com/versity/versitygw/cmd/versitygw": ("versitygw",)},
 }
 # Module -> files that its release makes and its Go module lacks, without which it does not compile.
 ADDED = {
