@@ -3,7 +3,7 @@
 import cdk8s
 
 from apps.environment import Environment
-from constructs_lib.config.alertmanager import DEFAULT_INHIBITIONS
+from constructs_lib.config.alertmanager import DEFAULT_INHIBITIONS, GROUP_BY
 from constructs_lib.contract import Namespace
 from constructs_lib.kube import (
     Alertmanager,
@@ -22,6 +22,9 @@ from constructs_lib.kube import (
 from constructs_lib.rules.model import BACKEND, DATABASE, ML, Severity
 
 WEBHOOK = "webhook"
+# A pager says nothing of what is added to an incident that somebody has acknowledged: another node, service or volume
+# is another one.
+PAGED_BY = (*GROUP_BY, "node", "service", "persistentvolumeclaim", "integration")
 
 
 def alerting(chart: cdk8s.Chart, namespace: Namespace, values: Environment) -> Alertmanager:
@@ -59,7 +62,16 @@ def alerting(chart: cdk8s.Chart, namespace: Namespace, values: Environment) -> A
         alertmanager.add_routes(Route(receiver=WEBHOOK, labels=failing, continue_=True))
         pager = Receiver(name="pagerduty", integrations=(PagerDuty(routing_key=credential("pagerduty-key")),))
         alertmanager.add_receiver(pager)
-        alertmanager.add_routes(Route(receiver=pager.name, severities=(Severity.CRITICAL,)))
+        # Whose claim is full in another namespace is that team's business: the platform hears of it, and sleeps.
+        full, urgent = {"alertname": "VolumeFillingUp"}, (Severity.CRITICAL,)
+        alertmanager.add_routes(
+            *(
+                Route(receiver=pager.name, severities=urgent, labels={**full, "namespace": each}, group_by=PAGED_BY)
+                for each in dict.fromkeys((namespace.name, values.application_namespace))
+            ),
+            Route(receiver=WEBHOOK, labels=full),
+            Route(receiver=pager.name, severities=urgent, group_by=PAGED_BY),
+        )
     if values.email_to:
         mail = Email(
             to=values.email_to,

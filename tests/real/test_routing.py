@@ -166,6 +166,16 @@ def test_no_alert_of_another_team_wakes_the_platform(name: str, theirs: str) -> 
     assert ours == ["pagerduty" if name == "prod" else "webhook"]
 
 
+@pytest.mark.parametrize(
+    ("namespace", "heard"), [("monitoring", "pagerduty"), ("insurance-lead-gen", "pagerduty"), ("shop", "webhook")]
+)
+def test_full_volume_of_somebody_else_wakes_nobody(namespace: str, heard: str) -> None:
+    """Only those of the monitoring and of the applications do."""
+    text = to_yaml(alerting_of("prod").to_dict())
+    labels = {"alertname": "VolumeFillingUp", "severity": "critical", "team": "platform", "namespace": namespace}
+    assert routed(text, **labels) == [heard]
+
+
 def test_a_team_hears_in_its_own_channel() -> None:
     """As Alertmanager fills it in."""
     (way,) = TEAMS.teams
