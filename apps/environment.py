@@ -75,6 +75,7 @@ class Environment(BaseModel):
     )
     signed_kubelets: bool = Field(description="Whether the cluster's authority signs the kubelets' certificates.")
     registry: str | None = Field(description="A mirror of all images; empty for their own registries.")
+    pull_secrets: Words = Field(description="Secrets with the credentials of registries, by name; or none.")
     namespace: str = Field(description="Namespace of the monitoring; what needs the host lives in <namespace>-host.")
     storage_class: Annotated[str | None, AfterValidator(_class_name)] = Field(
         description="Of all volumes; empty for the cluster's default one."
@@ -157,4 +158,5 @@ class Environment(BaseModel):
             dns=self.dns_cache,
             signed_kubelets=self.signed_kubelets,
             registry=self.registry or None,
+            pull_secrets=self.pull_secrets,
         )

@@ -31,6 +31,7 @@ PROD = Environment(
     dns_cache=(),
     signed_kubelets=True,
     registry=None,
+    pull_secrets=(),
     namespace="monitoring",
     storage_class="gp3",
     make_storage_class=True,

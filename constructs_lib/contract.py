@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from constructs_lib.errors import ConstructError
 from constructs_lib.image import Image
-from constructs_lib.names import LABEL_NAME, LABEL_VALUE, cidr, dns_label
+from constructs_lib.names import LABEL_NAME, LABEL_VALUE, cidr, dns_label, object_name
 
 # https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/
 NAME = "app.kubernetes.io/name"
@@ -221,6 +221,7 @@ class Cluster:
             they sign for themselves, as in kind, the scrape cannot verify them.
         registry: A mirror for all images, in place of their own registries: a host, and a path if need be.
         images: Versions or digests of your own, each in place of the image of the same repository.
+        pull_secrets: Secrets with the credentials of registries, by name, in each namespace whose pods need them.
     Raises:
         ConstructError: an address range, a port or a name that is none.
     Source: https://kubernetes.io/docs/concepts/services-networking/network-policies/
@@ -235,6 +236,7 @@ class Cluster:
     signed_kubelets: bool = True
     registry: str | None = None
     images: tuple[Image, ...] = ()
+    pull_secrets: tuple[str, ...] = ()
 
     def image(self, image: Image) -> Image:
         """The image that this cluster runs in place of the one that is shipped."""
@@ -259,6 +261,8 @@ class Cluster:
             raise ConstructError(
                 f"{self.registry!r} cannot be a registry: use a host, such as 'mirror.example.com/quay'"
             )
+        for secret in self.pull_secrets:
+            object_name(secret, of="a Secret of a registry")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -304,12 +304,13 @@ class Component(Construct):
         containers, before = self._complete(self._containers), self._complete(self._init_containers)
         self._refuse_clashes(containers, before)
         sources = {mount.source.name: mount.source for each in (*before, *containers) for mount in each.mounts}
-        user = self.workload.user
+        user, secrets = self.workload.user, self.namespace.cluster.pull_secrets
         host = {"hostNetwork": True, "hostPID": True} if self.workload.on_host else {}
         volumes = [volume for source in sources.values() if (volume := source.to_dict()) is not None]
         return {
             **host,
             "serviceAccountName": self.name,
+            **({"imagePullSecrets": [{"name": each} for each in secrets]} if secrets else {}),
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
             "terminationGracePeriodSeconds": whole_seconds(self.workload.stop_within),
@@ -366,6 +367,11 @@ class Component(Construct):
         labels = {"labelSelector": {"matchLabels": dict(self.pods.labels)}}
         # A node whose taint keeps the pods away must not count as an empty one.
         common = {"maxSkew": 1, "nodeTaintsPolicy": "Honor"}
-        nodes = {"topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "DoNotSchedule", "minDomains": 2}
+        # With fewer domains than replicas, two would share a node while another node is drained, and stay there.
+        nodes = {
+            "topologyKey": "kubernetes.io/hostname",
+            "whenUnsatisfiable": "DoNotSchedule",
+            "minDomains": self.workload.replicas,
+        }
         zones = {"topologyKey": "topology.kubernetes.io/zone", "whenUnsatisfiable": "ScheduleAnyway"}
         return {"topologySpreadConstraints": [{**common, **nodes, **labels}, {**common, **zones, **labels}]}

@@ -43,6 +43,7 @@ OTHERS = {
     "receivers_at": "198.51.100.0/24",
     "receivers_credentials": "who-hears",
     "heartbeat_interval": "3m",
+    "pull_secrets": "registry,mirror",
     "pagerduty": "",
     "slack_channel": "#elsewhere",
     "teams_slack_channel": "#{team}",

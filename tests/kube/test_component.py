@@ -195,6 +195,14 @@ def test_images_come_from_the_mirror_of_the_cluster() -> None:
     assert [each["image"] for each in ours.containers] == ["mirror.example.com/team/program:1.2.3"]
 
 
+def test_credentials_of_registries_are_named_by_every_pod() -> None:
+    """They are a fact of the cluster too; without any, nothing is said of them."""
+    secret = replace(NAMESPACE, cluster=replace(CLUSTER, pull_secrets=("registry",)))
+    ours = rendered(lambda chart: component(chart, "pair", namespace=secret))
+    assert pod(ours)["imagePullSecrets"] == [{"name": "registry"}]
+    assert "imagePullSecrets" not in pod(rendered(lambda chart: component(chart, "pair")))
+
+
 def test_the_role_tells_several_workloads_of_a_program_apart(objects: Objects) -> None:
     """Without one, it is the program; both are selected by it."""
     selector = objects.named("StatefulSet", "single")["spec"]["selector"]["matchLabels"]
@@ -207,3 +215,10 @@ def test_a_tainted_node_does_not_count_as_an_empty_one(objects: Objects) -> None
     nodes, zones = pod(objects)["topologySpreadConstraints"]
     assert (nodes["nodeTaintsPolicy"], zones["nodeTaintsPolicy"], nodes["minDomains"]) == ("Honor", "Honor", 2)
     assert "minDomains" not in zones  # which is only allowed for what is a must
+
+
+def test_no_two_of_three_share_a_node_even_while_there_are_two_nodes() -> None:
+    """Else a drained node would leave two of them on one, where they would stay."""
+    ours = rendered(lambda chart: component(chart, "three", replicas=3))
+    nodes, _ = pod(ours, "three")["topologySpreadConstraints"]
+    assert (nodes["minDomains"], nodes["maxSkew"], nodes["whenUnsatisfiable"]) == (3, 1, "DoNotSchedule")
