@@ -46,7 +46,7 @@ def group(name: str, *exprs: str, team: str = HOSTILE, **changes: object) -> Doc
 def job(name: str, *, within: str = HOSTILE, **changes: object) -> Document:
     """A scrape job of pods that bear its name, in a namespace, with changes of its data."""
     limits = {"samples": 5000, "labels": 64, "label_value_length": 4096, "body": 1 << 25}
-    data = {"name": name, "pods": {"app": name}, "port": 8080, "path": "/metrics", **limits, **changes}
+    data = {"name": name, "pods": {"app": name}, "port": 8080, "path": "/metrics", "targets": 4, **limits, **changes}
     return config_map(SCRAPE_JOB, name, data, namespace=within)
 
 

@@ -1,10 +1,11 @@
 """What Prometheus and Alertmanager say of themselves and of their targets on a quiet day."""
 
 from apps.environment import Environment
+from constructs_lib.config.discovery import ANNOTATED_SERVICES
 from constructs_lib.metrics.alertmanager import ALERTMANAGER
 from constructs_lib.metrics.collector import COLLECTOR
 from constructs_lib.metrics.prometheus import PROMETHEUS, SCRAPE
-from tests.real.healthy.workloads import NAMESPACE_OF_TEAM, NODES, TEAM, Workload, cluster_targets
+from tests.real.healthy.workloads import JOB_OF_TEAM, NAMESPACE_OF_TEAM, NODES, TEAM, Workload, cluster_targets
 from tests.real.simulation import WHOLE, Course, System, Target, but, counts, happens, minute, only, steady, sways
 
 GROUP_OF_TEAM = f"/prometheus/collected/rules/{NAMESPACE_OF_TEAM}_rule-group-cart.yaml;{NAMESPACE_OF_TEAM}/cart"
@@ -81,6 +82,9 @@ def _add_server(system: System, target: Target, members: int) -> None:
     for group in RULE_GROUPS:
         tell("prometheus_rule_evaluation_failures_total", steady(0), rule_group=group)
         tell("prometheus_rule_group_iterations_missed_total", happens(minute(33)), rule_group=group)
+    # The team takes ten minutes for a new start of all its pods; of Services with annotations there is none.
+    tell("prometheus_target_scrape_pool_targets", but(steady(2), minute(33), 10, 0), scrape_job=JOB_OF_TEAM)
+    tell("prometheus_target_scrape_pool_targets", steady(0), scrape_job=ANNOTATED_SERVICES)
     for name in NEVER:
         tell(name, steady(0))
 
