@@ -177,8 +177,8 @@ class GroupData:
                 AlertData(
                     name=each.name,
                     expr=each.expr,
-                    hold=int(each.hold.total_seconds()),
-                    keep_firing=int(each.keep_firing.total_seconds()),
+                    hold=_seconds(each.hold, of=each),
+                    keep_firing=_seconds(each.keep_firing, of=each),
                     severity=str(each.severity),
                     team=each.team or team,
                     summary=each.summary,
@@ -224,6 +224,12 @@ class GroupData:
             rule["labels"] = rule.get("labels", {}) | owner.labels
         document = {"name": f"{owner.namespace}/{self.name}", "limit": allowed.results, "rules": document["rules"]}
         return {"groups": [document]}
+
+
+def _seconds(value: timedelta, *, of: Alert) -> int:
+    if value % timedelta(seconds=1):
+        raise ConstructError(f"a duration of the alert {of.name} is {value}: use whole seconds")
+    return value // timedelta(seconds=1)
 
 
 def _alert(data: AlertData) -> Alert:

@@ -69,9 +69,9 @@ class Allowed:
     targets: int = 50
     series: int = 100_000
     jobs: int = 5
-    groups: int = 20
+    groups: int = 10
     rules: int = 20
-    results: int = 100
+    results: int = 50
     reserved_recordings: tuple[str, ...] = ()
 
     def reserving(self, groups: Collection[RuleGroup]) -> "Allowed":

@@ -17,7 +17,7 @@ from constructs_lib.config.collected import (
     object_name,
 )
 from constructs_lib.config.platform import Platform
-from constructs_lib.config.teams import Owner, TeamJob, refuse_beyond
+from constructs_lib.config.teams import Owner, TeamJob
 from constructs_lib.contract import MANAGED_BY, PortRange
 from constructs_lib.errors import ConstructError
 from constructs_lib.kube.manifest import ConfigMap, Manifest
@@ -85,9 +85,11 @@ class Monitored(Construct):
             raise ConstructError(f"there are two different scrape jobs {job.name!r}: rename one")
         if taken is None:
             allowed = self._platform.allowed
-            job.refuse_beyond(allowed, others=sum(each.series(allowed.limits) for each in self._jobs.values()))
-            self._jobs[job.name] = job
+            self._refuse_another("scrape jobs", len(self._jobs), allowed.jobs)
             data = JobData.of(job, allowed.limits)
+            # As the platform will, that nothing is refused there alone.
+            data.bound(self._owner, allowed, others=sum(each.series(allowed.limits) for each in self._jobs.values()))
+            self._jobs[job.name] = job
             self._hand_over(SCRAPE_JOB, job.name, data.to_json)
         return job.label(self._owner.namespace)
 
@@ -127,14 +129,26 @@ class Monitored(Construct):
             taken = self._groups.get(group.name)
             if taken is not None and taken != group:
                 raise ConstructError(f"there are two different rule groups {group.name!r}: rename one")
-            refuse_beyond(group, self._owner, self._platform.allowed)
             if taken is None:
+                allowed = self._platform.allowed
+                self._refuse_another("rule groups", len(self._groups), allowed.groups)
+                self._data(group).bound(self._owner, allowed, bind=str)  # an expression stays what it is
                 self._groups[group.name] = group
                 self._hand_over(RULE_GROUP, group.name, partial(self._rules, group))
 
     def _rules(self, group: RuleGroup) -> str:
         group.refuse_unknown_jobs({job.label(self._owner.namespace) for job in self._jobs.values()})
-        return GroupData.of(group, team=self._owner.team, runbooks=self._runbooks).to_json()
+        return self._data(group).to_json()
+
+    def _data(self, group: RuleGroup) -> GroupData:
+        return GroupData.of(group, team=self._owner.team, runbooks=self._runbooks)
+
+    def _refuse_another(self, what: str, count: int, allowed: int) -> None:
+        if count >= allowed:
+            raise ConstructError(
+                f"{self._owner.namespace} has {count} {what}, which is what the platform allows a namespace: put "
+                "several into one"
+            )
 
     def _hand_over(self, kind: str, name: str, text: Callable[[], str]) -> None:
         own_name = object_name(kind, name)

@@ -21,7 +21,7 @@ from constructs_lib.kube.storage import Volume
 from constructs_lib.kube.volumes import API_ACCESS, Claimed, ConfigMapFiles, Mount
 from constructs_lib.kube.workload import Stateful
 from constructs_lib.rules.model import Evaluator, RuleGroup
-from constructs_lib.units import Bytes, Cpu
+from constructs_lib.units import Bytes, Cpu, prometheus_duration
 from constructs_lib.urls import Links
 
 PROMETHEUS = "prometheus"
@@ -33,6 +33,7 @@ CONFIG, RULES = "/etc/prometheus/config", "/etc/prometheus/rules"
 # Three segments of the write-ahead log, at 128 MiB each, exist in any case.
 SMALLEST_VOLUME = Bytes.gib(2)
 RELOAD = timedelta(seconds=30)
+QUERY_TIMEOUT = timedelta(seconds=30)
 SAMPLE = 16  # bytes, in memory: https://prometheus.io/docs/prometheus/latest/command-line/prometheus/
 
 
@@ -266,6 +267,8 @@ class PrometheusHA(Component):
                 f"--web.external-url={self._links.external_url}",
                 # A query of more samples than fit into a quarter of what is promised fails, and not the server.
                 f"--query.max-samples={resources.memory.count // 4 // SAMPLE}",
+                # Rules wait for the same places as queries: who takes one for long keeps the platform's waiting.
+                f"--query.timeout={prometheus_duration(QUERY_TIMEOUT)}",
                 "--enable-feature=exemplar-storage",
             ),
             ports=(WEB,),

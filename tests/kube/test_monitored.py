@@ -1,6 +1,7 @@
 """A team's side, in a chart of its own."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import cdk8s
@@ -130,11 +131,45 @@ def test_jobs_of_more_series_than_a_namespace_may_have_are_refused():
 
     def team(chart: cdk8s.Chart) -> None:
         made = monitored(chart)
+        for number in (1, 2, 2, 3):
+            made.scrape(TeamJob(name=f"job-{number}", pods={"app": "a"}, port=8080, targets=40))
+
+    with pytest.raises(ConstructError, match=r"job-3 may have 40000 series.*other jobs 80000.*allows 100000 together"):
+        rendered(team)
+
+
+def test_as_many_jobs_and_groups_as_a_namespace_may_have_and_no_more():
+    """What is there already counts once."""
+
+    def jobs(chart: cdk8s.Chart) -> None:
+        made = monitored(chart)
         for number in (1, 2, 3, 4, 5, 5, 6):
             made.scrape(TeamJob(name=f"job-{number}", pods={"app": "a"}, port=8080))
 
-    with pytest.raises(ConstructError, match=r"job-6 may have 20000 series.*other jobs 100000.*allows 100000 together"):
-        rendered(team)
+    def groups(chart: cdk8s.Chart) -> None:
+        made = monitored(chart)
+        for number in (*range(10), 9, 10):
+            made.add_rules(RuleGroup(name=f"group-{number}", alerts=(alert(f"Gone{number}"),)))
+
+    with pytest.raises(ConstructError, match="shop has 5 scrape jobs, which is what the platform allows a namespace"):
+        rendered(jobs)
+    with pytest.raises(ConstructError, match="shop has 10 rule groups, which is what the platform allows a namespace"):
+        rendered(groups)
+
+
+@pytest.mark.parametrize(
+    ("group", "sentence"),
+    [
+        (replace(GROUP, alerts=(replace(alert(), expr=f"up{' ' * 5000}== 0"),)), "5006 characters: use up to 4096"),
+        (replace(GROUP, alerts=(replace(alert(), severity=Severity.NONE),)), "the severity 'none'"),
+        (replace(GROUP, alerts=(replace(alert(), hold=timedelta(days=31)),)), "use 0 to 30 days"),
+        (replace(GROUP, alerts=(replace(alert(), hold=timedelta(seconds=1.5)),)), "use whole seconds"),
+    ],
+)
+def test_what_the_platform_would_refuse_is_refused_here(group: RuleGroup, sentence: str):
+    """By the same sentence, before anything is released."""
+    with pytest.raises(ConstructError, match=sentence):
+        rendered(lambda chart: monitored(chart).add_rules(group))
 
 
 def test_two_different_ones_of_a_name_are_refused():
