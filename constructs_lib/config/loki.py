@@ -214,8 +214,9 @@ class LogLimits:
             "max_entries_limit_per_query": self.entries,
             "split_queries_by_interval": go_duration(self.split),
             "query_timeout": go_duration(QUERY_TIMEOUT),
-            # Whoever may send logs may ask for this, too; and the answer is that of one pod alone.
-            "deletion_mode": "disabled",
+            # Whoever may send logs may ask for their deletion: they would be hidden, not gone. If it were disabled, Loki
+            # would report an error for each part of each query.
+            "deletion_mode": "filter-only",
         }
 
 
@@ -427,7 +428,7 @@ class LokiConfig:
         shares = self.shares
         return {
             "lifecycler": {"unregister_on_shutdown": True, "min_ready_duration": "15s"},
-            "autoforget_unhealthy": True,
+            "autoforget_unhealthy": self.ring is not None,  # a single one would warn of it all the time
             "chunk_encoding": "snappy",
             "chunk_block_size": shares.block.count,
             "chunk_target_size": shares.chunk.count,

@@ -42,13 +42,17 @@ SETTLED = timedelta(seconds=30)  # two heartbeats, so that all others know of a 
 
 
 class Loses(StrEnum):
-    """What a store of two replicas loses, in either of its two ways: a quorum of two is two."""
+    """What a store of two replicas loses, in either of its two ways: a quorum of two is two.
+
+    A pod that ends in order leaves the ring. One that is lost does not, and the other one of two never forgets it:
+    it might be itself that is cut off.
+    """
 
     WRITES_WHILE_ONE_IS_AWAY = "writes-while-one-is-away"
     """Each line is held by both, so while one is away, at each restart of either too, none is taken."""
     RECENT_LOGS_OF_THE_ONE_AWAY = "recent-logs-of-the-one-away"
-    """Each line is held by one, so while that one is away, up to two hours of its logs cannot be read; its part of new
-    lines is not taken until the ring has forgotten it, and what it has not stored is lost with its volume."""
+    """Each line is held by one, so when that one is lost, up to two hours of its logs cannot be read, and its part of
+    new ones is not taken, until it is back; what it has not stored is lost with its volume."""
 
     @property
     def factor(self) -> int:
@@ -60,8 +64,8 @@ class LokiStore(Component):
     """Equal Loki pods that take, keep and find logs; three or more survive the loss of one.
 
     The store is a bucket, and the volumes hold what is not stored yet, or it is the volume of a single pod. Whoever
-    sends and asks names no tenant. Logs are deleted by age alone: nobody can ask for it. Loki reads its file at the
-    start, so that a change of it replaces the pods one after the other.
+    sends and asks names no tenant. Logs are deleted by age alone: whoever asks for it hides them at most. Loki reads its
+    file at the start, so that a change of it replaces the pods one after the other.
 
     Args:
         namespace: Where they live; `restricted` suffices.

@@ -101,9 +101,9 @@ def test_what_is_marked_for_deletion_is_known_to_whoever_deletes_next() -> None:
     assert "deletion_marker_object_store_prefix" not in alone().to_dict()["compactor"]
 
 
-def test_nobody_can_ask_for_deletion() -> None:
+def test_whoever_asks_for_deletion_destroys_nothing() -> None:
     """Whoever may send logs could delete those of others."""
-    assert config().to_dict()["limits_config"]["deletion_mode"] == "disabled"
+    assert config().to_dict()["limits_config"]["deletion_mode"] == "filter-only"
 
 
 @pytest.mark.trap(50)
@@ -159,11 +159,12 @@ def test_streams_are_those_of_one_pod_while_another_is_away() -> None:
 
 @pytest.mark.trap(51)
 def test_a_pod_that_went_is_forgotten() -> None:
-    """In order, it goes from the ring and stores what it holds; else the others forget it."""
+    """In order, it goes from the ring and stores what it holds; else the others forget it, where there are any."""
     ingester = config().to_dict()["ingester"]
     assert ingester["autoforget_unhealthy"] is True
     assert ingester["lifecycler"]["unregister_on_shutdown"] is True
     assert ingester["wal"]["flush_on_shutdown"] is True
+    assert alone().to_dict()["ingester"]["autoforget_unhealthy"] is False
 
 
 @pytest.mark.trap(53)
@@ -193,7 +194,7 @@ def test_limits_are_said_and_a_query_over_all_that_is_kept_is_answered() -> None
         "max_entries_limit_per_query": 5000,
         "split_queries_by_interval": "15m",
         "query_timeout": "5m",
-        "deletion_mode": "disabled",
+        "deletion_mode": "filter-only",
     }
 
 
