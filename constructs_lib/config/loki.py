@@ -214,7 +214,7 @@ class LogLimits:
             "max_entries_limit_per_query": self.entries,
             "split_queries_by_interval": go_duration(self.split),
             "query_timeout": go_duration(QUERY_TIMEOUT),
-            # Whoever may send logs may ask for their deletion: they would be hidden, not gone. If it were disabled, Loki
+            # Whoever may send logs may ask for their deletion: they are hidden, not gone. If that were disabled, Loki
             # would report an error for each part of each query.
             "deletion_mode": "filter-only",
         }

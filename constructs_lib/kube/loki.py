@@ -64,8 +64,8 @@ class LokiStore(Component):
     """Equal Loki pods that take, keep and find logs; three or more survive the loss of one.
 
     The store is a bucket, and the volumes hold what is not stored yet, or it is the volume of a single pod. Whoever
-    sends and asks names no tenant. Logs are deleted by age alone: whoever asks for it hides them at most. Loki reads its
-    file at the start, so that a change of it replaces the pods one after the other.
+    sends and asks names no tenant. Logs are deleted by age alone: whoever asks for it hides them at most. Loki reads
+    its file at the start, so that a change of it replaces the pods one after the other.
 
     Args:
         namespace: Where they live; `restricted` suffices.
