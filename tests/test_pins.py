@@ -21,6 +21,7 @@ MODULES = {
     versions.KUBE_STATE_METRICS: ("kube-state-metrics", "k8s.io/kube-state-metrics/v2", *AS_IT_IS),
     versions.POSTGRES_EXPORTER: ("postgres_exporter", "github.com/prometheus-community/postgres_exporter", *AS_IT_IS),
     versions.REDIS_EXPORTER: ("redis_exporter", "github.com/oliver006/redis_exporter", *AS_IT_IS),
+    versions.LOKI: ("loki", "github.com/grafana/loki/v3", "(.*)", r"v\1"),
 }
 
 
