@@ -21,6 +21,7 @@ PROMETHEUS = Program(
         Metric("prometheus_target_scrape_pool_targets", Kind.GAUGE, ("scrape_job",)),
         Metric("prometheus_target_scrapes_exceeded_body_size_limit_total", Kind.COUNTER),
         Metric("prometheus_target_scrapes_exceeded_sample_limit_total", Kind.COUNTER),
+        Metric("prometheus_tsdb_head_series", Kind.GAUGE),
         Metric("prometheus_tsdb_wal_writes_failed_total", Kind.COUNTER),
         Metric("process_start_time_seconds", Kind.GAUGE),
     ),

@@ -51,6 +51,7 @@ class Evaluator:
         alertmanager_job: By which it scrapes the Alertmanager that it sends to; None when it sends to none.
         alertmanagers: How many members that has.
         collector_job: By which it scrapes the collectors of other teams' releases; None where nothing is collected.
+        series: For how many each server has memory; None when nobody knows.
     """
 
     interval: timedelta
@@ -60,6 +61,7 @@ class Evaluator:
     alertmanager_job: str | None = None
     alertmanagers: int = 0
     collector_job: str | None = None
+    series: int | None = None
 
     @property
     def window(self) -> timedelta:

@@ -5,11 +5,14 @@ from datetime import timedelta
 from constructs_lib.metrics.prometheus import PROMETHEUS
 from constructs_lib.promql import metric
 from constructs_lib.rules.counting import Spared, counts, lasting
+from constructs_lib.rules.course import Course
 from constructs_lib.rules.model import PLATFORM, Alert, Evaluator, Proof, Severity, samples
 from constructs_lib.rules.scraping import too_few
 from constructs_lib.units import prometheus_duration
 
 RESTARTS, RESTARTS_WITHIN = 2, timedelta(hours=1)
+# Of the series that a server has memory for. What floods one floods all of them, within minutes.
+MOST_SERIES = 0.6
 # A rule group is told by its file, a semicolon and its name, which begins with the namespace of the team that it is of.
 # https://github.com/prometheus/prometheus/blob/v3.13.3/rules/group.go
 NAMESPACE_OF_GROUP = ".*;(.+)/.+"
@@ -27,6 +30,7 @@ def prometheus_alerts(by: Evaluator) -> tuple[Alert, ...]:
         _replica_missing(by),
         _restarting(by),
         _reload_failed(by),
+        *((_series_near_memory(by, by.series),) if by.series else ()),
         counts(
             by,
             PROMETHEUS,
@@ -142,5 +146,26 @@ def _reload_failed(by: Evaluator) -> Alert:
             fires={ours: course.lasts(1, 0)},
             at=course.at,
             quiet={ours: course.recovers(1, 0), another: course.steady(0)},
+        ),
+    )
+
+
+def _series_near_memory(by: Evaluator, room: int) -> Alert:
+    name, most = "prometheus_tsdb_head_series", int(MOST_SERIES * room)
+    ours = PROMETHEUS.series(name, job=by.job, pod=f"{by.job}-0")
+    another = PROMETHEUS.series(name, job="another", pod="another-0")
+    course = Course(interval=by.interval, hold=by.window)
+    return Alert(
+        name="PrometheusSeriesNearMemory",
+        expr=f"{metric(name, job=by.job)} > {most}",
+        hold=course.hold,
+        severity=Severity.CRITICAL,
+        team=PLATFORM,
+        summary="Prometheus has nearly as many series as its memory holds; with more, all servers are killed.",
+        description=f"{{{{ $labels.pod }}}} has {{{{ $value | humanize }}}} series in memory for about {room}.",
+        proof=Proof(
+            fires={ours: course.lasts(most, most + 1)},
+            at=course.at,
+            quiet={ours: course.recovers(most, most + 1), another: course.steady(most + 1)},
         ),
     )

@@ -110,7 +110,13 @@ def test_rule_groups_are_told_who_evaluates_them() -> None:
         ours = prometheus(chart, "ours", replicas=3, scrape=scrape)
         ours.scrape_annotated(ANNOTATED)
         ours.scrape_pods(DECLARED)
-        assert ours.evaluator == Evaluator(interval=scrape.interval, job="ours", replicas=3, jobs=("declared", "ours"))
+        assert ours.evaluator == Evaluator(
+            interval=scrape.interval,
+            job="ours",
+            replicas=3,
+            jobs=("declared", "ours"),
+            series=2 * 1024**3 // 3072,
+        )
         ours.scrape_cluster()
         assert ours.evaluator.jobs == ("apiserver", "kubelet", "cadvisor", "declared", "ours")
         ours.scrape(FOREIGN, job="api")

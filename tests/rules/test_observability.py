@@ -17,6 +17,7 @@ BY = Evaluator(
     jobs=("api", "prom"),
     alertmanager_job="alerts",
     alertmanagers=3,
+    series=1000,
 )
 WITHOUT = replace(BY, alertmanager_job=None, alertmanagers=0)
 COUNTERS = {
@@ -56,11 +57,13 @@ CONDITIONS = {
     "PrometheusReplicaMissing": '(count(prometheus_ready{job="prom"} == 1) or vector(0)) < 2',
     "PrometheusRestarting": 'changes(process_start_time_seconds{job="prom"}[1h]) > 2',
     "PrometheusReloadFailed": 'prometheus_config_last_reload_successful{job="prom"} == 0',
+    "PrometheusSeriesNearMemory": 'prometheus_tsdb_head_series{job="prom"} > 600',
     "ScrapeSamplesNearLimit": 'scrape_samples_post_metric_relabeling{origin=""} / scrape_sample_limit > 0.8',
 }
 NAMES = sorted({*COUNTERS, *CONDITIONS})
 # What is counted over a time of its own, or must not wait.
 AT_ONCE = {"Heartbeat", "PrometheusRestarting"}
+SOON = {"PrometheusSeriesNearMemory"}  # what may grow too large within minutes
 
 
 def alerts(by: Evaluator = BY) -> dict[str, Alert]:
@@ -88,7 +91,8 @@ def test_every_condition_must_last_five_minutes_and_ten_evaluations(interval: in
     assert ours.pop("AlertmanagerConfigInconsistent").hold == timedelta(seconds=max(hold, 600))
     assert ours.pop("PrometheusDiscoveryFailing").hold == timedelta(seconds=2 * max(300, 4 * interval))
     assert {alert.hold for name, alert in ours.items() if name in AT_ONCE} == {timedelta(0)}
-    assert {alert.hold for name, alert in ours.items() if name not in AT_ONCE} == {timedelta(seconds=hold)}
+    assert {alert.hold for name, alert in ours.items() if name not in AT_ONCE | SOON} == {timedelta(seconds=hold)}
+    assert {alert.hold for name, alert in ours.items() if name in SOON} == {timedelta(seconds=4 * interval)}
 
 
 @pytest.mark.parametrize(("seconds", "window"), [(15, "1m"), (30, "2m")])
@@ -164,6 +168,7 @@ def test_what_makes_alerts_impossible_wakes_somebody() -> None:
     assert {name for name, severity in severities.items() if severity is Severity.CRITICAL} == {
         *("JobDown", "JobMissing", "MostTargetsDown"),
         *("PrometheusReloadFailed", "PrometheusRestarting", "PrometheusRuleFailures", "PrometheusWritesFailed"),
+        "PrometheusSeriesNearMemory",
         *("AlertmanagerReloadFailed", "AlertmanagerNotificationsFailing", "PrometheusNotificationsDropped"),
     }
     assert {name for name, severity in severities.items() if severity is Severity.NONE} == {"Heartbeat"}

@@ -72,6 +72,7 @@ def _add_server(system: System, target: Target, members: int) -> None:
     # While an Alertmanager moves to another node, one notification is lost, and one evaluation takes too long.
     tell("process_start_time_seconds", started)
     tell("prometheus_ready", steady(1))
+    tell("prometheus_tsdb_head_series", sways(90_000, 9_000))
     tell("prometheus_sd_kubernetes_failures_total", happens(minute(13), minute(14)))
     tell("prometheus_config_last_reload_successful", but(steady(1), minute(42), 1, 0))
     for member in range(members):
