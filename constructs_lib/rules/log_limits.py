@@ -3,30 +3,26 @@
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from constructs_lib.config.loki import FULL, REPLICATION, LogLimits
 from constructs_lib.errors import ConstructError
-from constructs_lib.rules.limits import check_counts, check_durations, check_shares
+from constructs_lib.rules.limits import check_durations, check_shares
 from constructs_lib.rules.requests import Lasting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogStoreLimits:
-    """What the group `logs` bears.
+    """What the group `logs` bears; what the store itself refuses is said by its own configuration.
 
     Args:
         errors: The share of pushes, of queries, or of tries to write a chunk that may fail.
         writes: Over what pushes are counted; of few there must be an alert, too, since whoever is refused waits.
         queries: Over what queries are counted.
         flushes: Over what tries to write chunks to the object store are counted.
-        most_streams: That a tenant may have in the store, `max_global_streams_per_user`.
-        replication_factor: On how many members each of them is.
-        streams: The share of these that a tenant may have.
-        disk: How full the disk of the write-ahead log may be: where the store refuses to write, `disk_full_threshold`.
+        streams: The share of all streams that the store takes that a tenant may have.
         uncompacted: How long ago the index may have been compacted, or the retention applied.
         delay: In which nine of ten lines must be in the store, once they are read.
         lines: Over what these are counted.
     Raises:
-        ConstructError: a share outside of 0 to 1, a duration that is too short, or no stream.
+        ConstructError: a share outside of 0 to 1, or a duration that is too short.
     """
 
     errors: float = 0.1
@@ -39,10 +35,7 @@ class LogStoreLimits:
     flushes: Lasting = field(
         default_factory=lambda: Lasting(window=timedelta(minutes=15), fewest=5, hold=timedelta(minutes=15))
     )
-    most_streams: int = LogLimits().streams
-    replication_factor: int = REPLICATION
     streams: float = 0.8
-    disk: float = FULL
     uncompacted: timedelta = timedelta(hours=3)
     delay: timedelta = timedelta(minutes=1)
     lines: Lasting = field(
@@ -50,8 +43,7 @@ class LogStoreLimits:
     )
 
     def __post_init__(self) -> None:
-        check_shares(errors=self.errors, streams=self.streams, disk=self.disk)
-        check_counts(most_streams=self.most_streams, replication_factor=self.replication_factor)
+        check_shares(errors=self.errors, streams=self.streams)
         check_durations(uncompacted=self.uncompacted)
         if self.delay <= timedelta(0):
             raise ConstructError(f"delay is {self.delay}, in which no line arrives: use more than 0")

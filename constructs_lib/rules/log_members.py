@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import timedelta
 
+from constructs_lib.config.loki import FULL, LokiConfig
 from constructs_lib.metrics.loki import LOKI
 from constructs_lib.metrics.prometheus import SCRAPE
 from constructs_lib.promql import metric
@@ -36,20 +37,21 @@ def member_recordings(by: Evaluator, job: str, limits: LogStoreLimits) -> tuple[
     )
 
 
-def member_alerts(by: Evaluator, job: str, limits: LogStoreLimits) -> tuple[Alert, ...]:
+def member_alerts(by: Evaluator, job: str, store: LokiConfig, limits: LogStoreLimits) -> tuple[Alert, ...]:
     """The alerts of this file.
 
     Args:
         by: Who evaluates them.
         job: Of Loki.
+        store: What Loki reads: who its members are, and how many streams they take.
         limits: From where on somebody must hear of it.
     """
     return (
         _unhealthy(by, job),
         _members_missing(by, job),
-        _streams(by, job, limits),
+        _streams(by, job, store, limits.streams),
         _flushes(by, job, limits),
-        _disk(by, job, limits),
+        _disk(by, job),
     )
 
 
@@ -114,15 +116,15 @@ def _members_missing(by: Evaluator, job: str) -> Alert:
     )
 
 
-def _streams(by: Evaluator, job: str, limits: LogStoreLimits) -> Alert:
+def _streams(by: Evaluator, job: str, store: LokiConfig, share: float) -> Alert:
     """A member refuses what is more than its own part: with each stream on several members, as many times as much.
 
     Source: https://github.com/grafana/loki/blob/v3.7.8/pkg/ingester/limiter.go
     """
     held, ring = "loki_ingester_memory_streams", "loki_ring_members"
-    course, members = lasting(by), limits.replication_factor + 2
-    most = limits.most_streams * limits.replication_factor
-    over, under = ((limits.streams + step) * most / members for step in (STEP / 2, -STEP / 2))
+    members, factor = (store.ring.replicas, store.ring.factor) if store.ring else (1, 1)
+    course, most = lasting(by), store.limits.streams * factor
+    over, under = ((share + step) * most / members for step in (STEP / 2, -STEP / 2))
 
     def streams(tenant: str, pod: int = 0, job: str = job) -> str:
         return LOKI.series(held, job=job, pod=f"loki-{pod}", tenant=tenant)
@@ -134,7 +136,7 @@ def _streams(by: Evaluator, job: str, limits: LogStoreLimits) -> Alert:
         name="LokiStreamsNearLimit",
         expr=(
             f"max by (tenant) ({metric(held, job=job)}) * on () group_left ()"
-            f" max({metric(ring, job=job, name='ingester', state='ACTIVE')}) / {most} > {limits.streams:g}"
+            f" max({metric(ring, job=job, name='ingester', state='ACTIVE')}) / {most} > {share:g}"
         ),
         hold=course.hold,
         severity=Severity.WARNING,
@@ -186,18 +188,18 @@ def _flushes(by: Evaluator, job: str, limits: LogStoreLimits) -> Alert:
     )
 
 
-def _disk(by: Evaluator, job: str, limits: LogStoreLimits) -> Alert:
+def _disk(by: Evaluator, job: str) -> Alert:
     """VolumeAlmostFull comes before; here it refuses lines, which nobody sees as long as most other members do not."""
     name = "loki_ingester_wal_disk_usage_percent"
     course = lasting(by)
-    over, under = limits.disk + STEP / 2, limits.disk - STEP / 2
+    over, under = FULL + STEP / 2, FULL - STEP / 2
 
     def disk(pod: int, job: str = job) -> str:
         return LOKI.series(name, job=job, pod=f"loki-{pod}")
 
     return Alert(
         name="LokiDiskFull",
-        expr=f"max by (pod) ({metric(name, job=job)}) >= {limits.disk:g}",
+        expr=f"max by (pod) ({metric(name, job=job)}) >= {FULL:g}",
         hold=course.hold,
         severity=Severity.CRITICAL,
         team=PLATFORM,

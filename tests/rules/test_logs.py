@@ -6,10 +6,12 @@ from datetime import timedelta
 
 import pytest
 
+from constructs_lib.config.loki import LogLimits, Ring
 from constructs_lib.errors import ConstructError
 from constructs_lib.rules.logs import LogStoreLimits, logs
-from constructs_lib.rules.model import PLATFORM, Alert, Evaluator, Severity
+from constructs_lib.rules.model import PLATFORM, Alert, Evaluator, RuleGroup, Severity
 from constructs_lib.rules.requests import Lasting
+from tests.awaited import STORE
 
 BY = Evaluator(interval=timedelta(seconds=15), job="prom", replicas=2, jobs=("prom",))
 LIMITS, QUARTER = LogStoreLimits(), timedelta(minutes=15)
@@ -86,22 +88,42 @@ CONDITIONS = {
 
 
 def alerts(by: Evaluator = BY, limits: LogStoreLimits = LIMITS) -> dict[str, Alert]:
-    group = logs(by, loki="store", collector="reads", limits=limits)
+    group = logs(by, store=STORE, loki="store", collector="reads", limits=limits)
     assert group.name == "logs"
     return {alert.name: alert for alert in group.alerts}
 
 
+def jobs(group: RuleGroup) -> set[str]:
+    """Whose series it reads."""
+    return set(re.findall(r'job="([^"]+)"', " ".join(rule.expr for rule in (*group.alerts, *group.recordings))))
+
+
 def test_every_alert_reads_what_it_says() -> None:
     """No alert comes or goes by accident; all read the jobs that the app names."""
-    group = logs(BY, loki="store", collector="reads")
+    group = logs(BY, store=STORE, loki="store", collector="reads")
     assert {alert.name: alert.expr for alert in group.alerts} == CONDITIONS
     assert {recording.name: recording.expr for recording in group.recordings} == RECORDINGS
 
 
 def test_the_jobs_are_those_of_the_programs_unless_an_app_says_otherwise() -> None:
     """As the constructs are scraped by the names that they have."""
-    said = " ".join(rule.expr for rule in (*logs(BY).alerts, *logs(BY).recordings))
-    assert set(re.findall(r'job="([^"]+)"', said)) == {"loki", "log-collector"}
+    assert jobs(logs(BY, store=STORE)) == {"loki", "log-collector"}
+
+
+def test_a_store_or_collectors_alone_are_watched_by_what_is_theirs() -> None:
+    """Whoever scrapes the one has no alert, and no recording, that reads the other."""
+    whole = logs(BY, store=STORE)
+    store, collectors = logs(BY, store=STORE, collector=None), logs(BY, store=None)
+    assert jobs(store) == {"loki"}
+    assert jobs(collectors) == {"log-collector"}
+    assert (*store.alerts, *collectors.alerts) == whole.alerts
+    assert (*store.recordings, *collectors.recordings) == whole.recordings
+
+
+def test_neither_a_store_nor_collectors_is_refused() -> None:
+    """A group without alerts would look like one that watches."""
+    with pytest.raises(ConstructError, match="the rule group logs watches no job: give a store or collectors, or"):
+        logs(BY, store=None, collector=None)
 
 
 def test_where_lines_are_lost_somebody_is_woken() -> None:
@@ -130,7 +152,7 @@ def test_holds_follow_from_the_interval(interval: int, hold: int) -> None:
 
 
 def test_every_threshold_can_be_chosen() -> None:
-    """Each is a value with its unit; those of the store itself are given as its configuration has them."""
+    """Each is a value with its unit."""
     lasting = Lasting(window=timedelta(minutes=20), fewest=6, hold=timedelta(minutes=7))
     limits = LogStoreLimits(
         errors=0.5,
@@ -138,10 +160,7 @@ def test_every_threshold_can_be_chosen() -> None:
         queries=lasting,
         flushes=lasting,
         lines=lasting,
-        most_streams=100,
-        replication_factor=1,
         streams=0.5,
-        disk=0.7,
         uncompacted=timedelta(hours=1),
         delay=timedelta(minutes=5),
     )
@@ -149,13 +168,23 @@ def test_every_threshold_can_be_chosen() -> None:
     for name in ("LokiWritesFailing", "LokiQueriesFailing", "LokiFlushesFailing"):
         assert " > 0.5 and " in ours[name].expr
         assert ours[name].expr.endswith(" > 0.005")
-    assert ours["LokiStreamsNearLimit"].expr.endswith(" / 100 > 0.5")
-    assert ours["LokiDiskFull"].expr.endswith(" >= 0.7")
+    assert ours["LokiStreamsNearLimit"].expr.endswith(" / 15000 > 0.5")
     assert ours["LokiRetentionNotApplied"].expr.endswith(" > 3600")
     assert " > 300 and " in ours["LogLinesLate"].expr
     lasts = {"LokiWritesFailing", "LokiQueriesFailing", "LokiFlushesFailing", "LogLinesLate"}
     assert {ours[name].hold for name in lasts} == {timedelta(minutes=7)}
-    assert all("[20m]" in each.expr for each in logs(BY, limits=limits).recordings)
+    assert all("[20m]" in each.expr for each in logs(BY, store=STORE, limits=limits).recordings)
+
+
+@pytest.mark.parametrize(
+    ("ring", "divisor"),
+    [(None, 100), (Ring(replicas=2, factor=1, label="a", members="b:1"), 100), (STORE.ring, 300)],
+)
+def test_how_many_streams_there_may_be_is_what_the_store_takes(ring: Ring | None, divisor: int) -> None:
+    """As many as its limit says, on as many members as hold each line."""
+    store = replace(STORE, ring=ring, limits=LogLimits(streams=100))
+    (near,) = (alert for alert in logs(BY, store=store).alerts if alert.name == "LokiStreamsNearLimit")
+    assert near.expr.endswith(f" / {divisor} > 0.8")
 
 
 @pytest.mark.parametrize(
@@ -163,9 +192,6 @@ def test_every_threshold_can_be_chosen() -> None:
     [
         ({"errors": 5}, "errors is 5, but it is a part of a whole: use more than 0 and less than 1"),
         ({"streams": 0}, "streams is 0, but it is a part of a whole"),
-        ({"disk": 90}, "disk is 90, but it is a part of a whole"),
-        ({"most_streams": 0}, "most_streams is 0, which is exceeded at once: use 1 or more"),
-        ({"replication_factor": 0}, "replication_factor is 0, which is exceeded at once"),
         (
             {"uncompacted": timedelta(0)},
             "uncompacted is 0:00:00, too short to tell trouble from chance: use 1m or more",
@@ -181,7 +207,8 @@ def test_thresholds_that_are_none_are_refused(limits: dict[str, object], refusal
 
 def test_a_member_may_hold_its_part_of_all_streams_alone() -> None:
     """With every stream on three of five members, each may hold three fifths: the proof has it so."""
-    proof = alerts()["LokiStreamsNearLimit"].proof
+    store = replace(STORE, ring=Ring(replicas=5, factor=3, label="a", members="b:1"))
+    (proof,) = (alert.proof for alert in logs(BY, store=store).alerts if alert.name == "LokiStreamsNearLimit")
     (members,) = (values for series, values in proof.fires.items() if series.startswith("loki_ring_members"))
     held = next(values for series, values in proof.fires.items() if series.startswith("loki_ingester_memory_streams"))
     assert members.startswith("5x")
@@ -192,7 +219,7 @@ def test_a_member_may_hold_its_part_of_all_streams_alone() -> None:
 @pytest.mark.parametrize("name", sorted(CONDITIONS))
 def test_no_probe_and_no_stranger_is_asked(name: str) -> None:
     """What a member answers to its probe while it starts is no failure, and series of other jobs are not read."""
-    group = logs(BY, loki="store", collector="reads")
+    group = logs(BY, store=STORE, loki="store", collector="reads")
     read = [group.alerts[list(CONDITIONS).index(name)].expr, *(each.expr for each in group.recordings)]
     assert all("ready" not in expr for expr in read)
     selected = re.findall(r"\b(?:loki|alloy|up)\w*\{([^}]*)\}", " ".join(read))
