@@ -11,6 +11,7 @@ from constructs_lib.kube import (
     Email,
     Heartbeat,
     PagerDuty,
+    Placement,
     Receiver,
     Resources,
     Route,
@@ -51,6 +52,7 @@ def alerting(chart: cdk8s.Chart, namespace: Namespace, values: Environment) -> A
         volume=Volume(values.alertmanager_volume, values.storage_class or None),
         resources=Resources(cpu=values.alertmanager_cpu, memory=values.alertmanager_memory),
         external_url=values.alertmanager_url,
+        placement=Placement(priority_class=values.priority_class),
         delivery=Delivery(
             default=Receiver(name=WEBHOOK, integrations=(Webhook(url=credential("webhook-url")),)),
             receivers_at=values.receivers_at,

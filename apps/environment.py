@@ -48,6 +48,10 @@ def _class_name(value: str | None) -> str | None:
     return object_name(value, of="a storage class") if value else None
 
 
+def _priority(value: str | None) -> str | None:
+    return object_name(value, of="a priority class") if value else None
+
+
 Size = Annotated[Bytes, NoDecode, _read(Bytes.parse)]
 Share = Annotated[Cpu, NoDecode, _read(Cpu.parse)]
 Duration = Annotated[timedelta, _read(parse_duration)]
@@ -81,6 +85,10 @@ class Environment(BaseModel):
         description="Of all volumes; empty for the cluster's default one."
     )
     make_storage_class: bool = Field(description="Whether to make that class: encrypted gp3 volumes of EBS.")
+    priority_class: Annotated[str | None, AfterValidator(_priority)] = Field(
+        description="Of Prometheus, Alertmanager and kube-state-metrics, so that nobody else's pods push them off full "
+        "nodes; it must exist. Empty for none."
+    )
     prometheus_url: str = Field(description="Under which people reach Prometheus.")
     runbooks_url: str = Field(description="Below which every alert has a page of its name.")
     prometheus_replicas: int = Field(ge=1, description="Two survive the loss of one.")

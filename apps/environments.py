@@ -35,6 +35,7 @@ PROD = Environment(
     namespace="monitoring",
     storage_class="gp3",
     make_storage_class=True,
+    priority_class="system-cluster-critical",
     prometheus_url="https://prometheus.insurance-lead-gen.com",
     runbooks_url="https://runbooks.insurance-lead-gen.com",
     prometheus_replicas=2,

@@ -18,6 +18,7 @@ from constructs_lib.kube import (
     Links,
     Namespaces,
     NodeExporter,
+    Placement,
     PostgresExporter,
     PrometheusHA,
     RedisExporter,
@@ -78,7 +79,10 @@ def monitoring(app: cdk8s.App, name: str, values: Environment) -> Stack:
     prometheus.send_alerts_to(alertmanager)
 
     objects = KubeStateMetrics(
-        cdk8s.Chart(app, "kube-state-metrics"), "kube-state-metrics", namespace=namespaces.restricted
+        cdk8s.Chart(app, "kube-state-metrics"),
+        "kube-state-metrics",
+        namespace=namespaces.restricted,
+        placement=Placement(priority_class=values.priority_class),
     )
     prometheus.scrape(objects.metrics, limits=_of_the_cluster(values))
     prometheus.scrape(objects.telemetry, job=f"{KUBE_STATE_METRICS.job}-telemetry")  # whether it sees what it tells of
@@ -131,6 +135,7 @@ def _prometheus(app: cdk8s.App, namespace: Namespace, values: Environment) -> Pr
         scrape=ScrapeDefaults(interval=values.scrape_interval),
         resources=Resources(cpu=values.prometheus_cpu, memory=values.prometheus_memory),
         links=Links(external_url=values.prometheus_url, runbooks=values.runbooks_url),
+        placement=Placement(priority_class=values.priority_class),
     )
     prometheus.scrape_cluster(_of_the_cluster(values))
     prometheus.scrape_annotated(Annotated(ports=values.scrape_ports))

@@ -29,6 +29,7 @@ OTHERS = {
     "namespace": "watching",
     "storage_class": "io2",
     "make_storage_class": "",
+    "priority_class": "urgent",
     "prometheus_url": "https://p.example.com",
     "runbooks_url": "https://r.example.com",
     "prometheus_replicas": "3",

@@ -27,8 +27,8 @@ def test_release_over_an_earlier_one_restarts_nothing_that_stays_the_same(
         for directory in (EARLIER, DIST)
     ]
     same = {name for name, template in templates[0].items() if templates[1].get(name) == template}
-    # Prometheus got a container more, Alertmanager an argument; both keep their volumes.
-    assert same == templates[0].keys() - {"prometheus", "alertmanager"}
+    # They got a priority, Prometheus a container more, Alertmanager an argument; both keep their volumes.
+    assert same == templates[0].keys() - {"prometheus", "alertmanager", "kube-state-metrics"}
     assert {"prometheus-0", "alertmanager-0"} <= before_upgrade.keys()
     for name, pod in before_upgrade.items():
         if pod["metadata"]["labels"]["app.kubernetes.io/instance"] in same:
