@@ -1,16 +1,18 @@
 """Alerts on what happens to the monitoring itself: how long it must last, and how counters of mishaps are read."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from types import MappingProxyType
 
 from constructs_lib.metrics.model import Program
-from constructs_lib.promql import matches_not, metric
+from constructs_lib.promql import Matcher, matches_not, metric
 from constructs_lib.rules.course import PEACE, Course
 from constructs_lib.rules.model import PLATFORM, Alert, Evaluator, Proof, Severity, samples
 from constructs_lib.units import prometheus_duration
 
 REPEATED_WITHIN = timedelta(minutes=15)
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 def lasting(by: Evaluator) -> Course:
@@ -84,10 +86,14 @@ def repeats(
     job: str,
     series: Callable[[str], str],
     begins: bool = False,
+    only: Mapping[str, str | Matcher] = NOTHING,
+    others: Sequence[str] = (),
+    within: timedelta = REPEATED_WITHIN,
+    severity: Severity = Severity.WARNING,
     summary: str,
     description: str,
 ) -> Alert:
-    """An alert on a mishap that comes again within a quarter of an hour, so that a single one can be forgiven.
+    """An alert on a mishap that comes again, by default within a quarter of an hour: a single one can be forgiven.
 
     Args:
         kept: The labels by which it is told, separated by commas.
@@ -95,22 +101,25 @@ def repeats(
         job: Whose counter is meant.
         series: Of a job, its counter.
         begins: Whether that is only there once it has happened.
+        only: Which of its series are meant, by their labels.
+        others: Some of the job that are not, for the proof.
+        within: In which time it comes again, and for how long that goes on.
     """
-    window = max(REPEATED_WITHIN, by.window)
+    window = max(within, by.window)
     course = Course(interval=by.interval, hold=window)
     again = Again(course=course, window=window, begins=begins)
     return Alert(
         name=name,
-        expr=f"sum by ({kept}) (increase({metric(counter, job=job)}[{prometheus_duration(window)}])) > 0",
+        expr=f"sum by ({kept}) (increase({metric(counter, job=job, **only)}[{prometheus_duration(window)}])) > 0",
         hold=course.hold,
-        severity=Severity.WARNING,
+        severity=severity,
         team=PLATFORM,
         summary=summary,
         description=description,
         proof=Proof(
             fires={series(job): again.keeps()},
             at=again.at,
-            quiet={series(job): again.stops(), series("another"): again.keeps()},
+            quiet={series(job): again.stops()} | dict.fromkeys((series("another"), *others), again.keeps()),
             step=2,  # what is seen once or twice
         ),
     )
