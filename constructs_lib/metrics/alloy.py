@@ -24,6 +24,8 @@ ALLOY = Program(
         Metric("loki_write_sent_entries_total", Kind.COUNTER, (*COMPONENT, "host")),
         # Of each line from when it was read until it was sent or dropped.
         Metric("loki_write_entry_propagation_latency_seconds", Kind.HISTOGRAM, (*COMPONENT, "host")),
+        # As of Prometheus, whose discovery it has.
+        Metric("prometheus_sd_kubernetes_failures_total", Kind.COUNTER, COMPONENT),
     ),
-    source="https://github.com/grafana/alloy/tree/v1.19.2/internal/component/loki",
+    source="https://github.com/grafana/alloy/tree/v1.19.2/internal/component",
 )

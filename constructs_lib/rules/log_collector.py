@@ -12,16 +12,16 @@ from datetime import timedelta
 from constructs_lib.metrics.alloy import ALLOY
 from constructs_lib.promql import metric, not_equal
 from constructs_lib.rules.counting import lasting, repeats
-from constructs_lib.rules.course import PEACE, Course, counter
+from constructs_lib.rules.course import Course
+from constructs_lib.rules.log_delivery import delivery_alerts
 from constructs_lib.rules.log_limits import LogStoreLimits
-from constructs_lib.rules.model import PLATFORM, Alert, Evaluator, Proof, Recording, Severity, samples
+from constructs_lib.rules.model import PLATFORM, Alert, Evaluator, Proof, Recording, Severity
 from constructs_lib.rules.requests import Words, slow
+from constructs_lib.rules.watching import discovery_failing
 from constructs_lib.units import prometheus_duration
 
 DELAYS = "node_le:loki_write_entry_propagation_latency_seconds_bucket:rate"
 QUANTILE = 0.9
-# Who is refused tries again after some seconds: constructs_lib.config.alloy (max_backoff_period).
-TRIED_AGAIN = timedelta(minutes=5)
 # As Alloy's mixin has it: what a component needs of the API server may be away while that is upgraded.
 UNHEALTHY = timedelta(minutes=15)
 
@@ -68,7 +68,7 @@ def log_collector_alerts(by: Evaluator, job: str, limits: LogStoreLimits) -> tup
             description="The collector on {{ $labels.node }} has dropped {{ $value | humanize }} lines within "
             "15 minutes: {{ $labels.reason }}.",
         ),
-        _stuck(by, job),
+        *delivery_alerts(by, job, limits),
         slow(
             by,
             limits.lines,
@@ -82,52 +82,15 @@ def log_collector_alerts(by: Evaluator, job: str, limits: LogStoreLimits) -> tup
             histogram="loki_write_entry_propagation_latency_seconds",
         ),
         _reads_nothing(by, job),
-        _unhealthy(by, job),
-    )
-
-
-def _stuck(by: Evaluator, job: str) -> Alert:
-    """What is never delivered is neither late nor dropped, while it is tried again; of several Lokis, each is asked."""
-    tried, sent = "loki_write_batch_retries_total", "loki_write_sent_entries_total"
-    window, hold = max(TRIED_AGAIN, by.window), lasting(by).hold
-    scrapes, last = window // by.interval, -(-hold // by.interval)
-    apart, long = scrapes * 3 // 4, 4 * (scrapes + last)
-
-    def node(name: str, tries: str, lines: str, *, of: str = job, sent_of: str = job) -> dict[str, str]:
-        return {
-            ALLOY.series(tried, job=of, node=name): tries,
-            ALLOY.series(sent, job=sent_of, node=name): lines,
-        }
-
-    ends = counter((1, PEACE), (0, long))
-    again = samples((0, PEACE), *((count, apart) for count in range(1, long // apart)))
-    # Its last try is seen until nothing has been seen to be sent for just not long enough.
-    first = (PEACE - 1 + last) % apart or apart
-    times = (PEACE - 1 + last - first) // apart
-    stops = samples((0, first), *((count, apart) for count in range(1, times + 1)), (times + 1, long))
-    never = counter((0, long))
-    tries, lines = (
-        f"sum by (node, host) (increase({metric(name, job=job)}[{prometheus_duration(window)}])) > 0"
-        for name in (tried, sent)
-    )
-    return Alert(
-        name="LogCollectorStuck",
-        expr=f"{tries} unless {lines}",
-        hold=hold,
-        severity=Severity.WARNING,
-        team=PLATFORM,
-        summary="A collector delivers nothing to a Loki, though it keeps trying.",
-        description="The collector on {{ $labels.node }} has tried in vain {{ $value | humanize }} times to send lines "
-        "to {{ $labels.host }}.",
-        proof=Proof(
-            fires=node("node-a", again, ends) | {ALLOY.series(sent, job="another", node="node-a"): counter((1, long))},
-            at=(PEACE - 1 + scrapes - 1 + last) * by.interval,
-            quiet=node("node-b", stops, ends)
-            # Nothing is to be sent.
-            | node("node-c", never, never)
-            | node("node-d", again, never, of="another"),
-            step=2,
+        discovery_failing(
+            by,
+            ALLOY,
+            name="LogCollectorDiscoveryFailing",
+            job=job,
+            summary="A collector cannot ask the API server for pods, and reads the files of those that it knows.",
+            description="The collector on {{ $labels.node }} keeps failing to list or watch the pods of its node.",
         ),
+        _unhealthy(by, job),
     )
 
 

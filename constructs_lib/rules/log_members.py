@@ -19,6 +19,9 @@ FLUSHES, FLUSH_FAILURES = "pod:loki_ingester_chunks_flush_requests:rate", "pod:l
 STEP = 0.02  # of a share, which proofs must notice
 # Five minutes to store what it holds, and as many to read again what it wrote ahead; then the next one may go.
 LEFT_WITHIN = timedelta(minutes=15)
+# Where most rings forget a member after ten times the minute in which it should have told that it is alive.
+# https://github.com/grafana/loki/blob/v3.7.8/pkg/util/ring/ringmanager.go (ringAutoForgetUnhealthyPeriods)
+FORGOTTEN_WITHIN = timedelta(minutes=15)
 
 
 def member_recordings(by: Evaluator, job: str, limits: LogStoreLimits) -> tuple[Recording, ...]:
@@ -58,9 +61,9 @@ def member_alerts(by: Evaluator, job: str, store: LokiConfig, limits: LogStoreLi
 def _unhealthy(by: Evaluator, job: str) -> Alert:
     """As any member sees any ring: one that went without a word is in the way of all until it is forgotten.
 
-    That is soon where `autoforget_unhealthy` is set; then this says that it does not work.
+    That each ring does by itself; this says that it does not.
     """
-    name, course = "loki_ring_members", lasting(by)
+    name, course = "loki_ring_members", Course(interval=by.interval, hold=max(FORGOTTEN_WITHIN, lasting(by).hold))
 
     def members(pod: int = 0, state: str = "Unhealthy", job: str = job) -> str:
         return LOKI.series(name, job=job, pod=f"loki-{pod}", name="ingester", state=state)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from constructs_lib.metrics.loki import LOKI
-from constructs_lib.promql import matches, metric
+from constructs_lib.promql import matches, metric, not_equal
 from constructs_lib.rules.counting import lasting, repeats
 from constructs_lib.rules.course import PEACE, counter
 from constructs_lib.rules.log_limits import LogStoreLimits
@@ -28,6 +28,10 @@ QUERY_ROUTES = (
 PROBE_ROUTE = "ready"
 SERVER_ERRORS = "5.."
 NOTHING_WITHIN = timedelta(minutes=10)
+# By which lines are lost, and nodes may stand still.
+# https://github.com/grafana/loki/blob/v3.7.8/pkg/ingester/instance.go (Push, whose error is that of the last stream)
+STREAM_LIMIT = "stream_limit"
+REFUSED_WITHIN = timedelta(minutes=5)
 
 
 def loki_recordings(by: Evaluator, job: str, limits: LogStoreLimits) -> tuple[Recording, ...]:
@@ -81,10 +85,28 @@ def loki_alerts(by: Evaluator, job: str, limits: LogStoreLimits) -> tuple[Alert,
             kept="reason",
             counter="loki_discarded_samples_total",
             job=job,
-            series=lambda of: LOKI.series("loki_discarded_samples_total", job=of, pod="loki-0"),
+            series=_discarded,
             begins=True,
+            only={"reason": not_equal(STREAM_LIMIT)},
+            others=(_discarded(job, reason=STREAM_LIMIT),),
             summary="Loki refuses lines, which are lost, or wait until it takes them.",
             description="Loki has refused {{ $value | humanize }} lines within 15 minutes: {{ $labels.reason }}.",
+        ),
+        repeats(
+            by,
+            name="LokiStreamLimitReached",
+            kept="tenant",
+            counter="loki_discarded_samples_total",
+            job=job,
+            series=lambda of: _discarded(of, reason=STREAM_LIMIT),
+            begins=True,
+            only={"reason": STREAM_LIMIT},
+            others=(_discarded(job),),
+            within=REFUSED_WITHIN,
+            severity=Severity.CRITICAL,
+            summary="Loki refuses the lines of every new stream: they are lost, or hold up those of their node.",
+            description="Loki has refused {{ $value | humanize }} lines of new streams of the tenant "
+            "{{ $labels.tenant }}.",
         ),
         repeats(
             by,
@@ -97,6 +119,10 @@ def loki_alerts(by: Evaluator, job: str, limits: LogStoreLimits) -> tuple[Alert,
             description="{{ $labels.pod }} has panicked {{ $value | humanize }} times within 15 minutes.",
         ),
     )
+
+
+def _discarded(job: str, reason: str = "some-reason") -> str:
+    return LOKI.series("loki_discarded_samples_total", job=job, pod="loki-0", reason=reason)
 
 
 def _stopped(by: Evaluator, job: str) -> Alert:

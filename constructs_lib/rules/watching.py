@@ -1,12 +1,13 @@
-"""Alerts on whoever watches the API server for us: kube-state-metrics for objects, Prometheus for targets.
+"""Alerts on whoever watches the API server for us: kube-state-metrics for objects, others for pods and nodes.
 
-The first is part of the group `kubernetes`, the second of `observability`. Both go on with what they knew before, so
-that nothing else would tell: no new pod would be missed.
+The first is part of the group `kubernetes`, of the others Prometheus of `observability`, and the collectors of logs of
+`logs`. All go on with what they knew before, so that nothing else would tell: no new pod would be missed.
 """
 
 from datetime import timedelta
 
 from constructs_lib.metrics.kube_state_metrics import TELEMETRY
+from constructs_lib.metrics.model import Program
 from constructs_lib.metrics.prometheus import PROMETHEUS
 from constructs_lib.promql import metric
 from constructs_lib.rules.counting import Again
@@ -70,23 +71,41 @@ def discovery_alerts(by: Evaluator) -> tuple[Alert, ...]:
     Args:
         by: Whose servers are watched.
     """
-    name, again = "prometheus_sd_kubernetes_failures_total", _again(by)
-    ours = PROMETHEUS.series(name, job=by.job, pod=f"{by.job}-0")
-    another = PROMETHEUS.series(name, job="another", pod="another-0")
     return (
-        Alert(
+        discovery_failing(
+            by,
+            PROMETHEUS,
             name="PrometheusDiscoveryFailing",
-            expr=f"increase({metric(name, job=by.job)}[{prometheus_duration(again.window)}]) > 0",
-            hold=again.course.hold,
-            severity=Severity.WARNING,
-            team=PLATFORM,
+            job=by.job,
             summary="A Prometheus server cannot ask the API server for targets, and scrapes those that it knows.",
             description="{{ $labels.pod }} keeps failing to list or watch what it should scrape.",
-            proof=Proof(
-                fires={ours: again.keeps()},
-                at=again.course.at,
-                quiet={ours: again.stops(), another: again.keeps()},
-                step=2,  # what is seen once or twice
-            ),
+        ),
+    )
+
+
+def discovery_failing(by: Evaluator, program: Program, *, name: str, job: str, summary: str, description: str) -> Alert:
+    """An alert on whoever finds pods by the discovery of Prometheus, each for itself.
+
+    Where connections are refused, or the API server asks to come again later, it tries again without counting that.
+
+    Args:
+        program: That does it.
+        job: By which that is scraped.
+    """
+    failures, again = "prometheus_sd_kubernetes_failures_total", _again(by)
+    ours, another = (program.series(failures, job=of, pod=f"{of}-0", node="node-a") for of in (job, "another"))
+    return Alert(
+        name=name,
+        expr=f"increase({metric(failures, job=job)}[{prometheus_duration(again.window)}]) > 0",
+        hold=again.course.hold,
+        severity=Severity.WARNING,
+        team=PLATFORM,
+        summary=summary,
+        description=description,
+        proof=Proof(
+            fires={ours: again.keeps()},
+            at=again.course.at,
+            quiet={ours: again.stops(), another: again.keeps()},
+            step=2,  # what is seen once or twice
         ),
     )

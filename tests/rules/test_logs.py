@@ -26,10 +26,10 @@ RECORDINGS = {
         'loki_api_v1_index_stats|loki_api_v1_index_volume|loki_api_v1_index_volume_range"}[10m]))'
     ),
     "pod:loki_ingester_chunks_flush_requests:rate": (
-        'sum by (pod) (rate(loki_ingester_chunks_flush_requests_total{job="store"}[15m]))'
+        'sum by (pod) (rate(loki_ingester_chunks_flush_requests_total{job="store"}[5m]))'
     ),
     "pod:loki_ingester_chunks_flush_failures:rate": (
-        'sum by (pod) (rate(loki_ingester_chunks_flush_failures_total{job="store"}[15m]))'
+        'sum by (pod) (rate(loki_ingester_chunks_flush_failures_total{job="store"}[5m]))'
     ),
     "node_le:loki_write_entry_propagation_latency_seconds_bucket:rate": (
         'sum by (node, le) (rate(loki_write_entry_propagation_latency_seconds_bucket{job="reads"}[10m]))'
@@ -48,7 +48,12 @@ CONDITIONS = {
         " / sum by (route) (route_code:loki_queries:rate)"
         " > 0.1 and sum by (route) (route_code:loki_queries:rate) > 0.033333"
     ),
-    "LokiLinesDiscarded": 'sum by (reason) (increase(loki_discarded_samples_total{job="store"}[15m])) > 0',
+    "LokiLinesDiscarded": (
+        'sum by (reason) (increase(loki_discarded_samples_total{job="store",reason!="stream_limit"}[15m])) > 0'
+    ),
+    "LokiStreamLimitReached": (
+        'sum by (tenant) (increase(loki_discarded_samples_total{job="store",reason="stream_limit"}[5m])) > 0'
+    ),
     "LokiRequestPanics": 'sum by (pod) (increase(loki_panic_total{job="store"}[15m])) > 0',
     "LokiRingUnhealthy": 'max by (name) (loki_ring_members{job="store",state="Unhealthy"}) > 0',
     "LokiMembersMissing": (
@@ -60,7 +65,7 @@ CONDITIONS = {
     ),
     "LokiFlushesFailing": (
         "pod:loki_ingester_chunks_flush_failures:rate / pod:loki_ingester_chunks_flush_requests:rate > 0.1"
-        " and pod:loki_ingester_chunks_flush_requests:rate > 0.005556"
+        " and pod:loki_ingester_chunks_flush_requests:rate > 0.01"
     ),
     "LokiDiskFull": 'max by (pod) (loki_ingester_wal_disk_usage_percent{job="store"}) >= 0.9',
     "LokiTooManyCompactorsRunning": 'sum by (job) (loki_boltdb_shipper_compactor_running{job="store"}) > 1',
@@ -79,8 +84,14 @@ CONDITIONS = {
         'sum by (node, host) (increase(loki_write_batch_retries_total{job="reads"}[5m])) > 0'
         ' unless sum by (node, host) (increase(loki_write_sent_entries_total{job="reads"}[5m])) > 0'
     ),
+    "LogCollectorsStuck": (
+        'count by (host) (sum by (node, host) (increase(loki_write_batch_retries_total{job="reads"}[5m])) > 0'
+        ' unless sum by (node, host) (increase(loki_write_sent_entries_total{job="reads"}[5m])) > 0)'
+        ' / on () group_left () count(up{job="reads"}) > 0.3'
+    ),
     "LogLinesLate": (f'histogram_quantile(0.9, {BUCKETS}) > 60 and sum by (node) ({BUCKETS}{{le="+Inf"}}) > 0.05'),
     "LogCollectorReadsNothing": 'sum by (node) (loki_source_file_files_active_total{job="reads"}) == 0',
+    "LogCollectorDiscoveryFailing": 'increase(prometheus_sd_kubernetes_failures_total{job="reads"}[5m]) > 0',
     "LogCollectorUnhealthy": (
         'sum by (node) (alloy_component_controller_running_components{job="reads",health_type!="healthy"}) > 0'
     ),
@@ -127,10 +138,11 @@ def test_neither_a_store_nor_collectors_is_refused() -> None:
 
 
 def test_where_lines_are_lost_somebody_is_woken() -> None:
-    """When nothing arrives, Loki refuses, or cannot keep; what waits, or is of one node, can wait for the day."""
+    """When nothing arrives from many nodes, Loki refuses, or cannot keep; what is of one node can wait for the day."""
     severities = {name: alert.severity for name, alert in alerts().items()}
     assert {name for name, severity in severities.items() if severity is Severity.CRITICAL} == {
         *("LogsStopped", "LokiWritesFailing", "LokiFlushesFailing", "LokiDiskFull"),
+        *("LokiStreamLimitReached", "LogCollectorsStuck"),
     }
     assert set(severities.values()) == {Severity.CRITICAL, Severity.WARNING}
     assert {alert.team for alert in alerts().values()} == {PLATFORM}
@@ -140,12 +152,15 @@ def test_where_lines_are_lost_somebody_is_woken() -> None:
 def test_holds_follow_from_the_interval(interval: int, hold: int) -> None:
     """Five minutes and ten evaluations, or longer where a restart, a rollout or an upgrade takes longer."""
     ours = {name: alert.hold for name, alert in alerts(replace(BY, interval=timedelta(seconds=interval))).items()}
-    assert ours.pop("LokiMembersMissing") == ours.pop("LogCollectorUnhealthy") == QUARTER
+    for name in ("LokiMembersMissing", "LokiRingUnhealthy", "LogCollectorUnhealthy"):
+        assert ours.pop(name) == QUARTER
+    assert ours.pop("LogCollectorDiscoveryFailing") == timedelta(minutes=10)
+    assert ours.pop("LokiStreamLimitReached") == timedelta(minutes=5)
     assert ours.pop("LokiCompactorHasNotSuccessfullyRunCompaction") == timedelta(hours=1)
     assert ours.pop("LokiRetentionNotApplied") == timedelta(hours=1)
-    for name in ("LokiLinesDiscarded", "LokiRequestPanics", "LogCollectorDroppingLines", "LokiFlushesFailing"):
+    for name in ("LokiLinesDiscarded", "LokiRequestPanics", "LogCollectorDroppingLines"):
         assert ours.pop(name) == QUARTER
-    for name in ("LokiWritesFailing", "LokiQueriesFailing"):
+    for name in ("LokiWritesFailing", "LokiQueriesFailing", "LokiFlushesFailing"):
         assert ours.pop(name) == timedelta(minutes=5)
     assert ours.pop("LogLinesLate") == timedelta(minutes=10)
     assert set(ours.values()) == {timedelta(seconds=hold)}
@@ -161,6 +176,7 @@ def test_every_threshold_can_be_chosen() -> None:
         flushes=lasting,
         lines=lasting,
         streams=0.5,
+        stuck=0.5,
         uncompacted=timedelta(hours=1),
         delay=timedelta(minutes=5),
     )
@@ -169,6 +185,7 @@ def test_every_threshold_can_be_chosen() -> None:
         assert " > 0.5 and " in ours[name].expr
         assert ours[name].expr.endswith(" > 0.005")
     assert ours["LokiStreamsNearLimit"].expr.endswith(" / 15000 > 0.5")
+    assert ours["LogCollectorsStuck"].expr.endswith(" > 0.5")
     assert ours["LokiRetentionNotApplied"].expr.endswith(" > 3600")
     assert " > 300 and " in ours["LogLinesLate"].expr
     lasts = {"LokiWritesFailing", "LokiQueriesFailing", "LokiFlushesFailing", "LogLinesLate"}
@@ -192,6 +209,7 @@ def test_how_many_streams_there_may_be_is_what_the_store_takes(ring: Ring | None
     [
         ({"errors": 5}, "errors is 5, but it is a part of a whole: use more than 0 and less than 1"),
         ({"streams": 0}, "streams is 0, but it is a part of a whole"),
+        ({"stuck": 30}, "stuck is 30, but it is a part of a whole"),
         (
             {"uncompacted": timedelta(0)},
             "uncompacted is 0:00:00, too short to tell trouble from chance: use 1m or more",
@@ -222,7 +240,7 @@ def test_no_probe_and_no_stranger_is_asked(name: str) -> None:
     group = logs(BY, store=STORE, loki="store", collector="reads")
     read = [group.alerts[list(CONDITIONS).index(name)].expr, *(each.expr for each in group.recordings)]
     assert all("ready" not in expr for expr in read)
-    selected = re.findall(r"\b(?:loki|alloy|up)\w*\{([^}]*)\}", " ".join(read))
+    selected = re.findall(r"\b(?:loki|alloy|up|prometheus)\w*\{([^}]*)\}", " ".join(read))
     assert all(conditions.startswith('job="') for conditions in selected)
 
 
