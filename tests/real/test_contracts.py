@@ -18,12 +18,13 @@ from constructs_lib.metrics.model import Metric, Program
 from constructs_lib.metrics.models import MODELS
 from constructs_lib.metrics.prometheus import SCRAPE
 from constructs_lib.promql import metric
+from tests import awaited
 from tests.cluster.kubernetes import Kubernetes
 from tests.real.prometheus import PrometheusPod
 from tests.rules.test_contracts import PROGRAMS
 
 HAPPENINGS = Path(__file__).with_name("happenings.yaml")
-RUNNING = [program for program in PROGRAMS if program.name not in {APPLICATION.name, MODELS.name}]
+RUNNING = [program for program in PROGRAMS if program.name not in {APPLICATION.name, MODELS.name, *awaited.PROGRAMS}]
 # What a healthy cluster has no series of, and why.
 ABSENT = {
     "kube_job_failed": "no Job failed",
