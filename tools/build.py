@@ -57,35 +57,33 @@ PROGRAMS: dict[str, dict[str, tuple[str, ...]]] = {
         "github.com/grafana/loki/v3/cmd/logcli": ("logcli",),
     },
     "versitygw": {"github.com/versity/versitygw/cmd/versitygw": ("versitygw",)},
+    "alloy": {".": ("alloy",)},
 }
-# Module -> files that its release makes and its Go module lacks, without which it does not compile.
-ADDED = {
-    "alertmanager": ("github.com/prometheus/alertmanager", {"ui/app/dist/index.html": "Built without its pages.\n"})
-}
+# Module -> the Go module that it builds from a copy, over which the files below its `_added` are laid: those that a
+# release makes and its Go module lacks, without which it does not compile, and those that leave out what no test runs.
+ADDED = {"alertmanager": "github.com/prometheus/alertmanager", "alloy": "github.com/grafana/alloy"}
 
 
 def digest(module: Path) -> str:
     """A key of everything that a program is built from: its sources, pins, flags, added files and compiler."""
-    sources = sorted(path for path in module.rglob("*") if path.suffix in {".go", ".mod", ".sum"})
+    added = {path for path in (module / "_added").rglob("*") if path.is_file()}
+    sources = sorted(added | {path for path in module.rglob("*") if path.suffix in {".go", ".mod", ".sum"}})
     compiler = subprocess.run(["go", "version"], check=True, capture_output=True).stdout
-    added = [repr(ADDED[module.name]).encode()] if module.name in ADDED else []
-    parts = [compiler, ENVIRONMENT["GOFLAGS"].encode(), *(path.read_bytes() for path in sources), *added]
+    parts = [compiler, ENVIRONMENT["GOFLAGS"].encode(), *(path.read_bytes() for path in sources)]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
 
 
 def complete(module: str, scratch: Path) -> list[str]:
-    """Copy a module out of Go's cache, add what it lacks, and give the option that builds from the copy."""
-    path, files = ADDED[module]
+    """Copy a module out of Go's cache, add our files to it, and give the option that builds from the copy."""
+    path = ADDED[module]
     command = ["go", "list", "-m", "-f", "{{.Dir}}", path]
     subprocess.run(["go", "mod", "download", path], cwd=TOOLS / module, env=ENVIRONMENT, check=True)
     found = subprocess.run(command, cwd=TOOLS / module, env=ENVIRONMENT, check=True, capture_output=True, text=True)
     copy = scratch / "copy"
-    shutil.copytree(found.stdout.strip(), copy, copy_function=shutil.copy)
+    shutil.copytree(found.stdout.strip(), copy, copy_function=shutil.copyfile)
     for directory in (copy, *(each for each in copy.rglob("*") if each.is_dir())):
         directory.chmod(0o755)  # Go's cache is read-only, its directories too
-    for name, text in files.items():
-        (copy / name).parent.mkdir(parents=True, exist_ok=True)
-        (copy / name).write_text(text)
+    shutil.copytree(TOOLS / module / "_added", copy, dirs_exist_ok=True)
     pins = (TOOLS / module / "go.mod").read_text()
     (scratch / "go.mod").write_text(f"{pins}\nreplace {path} => {copy}\n")
     shutil.copy(TOOLS / module / "go.sum", scratch / "go.sum")
