@@ -22,6 +22,7 @@ MODULES = {
     versions.POSTGRES_EXPORTER: ("postgres_exporter", "github.com/prometheus-community/postgres_exporter", *AS_IT_IS),
     versions.REDIS_EXPORTER: ("redis_exporter", "github.com/oliver006/redis_exporter", *AS_IT_IS),
     versions.LOKI: ("loki", "github.com/grafana/loki/v3", "(.*)", r"v\1"),
+    versions.ALLOY: ("alloy", "github.com/grafana/alloy", *AS_IT_IS),
 }
 
 
