@@ -126,6 +126,15 @@ def test_commands_name_the_container_where_there_are_several(page: Path) -> None
 
 
 @pytest.mark.parametrize("page", [*PAGES, OPERATIONS], ids=lambda page: page.stem)
+def test_logs_of_several_pods_are_read_to_the_end(page: Path) -> None:
+    """Also where the first of them cannot answer; and kubectl takes ten lines of each unless it is told how many."""
+    for command in commands(page):
+        if re.search(r"kubectl .*\blogs .*-l ", command):
+            assert " --ignore-errors " in command
+            assert " --tail=" in command
+
+
+@pytest.mark.parametrize("page", [*PAGES, OPERATIONS], ids=lambda page: page.stem)
 def test_commands_name_secrets_and_keys_that_prod_needs(page: Path) -> None:
     """Whether they change one key, all of them, or read one."""
     secrets = secrets_of_prod()
