@@ -28,7 +28,9 @@ PATH = replace(
     regex="(.+);(.+);(.+)",
     replacement=f"{PODS_LOGS}/${{1}}_${{2}}_*/${{3}}/*.log",
 )
-# As metrics have them, so that one leads to the other.
+# As metrics have them, so that one leads to the other. Loki's makers would rather not have the pod among them, but
+# without it the pods of a workload on one node were one stream, in which Loki refuses what is an hour older than the
+# newest line: of what waited while Loki was away, only the quickest file would arrive whole.
 OWN_LABELS = (*POD_LABELS, replace("container", CONTAINER))
 # Set while reading: whether a line is an output or an error, and where it is.
 STREAM, FILENAME = "stream", "filename"

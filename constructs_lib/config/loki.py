@@ -307,7 +307,7 @@ class Ring:
 
     def streams_of_each(self, streams: int) -> int:
         """How many of all streams one pod has while another one is away."""
-        return min(streams, math.ceil(streams * self.factor / max(self.replicas - 1, 1)))
+        return math.ceil(streams * self.factor / max(self.replicas - 1, 1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,7 +54,8 @@ class LogCollector(Component):
         namespace: Namespace,
         name: str = LOG_COLLECTOR,
         streams: Streams = Streams(),
-        resources: Resources = Resources(cpu=Cpu(50), memory=Bytes.mib(128), memory_headroom=4),
+        # What it is too slow to read, the kubelet deletes: it may use much, for as long as somebody writes much.
+        resources: Resources = Resources(cpu=Cpu(50), cpu_burst=20, memory=Bytes.mib(128), memory_headroom=4),
         placement: Placement = CRITICAL,
     ) -> None:
         super().__init__(

@@ -126,7 +126,7 @@ def test_memory_is_shared_out() -> None:
     document = config().to_dict()
     ingester = document["ingester"]
     assert ingester["wal"]["replay_memory_ceiling"] == "1536MB"
-    assert (ingester["chunk_target_size"], ingester["chunk_block_size"]) == (214748, 53687)
+    assert (ingester["chunk_target_size"], ingester["chunk_block_size"]) == (143165, 35791)
     cache = {"embedded_cache": {"enabled": True, "max_size_mb": 34}}
     assert document["query_range"]["results_cache"]["cache"] == cache
     assert document["chunk_store_config"]["chunk_cache_config"] == cache
@@ -143,7 +143,7 @@ def test_chunks_grow_no_larger_than_they_are_useful() -> None:
 def test_more_streams_than_memory_holds_are_refused() -> None:
     """With how many there may be."""
     with pytest.raises(
-        ConstructError, match="may have 5000 streams, but its memory limit of 512Mi suffices for 4096: lower"
+        ConstructError, match="may have 7500 streams, but its memory limit of 512Mi suffices for 4096: lower"
     ):
         config(memory=Bytes.mib(512))
     with pytest.raises(ConstructError, match="the memory limit of Loki is 255Mi: use 256Mi or more"):
@@ -151,8 +151,8 @@ def test_more_streams_than_memory_holds_are_refused() -> None:
 
 
 def test_streams_are_those_of_one_pod_while_another_is_away() -> None:
-    """Loki divides the limit by the pods that are there."""
-    assert RING.streams_of_each(5000) == 5000
+    """Loki divides the limit of all copies by the pods that are there, even where more than the limit is each one's."""
+    assert RING.streams_of_each(5000) == 7500
     assert Ring(replicas=7, factor=3, label="a/b", members="c:7946").streams_of_each(5000) == 2500
     assert Ring(replicas=2, factor=1, label="a/b", members="c:7946").streams_of_each(5000) == 5000
 

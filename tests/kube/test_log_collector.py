@@ -145,7 +145,7 @@ def test_a_collector_is_not_killed_for_what_it_depends_on(objects: Objects) -> N
 
 
 def test_a_change_of_the_configuration_reaches_the_collector() -> None:
-    """Alloy reads it at its start alone: the pods are replaced, a tenth of the nodes at a time."""
+    """The pods are replaced, a tenth of the nodes at a time: nobody tells Alloy to read it again."""
 
     def annotations(streams: Streams) -> Any:
         def one(chart: cdk8s.Chart) -> None:

@@ -224,7 +224,7 @@ def test_a_volume_that_what_is_written_ahead_would_fill_is_refused() -> None:
 
 def test_memory_that_does_not_suffice_is_refused() -> None:
     """As it is by the file, which knows how it is shared out."""
-    with pytest.raises(ConstructError, match="a pod of Loki may have 5000 streams, but its memory limit of 256Mi suff"):
+    with pytest.raises(ConstructError, match="a pod of Loki may have 7500 streams, but its memory limit of 256Mi suff"):
         loki(unrendered(), resources=Resources(cpu=Cpu(100), memory=Bytes.mib(128)))
 
 
