@@ -36,7 +36,7 @@ def component(scope: Construct, name: str, *ports: Port, containers: bool = True
     settings = {
         "namespace": NAMESPACE,
         "program": "program",
-        "version": "1.2.3",
+        "image": IMAGE,
         "workload": Stateful(
             replicas=replicas, volume=Volume(Bytes.gib(1)), user=1000, stop_within=timedelta(minutes=1)
         ),

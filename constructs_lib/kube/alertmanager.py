@@ -112,7 +112,7 @@ class Alertmanager(Component):
             namespace=namespace,
             name=name,
             program=ALERTMANAGER,
-            version=namespace.cluster.image(versions.ALERTMANAGER).tag,
+            image=versions.ALERTMANAGER,
             workload=Stateful(
                 replicas=replicas,
                 volume=volume,

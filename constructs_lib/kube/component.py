@@ -27,6 +27,7 @@ from constructs_lib.contract import (
     Rights,
 )
 from constructs_lib.errors import ConstructError
+from constructs_lib.image import Image
 from constructs_lib.kube.manifest import Body, ConfigMap, Manifest
 from constructs_lib.kube.network import Connections, Destination, PodPeer, PolicyPort
 from constructs_lib.kube.pod import Container, Placement
@@ -63,7 +64,8 @@ class Component(Construct):
         name: Of the Service, the workload and the other objects; two of a kind in one namespace differ by it.
         program: The label `app.kubernetes.io/name`.
         role: The label `app.kubernetes.io/component`, where a program has several; the program when absent.
-        version: The label `app.kubernetes.io/version`, which is in no selector.
+        image: Of the program; its tag, or that of the cluster's own in its place, is the label
+            `app.kubernetes.io/version`, which is in no selector.
         workload: How its pods run.
         placement: On which nodes.
         sticky: Whether a caller of the Service stays with the pod that it got first.
@@ -81,7 +83,7 @@ class Component(Construct):
         name: str,
         program: str,
         role: str | None = None,
-        version: str,
+        image: Image,
         workload: Workload,
         placement: Placement,
         sticky: bool = False,
@@ -101,7 +103,7 @@ class Component(Construct):
             **dict(self.pods.labels),
             PART_OF: "monitoring",
             MANAGED_BY: "constructs-lib",
-            VERSION: version,
+            VERSION: namespace.cluster.image(image).tag,
         }
         self.workload = workload
         self._connections = Connections()

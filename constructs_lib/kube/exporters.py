@@ -52,7 +52,7 @@ class PostgresExporter(Component):
             namespace=namespace,
             name=name,
             program=POSTGRES_EXPORTER,
-            version=namespace.cluster.image(versions.POSTGRES_EXPORTER).tag,
+            image=versions.POSTGRES_EXPORTER,
             workload=Stateless(user=65534),
             placement=placement,
         )
@@ -108,7 +108,7 @@ class RedisExporter(Component):
             namespace=namespace,
             name=name,
             program=REDIS_EXPORTER,
-            version=namespace.cluster.image(versions.REDIS_EXPORTER).tag,
+            image=versions.REDIS_EXPORTER,
             workload=Stateless(user=59000),
             placement=placement,
         )

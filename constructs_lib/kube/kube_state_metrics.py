@@ -78,7 +78,7 @@ class KubeStateMetrics(Component):
             namespace=namespace,
             name=name,
             program=KUBE_STATE_METRICS,
-            version=namespace.cluster.image(versions.KUBE_STATE_METRICS).tag,
+            image=versions.KUBE_STATE_METRICS,
             workload=Stateless(user=USER),
             placement=placement,
         )

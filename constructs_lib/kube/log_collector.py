@@ -64,7 +64,7 @@ class LogCollector(Component):
             namespace=namespace,
             name=name,
             program=LOG_COLLECTOR,
-            version=namespace.cluster.image(versions.ALLOY).tag,
+            image=versions.ALLOY,
             workload=PerNode(user=ROOT_USER, on_host=False),
             placement=placement,
         )

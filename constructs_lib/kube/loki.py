@@ -108,7 +108,7 @@ class LokiStore(Component):
             namespace=namespace,
             name=name,
             program=LOKI,
-            version=namespace.cluster.image(versions.LOKI).tag,
+            image=versions.LOKI,
             workload=Stateful(replicas=replicas, volume=volume, user=USER, stop_within=STOP_WITHIN, settle=SETTLED),
             placement=placement,
         )

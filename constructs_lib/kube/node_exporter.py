@@ -57,7 +57,7 @@ class NodeExporter(Component):
             namespace=namespace,
             name=name,
             program=NODE_EXPORTER,
-            version=namespace.cluster.image(versions.NODE_EXPORTER).tag,
+            image=versions.NODE_EXPORTER,
             workload=PerNode(user=USER),
             placement=placement,
         )

@@ -87,7 +87,7 @@ class PrometheusHA(Component):
             namespace=namespace,
             name=name,
             program=PROMETHEUS,
-            version=namespace.cluster.image(versions.PROMETHEUS).tag,
+            image=versions.PROMETHEUS,
             workload=Stateful(replicas=replicas, volume=volume, user=USER, stop_within=timedelta(minutes=10)),
             placement=placement,
             sticky=True,  # two servers hold slightly different samples: a graph must stay with one

@@ -13,7 +13,7 @@ from constructs_lib.kube import (
     Mount,
     Placement,
 )
-from tests.minimal import CLUSTER, NAMESPACE, component, container
+from tests.minimal import CLUSTER, IMAGE, NAMESPACE, component, container
 from tests.rendered import Objects, rendered, text
 
 SELECTOR = {
@@ -78,7 +78,7 @@ def test_nothing_of_a_component_depends_on_where_it_stands() -> None:
 def test_another_version_changes_no_selector() -> None:
     """A release with another version differs in labels alone."""
     old = text(lambda chart: component(chart, "pair"))
-    new = text(lambda chart: component(chart, "pair", version="2.0.0"))
+    new = text(lambda chart: component(chart, "pair", image=replace(IMAGE, tag="2.0.0")))
     assert old != new
     assert old.replace("version: 1.2.3", "version: 2.0.0") == new
 

@@ -25,7 +25,7 @@ from constructs_lib.kube import (
 )
 from constructs_lib.units import Bytes
 from tests.kube.test_component import DNS
-from tests.minimal import NAMESPACE, WEB, component, container, unrendered
+from tests.minimal import IMAGE, NAMESPACE, WEB, component, container, unrendered
 from tests.rendered import rendered, text
 
 
@@ -199,7 +199,7 @@ def test_a_component_without_a_door_is_refused() -> None:
             namespace=NAMESPACE,
             name="shut",
             program="program",
-            version="1",
+            image=IMAGE,
             workload=workload,
             placement=Placement(),
         ).add_container(container())
