@@ -97,7 +97,7 @@ class System:
     series: dict[str, list[float | None]] = field(default_factory=dict)
     shown: dict[str, set[str]] = field(default_factory=dict)
 
-    def add(self, program: Program, target: Target, name: str, course: Course, **own: str) -> None:
+    def add(self, program: Program, target: Target, name: str, course: Course, /, **own: str) -> None:
         """Add a series with all of its own labels; one that is empty is none."""
         assert program.labels_of(name) == own.keys(), f"{name} has the labels {program.labels_of(name)}, not {set(own)}"
         (kind,) = (each.kind for each in program.metrics if name in each.series())
