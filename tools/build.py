@@ -115,7 +115,7 @@ def main(modules: list[str]) -> None:
     if unknown:
         sys.exit(f"no module {', '.join(unknown)} in tools/: choose from {', '.join(PROGRAMS)}")
     if shutil.which("go") is None:
-        sys.exit("the real programs are built with Go 1.26.7 or later, which is not on the PATH: install it from go.dev")
+        sys.exit("the real programs are built with Go 1.26.7 or later: install it from go.dev, and put it on the PATH")
     LINKS.mkdir(exist_ok=True)
     with ThreadPoolExecutor(2) as workers:  # compiling fills every core by itself, linking only one
         list(workers.map(build, modules or PROGRAMS))
