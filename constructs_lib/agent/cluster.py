@@ -29,6 +29,7 @@ FIRST_WAIT, TRY_AGAIN_AFTER = 1.0, timedelta(seconds=30)  # at most
 MOST = 100  # ConfigMaps of one namespace that are looked at, of those that are too many, too
 # A binding that is taken away is the team's word, but a mistake of the platform's own can look the same for a while.
 WITHDRAWN_AFTER = timedelta(minutes=5)
+JITTER = random.Random()  # noqa: S311 - no secret
 OFTEN, OVER = 60, timedelta(minutes=1)  # changes of one namespace
 
 T = TypeVar("T")
@@ -272,7 +273,7 @@ def _follow(
                 if status != 403:
                     log.warning("cannot watch %s: %s", scope, " ".join(str(error).split())[:300])
                 failed(status)
-            stop.wait(wait * random.uniform(0.8, 1.2))  # noqa: S311 - no secret
+            stop.wait(wait * JITTER.uniform(0.8, 1.2))
             wait = min(2 * wait, TRY_AGAIN_AFTER.total_seconds())
 
 
@@ -300,7 +301,7 @@ def _watch(
     """Pass on changes until the watch is broken; a watch that only comes to its end goes on from there."""
     while not stop.is_set():
         watch = kubernetes.watch.Watch()
-        seconds = int(WATCH_FOR.total_seconds() * random.uniform(1, 2))  # noqa: S311 - no secret
+        seconds = int(WATCH_FOR.total_seconds() * JITTER.uniform(1, 2))
         for event in watch.stream(
             listing,
             **scope,
