@@ -73,7 +73,8 @@ def configurations(draw: st.DrawFn) -> LokiConfig:
     )
     places = [Kept.S3] if ring else [Kept.S3, Kept.FILESYSTEM] if bucket else [Kept.FILESYSTEM]
     asked = draw(limits())
-    least = max(asked.streams * 2 * 64 * 1024, 2**28)
+    streams = ring.streams_of_each(asked.streams) if ring else asked.streams
+    least = max(streams * 2 * 64 * 1024, 2**28)
     return LokiConfig(
         directory="/loki",
         bucket=bucket,
