@@ -1,23 +1,13 @@
 """Loki's configuration, the default and random accepted ones, read by the real Loki; and one that it runs with."""
 
-import json
-import os
-import socket
-import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
-from urllib.error import URLError
-from urllib.parse import urlencode
-from urllib.request import Request, urlopen
 
 import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 
-from constructs_lib.config import to_yaml
 from constructs_lib.config.loki import (
     Compaction,
     Index,
@@ -29,8 +19,8 @@ from constructs_lib.config.loki import (
 )
 from constructs_lib.contract import Bucket
 from constructs_lib.units import Bytes
-from tests.cluster.programs import built
 from tests.config.loki_inputs import configurations
+from tests.real.loki import NANOSECONDS, asked, found, push, running, soon, verified
 
 ALONE = LokiConfig(directory="/loki", bucket=None, memory=Bytes.gib(2))
 SEVERAL = LokiConfig(
@@ -41,21 +31,6 @@ SEVERAL = LokiConfig(
 )
 BEFORE = SchemaPeriod(since=date(2022, 1, 1), index=Index.BOLTDB_SHIPPER, version=11, prefix="loki_index_")
 WITH_EARLIER = replace(SEVERAL, schema=LogSchema(periods=(BEFORE, SchemaPeriod(since=date(2024, 4, 1)))))
-ENVIRONMENT = {**os.environ, "POD_IP": "127.0.0.1"}
-NANOSECONDS = 10**9
-
-
-def loki(config: str, directory: Path, *arguments: str) -> list[str]:
-    """The command that runs it."""
-    path = directory / "loki.yaml"
-    path.write_text(config)
-    return [built("loki"), f"-config.file={path}", "-config.expand-env=true", "-target=all", *arguments]
-
-
-def verified(config: str, directory: Path) -> subprocess.CompletedProcess[str]:
-    """Let it read a configuration, whatever it says."""
-    command = loki(config, directory, "-verify-config")
-    return subprocess.run(command, check=False, capture_output=True, text=True, env=ENVIRONMENT)
 
 
 @settings(
@@ -70,7 +45,7 @@ def verified(config: str, directory: Path) -> subprocess.CompletedProcess[str]:
 @given(configurations())
 def test_whatever_is_accepted_here_is_accepted_there(tmp_path: Path, config: LokiConfig) -> None:
     """Nothing that the constructs accept is refused by Loki."""
-    checked = verified(to_yaml(config.to_dict()), tmp_path)
+    checked = verified(config.to_dict(), tmp_path)
 
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert "level=error" not in checked.stderr, checked.stderr
@@ -79,68 +54,11 @@ def test_whatever_is_accepted_here_is_accepted_there(tmp_path: Path, config: Lok
 def test_what_is_wrong_is_noticed(tmp_path: Path) -> None:
     """The judge of the other test refuses an unknown key, and a retention without a place for its requests."""
     document = ALONE.to_dict()
-    assert verified(to_yaml({**document, "unknown": 1}), tmp_path).returncode != 0
+    assert verified({**document, "unknown": 1}, tmp_path).returncode != 0
     compactor = {key: value for key, value in document["compactor"].items() if key != "delete_request_store"}
-    checked = verified(to_yaml({**document, "compactor": compactor}), tmp_path)
+    checked = verified({**document, "compactor": compactor}, tmp_path)
     assert checked.returncode != 0
     assert "delete-request-store should be configured when retention is enabled" in checked.stdout + checked.stderr
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def asked(url: str, data: object = None) -> str | None:
-    """What it answers; nothing when it does not, or says that it cannot."""
-    body = None if data is None else json.dumps(data).encode()
-    try:
-        with urlopen(Request(url, data=body, headers={"Content-Type": "application/json"}), timeout=10) as answer:  # noqa: S310
-            text: str = answer.read().decode()
-            return text
-    except (URLError, ConnectionError, TimeoutError):
-        return None
-
-
-def soon(url: str, data: object = None, *, within: timedelta = timedelta(seconds=90)) -> str:
-    """What it answers as soon as it does."""
-    end = time.monotonic() + within.total_seconds()
-    while (answer := asked(url, data)) is None:
-        assert time.monotonic() < end, f"{url} does not answer"
-        time.sleep(0.5)
-    return answer
-
-
-@contextmanager
-def running(config: LokiConfig, directory: Path) -> Iterator[str]:
-    """A Loki on loopback, and its URL; it is asked to stop in the end, and does within a minute."""
-    http, grpc = free_port(), free_port()
-    listen = [f"-server.{name}-listen-address=127.0.0.1" for name in ("http", "grpc")]
-    ports = [f"-server.http-listen-port={http}", f"-server.grpc-listen-port={grpc}"]
-    environment = {**ENVIRONMENT, "TMPDIR": config.directory}
-    with (directory / "loki.log").open("a") as log:
-        command = loki(to_yaml(config.to_dict()), directory, *listen, *ports)
-        program = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd="/")
-    try:
-        yield f"http://127.0.0.1:{http}"
-        program.terminate()
-        assert program.wait(timeout=60) == 0
-    finally:
-        program.kill()
-        program.wait()
-
-
-def found(url: str, at: int, app: str = "shop") -> list[str]:
-    """The lines around a time, in nanoseconds, as a query finds them."""
-    query = {"query": f'{{app="{app}"}}', "start": at - 60 * NANOSECONDS, "end": at + 60 * NANOSECONDS}
-    answer = json.loads(soon(f"{url}/loki/api/v1/query_range?{urlencode(query)}"))
-    return [line for stream in answer["data"]["result"] for _, line in stream["values"]]
-
-
-def push(url: str, line: str, at: int, app: str = "shop") -> None:
-    soon(f"{url}/loki/api/v1/push", {"streams": [{"stream": {"app": app}, "values": [[str(at), line]]}]})
 
 
 def chunks(directory: Path) -> set[Path]:
@@ -154,13 +72,13 @@ def test_a_line_that_was_taken_is_found_after_a_restart(tmp_path: Path) -> None:
     """Without a tenant, from the volume alone; it says that it lives before it is ready."""
     config = replace(ALONE, directory=str(tmp_path / "volume"))
     now = time.time_ns()
-    with running(config, tmp_path) as url:
+    with running(config.to_dict(), tmp_path) as url:
         soon(f"{url}/loki/api/v1/status/buildinfo")
         assert asked(f"{url}/ready") is None
         soon(f"{url}/ready")
         push(url, "first", now)
         assert found(url, now) == ["first"]
-    with running(config, tmp_path) as url:
+    with running(config.to_dict(), tmp_path) as url:
         soon(f"{url}/ready")
         assert found(url, now) == ["first"]
     assert {path.name for path in (tmp_path / "volume").iterdir()} >= {"chunks", "compactor", "wal"}
@@ -176,14 +94,14 @@ def test_what_is_too_old_is_deleted(tmp_path: Path) -> None:
         limits=LogLimits(retention=timedelta(days=1), late=timedelta(days=1)),
         compaction=Compaction(interval=timedelta(minutes=1), delete_delay=timedelta(minutes=1)),
     )
-    with running(config, tmp_path) as url:
+    with running(config.to_dict(), tmp_path) as url:
         soon(f"{url}/ready")
         now = time.time_ns()
         push(url, "old", now - (24 * 60 - 1) * 60 * NANOSECONDS, app="old")
         push(url, "new", now)
     both = chunks(tmp_path)
     assert len(both) == 2
-    with running(config, tmp_path) as url:
+    with running(config.to_dict(), tmp_path) as url:
         end = time.monotonic() + 300
         while chunks(tmp_path) == both:
             assert time.monotonic() < end, "nothing is deleted"

@@ -1,0 +1,99 @@
+"""A real Loki on loopback, and what tests tell and ask it."""
+
+import json
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.parse import urlencode
+from urllib.request import Request, urlopen
+
+from constructs_lib.config import to_yaml
+from tests.cluster.programs import built
+
+ENVIRONMENT = {**os.environ, "POD_IP": "127.0.0.1"}
+NANOSECONDS = 10**9
+PUSH = "/loki/api/v1/push"
+
+
+def loki(document: dict[str, Any], directory: Path, *arguments: str) -> list[str]:
+    """The command that runs it."""
+    path = directory / "loki.yaml"
+    path.write_text(to_yaml(document))
+    return [built("loki"), f"-config.file={path}", "-config.expand-env=true", "-target=all", *arguments]
+
+
+def verified(document: dict[str, Any], directory: Path) -> subprocess.CompletedProcess[str]:
+    """Let it read a configuration, whatever it says."""
+    command = loki(document, directory, "-verify-config")
+    return subprocess.run(command, check=False, capture_output=True, text=True, env=ENVIRONMENT)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def asked(url: str, data: object = None) -> str | None:
+    """What it answers; nothing when it does not, or says that it cannot."""
+    body = None if data is None else json.dumps(data).encode()
+    try:
+        with urlopen(Request(url, data=body, headers={"Content-Type": "application/json"}), timeout=10) as answer:  # noqa: S310
+            text: str = answer.read().decode()
+            return text
+    except (URLError, ConnectionError, TimeoutError):
+        return None
+
+
+def soon(url: str, data: object = None, *, within: timedelta = timedelta(seconds=90)) -> str:
+    """What it answers as soon as it does."""
+    end = time.monotonic() + within.total_seconds()
+    while (answer := asked(url, data)) is None:
+        assert time.monotonic() < end, f"{url} does not answer"
+        time.sleep(0.5)
+    return answer
+
+
+@contextmanager
+def running(document: dict[str, Any], directory: Path, *arguments: str) -> Iterator[str]:
+    """A Loki on loopback, and its URL; it is asked to stop in the end, and does within a minute."""
+    http, grpc = free_port(), free_port()
+    listen = [f"-server.{name}-listen-address=127.0.0.1" for name in ("http", "grpc")]
+    ports = [f"-server.http-listen-port={http}", f"-server.grpc-listen-port={grpc}"]
+    environment = {**ENVIRONMENT, "TMPDIR": document["common"]["path_prefix"]}
+    with (directory / "loki.log").open("a") as log:
+        command = loki(document, directory, *listen, *ports, *arguments)
+        program = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd="/")
+    try:
+        yield f"http://127.0.0.1:{http}"
+        program.terminate()
+        assert program.wait(timeout=60) == 0
+    finally:
+        program.kill()
+        program.wait()
+
+
+def found(url: str, at: int, app: str = "shop", *, since: int | None = None) -> list[str]:
+    """The lines around a time, in nanoseconds, or since an earlier one, as one query finds them: the newest first."""
+    start = at if since is None else since
+    query = {"query": f'{{app="{app}"}}', "start": start - 60 * NANOSECONDS, "end": at + 60 * NANOSECONDS}
+    answer = json.loads(soon(f"{url}/loki/api/v1/query_range?{urlencode(query)}"))
+    values = [value for stream in answer["data"]["result"] for value in stream["values"]]
+    return [line for _, line in sorted(values, key=lambda value: int(value[0]), reverse=True)]
+
+
+def pushed(line: str, at: int, app: str = "shop", **metadata: str) -> dict[str, Any]:
+    """What is pushed: a line, and what it comes with."""
+    return {"streams": [{"stream": {"app": app}, "values": [[str(at), line, *([metadata] if metadata else [])]]}]}
+
+
+def push(url: str, line: str, at: int, app: str = "shop", **metadata: str) -> None:
+    soon(f"{url}{PUSH}", pushed(line, at, app, **metadata))
