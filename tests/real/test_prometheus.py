@@ -22,7 +22,7 @@ GROUPS = monitoring(cdk8s.App(), "prod", PROD).prometheus.groups
 WORKLOADS = {"StatefulSet", "Deployment", "DaemonSet"}
 BROKEN = {"crashing", "homeless", "test"}
 # What else this machine does is no concern of the stack: how busy it is, and how fast something fills its disk.
-OF_THE_MACHINE = {"NodeCpuSaturated", "NodeFilesystemFillingUp", "PersistentVolumeFillingUp"}
+OF_THE_MACHINE = {"NodeCpuSaturated", "NodeFilesystemFillingUp", "VolumeFillingUp"}
 SOON = timedelta(minutes=2)
 
 
