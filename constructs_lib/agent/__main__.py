@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 import signal
 import sys
 from pathlib import Path
@@ -23,7 +24,12 @@ def main() -> None:
     # The first process of a container ignores what it does not handle, and its pod would wait until it is killed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(asctime)s %(levelname)s %(message)s")
-    collect(Options(**given))
+    try:
+        collect(Options(**given))
+    except SystemExit:
+        logging.shutdown()
+        # Threads wait for the API server, in code that aborts the process when they wake up in what is left of it.
+        os._exit(0)
 
 
 if __name__ == "__main__":

@@ -90,10 +90,18 @@ class Cluster:
         self._lock = threading.Lock()
         self._namespaces: dict[str, _Namespace] = {}
         self._known = self._blind = False
+        self._stop = threading.Event()
 
     def start(self) -> None:
         """Begin to watch."""
         self._in_background("namespaces", self._follow_namespaces)
+
+    def stop(self) -> None:
+        """Watch no longer; a thread that waits for the API server ends with its answer."""
+        self._stop.set()
+        with self._lock:
+            for each in self._namespaces.values():
+                each.stop.set()
 
     @property
     def known(self) -> bool:
@@ -152,11 +160,13 @@ class Cluster:
                 log.warning("may not watch namespaces")
 
         selector = f"{MONITORED_BY}={self._namespace}"
-        _follow(self._core.list_namespace, _owner, told, changed, failed, label_selector=selector)
+        _follow(self._core.list_namespace, _owner, told, changed, failed, stop=self._stop, label_selector=selector)
 
     def _opted_in(self, owner: Owner) -> None:
         name = owner.namespace
         with self._lock:
+            if self._stop.is_set():
+                return
             former = self._namespaces.get(name)
             if former is None:
                 self._namespaces[name] = _Namespace(owner)
@@ -241,7 +251,7 @@ def _follow(
     changed: Callable[[str, T], None],
     failed: Callable[[int | None], None],
     *,
-    stop: threading.Event | None = None,
+    stop: threading.Event,
     most: int | None = None,
     **scope: str,
 ) -> None:
@@ -256,7 +266,6 @@ def _follow(
         most: Of how many objects something is kept; all when absent.
         scope: What is listed.
     """
-    stop = stop or threading.Event()
     wait = FIRST_WAIT
     while not stop.is_set():
         try:

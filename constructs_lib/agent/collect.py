@@ -135,6 +135,10 @@ class Collector:
         """Begin to watch the cluster."""
         self._cluster.start()
 
+    def stop(self) -> None:
+        """Watch no longer."""
+        self._cluster.stop()
+
     def step(self, timeout: timedelta) -> None:
         """Look at one ConfigMap, or wait for one."""
         if self._read_again():

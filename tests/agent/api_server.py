@@ -5,7 +5,7 @@ It takes Events, each name once.
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -114,3 +114,17 @@ def serving() -> Iterator[ApiServer]:
         yield api
         api.end()
         server.shutdown()
+
+
+@contextmanager
+def threads_end(api: ApiServer, stop: Callable[[], None]) -> Iterator[None]:
+    """Whoever watches is stopped in the end, and its threads with it: in what is left of a process, they abort it."""
+    before = set(threading.enumerate())
+    yield
+    stop()
+    api.end()
+    for thread in set(threading.enumerate()) - before:
+        if "process_request_thread" in thread.name:  # of the server: it waits for another request of the client
+            continue
+        thread.join(timeout=30)
+        assert not thread.is_alive(), thread.name

@@ -11,7 +11,7 @@ from constructs_lib.agent import cluster as module
 from constructs_lib.agent.cluster import Cluster
 from constructs_lib.config.collected import COLLECT, RULE_GROUP
 from constructs_lib.contract import MONITORED_BY, TEAM_OF_NAMESPACE
-from tests.agent.api_server import ApiServer, serving
+from tests.agent.api_server import ApiServer, serving, threads_end
 
 NAMESPACES, CONFIG_MAPS = "/api/v1/namespaces", "/api/v1/namespaces/shop/configmaps"
 LABELS = {MONITORED_BY: "monitoring", TEAM_OF_NAMESPACE: "sales"}
@@ -29,13 +29,16 @@ def changes() -> list[tuple[str, str | None]]:
 
 
 @pytest.fixture
-def cluster(api: ApiServer, changes: list[tuple[str, str | None]], monkeypatch: pytest.MonkeyPatch) -> Cluster:
+def cluster(
+    api: ApiServer, changes: list[tuple[str, str | None]], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Cluster]:
     monkeypatch.setattr(module, "FIRST_WAIT", 0.05)
     configuration = kubernetes.client.Configuration(host=api.url)
     core = kubernetes.client.CoreV1Api(kubernetes.client.ApiClient(configuration))
     cluster = Cluster(core, "monitoring", lambda *change: changes.append(change))
-    cluster.start()
-    return cluster
+    with threads_end(api, cluster.stop):
+        cluster.start()
+        yield cluster
 
 
 def wait(of: Callable[[], Any]) -> Any:

@@ -24,7 +24,7 @@ from constructs_lib.agent.promtool import Promtool
 from constructs_lib.config.collected import COLLECT, DATA, SCRAPE_JOB, JobData, object_name
 from constructs_lib.config.prometheus import Limits
 from constructs_lib.config.teams import TeamJob
-from tests.agent.api_server import ApiServer, serving
+from tests.agent.api_server import ApiServer, serving, threads_end
 from tests.agent.test_cluster import CONFIG_MAPS, LABELS, NAMESPACES
 from tests.config.test_platform import PLATFORM
 
@@ -47,7 +47,7 @@ def api() -> Iterator[ApiServer]:
 
 
 @pytest.fixture
-def collector(api: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Collector:
+def collector(api: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
     """One that watches, whose promtool accepts everything."""
     monkeypatch.setattr(cluster, "FIRST_WAIT", 0.05)
     contract, output = tmp_path / "platform.json", tmp_path / "collected"
@@ -57,8 +57,9 @@ def collector(api: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     core = kubernetes.client.CoreV1Api(kubernetes.client.ApiClient(kubernetes.client.Configuration(host=api.url)))
     made = Collector(options, core, Promtool(path=promtool, scratch=output / NEW))
     made.prepare()
-    made.start()
-    return made
+    with threads_end(api, made.stop):
+        made.start()
+        yield made
 
 
 def release(api: ApiServer, name: str, *, targets: int, text: str | None = None) -> None:

@@ -359,12 +359,14 @@ def test_removing_the_release_removes_all_of_it(
     assert released
     begun = time.time()
     cluster.kubectl("delete", "--wait=false", "-R", "-f", str(example))
-    for server in servers:
 
-        def nothing(server: PrometheusPod = server) -> bool:
-            return "shop/" not in json.dumps([server.api("rules"), server.api("scrape_pools")])
+    def nothing() -> bool:
+        for server in servers:
+            pools = [each for each in server.api("scrape_pools")["scrapePools"] if each.startswith(f"{SHOP}/")]
+            assert (server.name, rules(server, SHOP), pools) == (server.name, {}, [])
+        return True
 
-        cluster.wait("nothing of the team is left", nothing, 2 * SOON)
+    cluster.wait("nothing of the team is left", nothing, 2 * SOON)
     assert time.time() - begun < SOON.total_seconds()
 
 
