@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
 from constructs_lib.config import to_yaml
+from constructs_lib.kube.loki import STOP_WITHIN
 from tests.cluster.programs import built
 
 ENVIRONMENT = {**os.environ, "POD_IP": "127.0.0.1"}
@@ -64,7 +65,10 @@ def soon(url: str, data: object = None, *, within: timedelta = timedelta(seconds
 
 @contextmanager
 def running(document: dict[str, Any], directory: Path, *arguments: str) -> Iterator[str]:
-    """A Loki on loopback, and its URL; it is asked to stop in the end, and does within a minute."""
+    """A Loki on loopback, and its URL; it is asked to stop in the end, and has as long for it as a pod.
+
+    Storing what it holds takes a second, or more than a minute where its old index is locked, and it tries again.
+    """
     http, grpc = free_port(), free_port()
     listen = [f"-server.{name}-listen-address=127.0.0.1" for name in ("http", "grpc")]
     ports = [f"-server.http-listen-port={http}", f"-server.grpc-listen-port={grpc}"]
@@ -75,7 +79,7 @@ def running(document: dict[str, Any], directory: Path, *arguments: str) -> Itera
     try:
         yield f"http://127.0.0.1:{http}"
         program.terminate()
-        assert program.wait(timeout=60) == 0
+        assert program.wait(timeout=STOP_WITHIN.total_seconds()) == 0
     finally:
         program.kill()
         program.wait()
