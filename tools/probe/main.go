@@ -2,6 +2,7 @@
 package main
 
 import (
+	"bufio"
 	"flag"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -25,6 +27,7 @@ const usage = `usage:
   probe udp HOST:PORT                                    ECHO, or DENIED and exit code 1
   probe scan [HOST:PORT/PROTOCOL]...                     all at once, from standard input if none: "tcp HOST:PORT OPEN" or DENIED
   probe lookup NAME                                      the addresses of a name
+  probe write TEXT COUNT RATE SIZE                       lines of SIZE bytes that begin with TEXT and a number, RATE a second; then sleep
   probe sleep                                            until SIGTERM
 `
 
@@ -58,6 +61,9 @@ func main() {
 		scan(arguments)
 	case command == "lookup" && len(arguments) == 1:
 		lookup(arguments[0])
+	case command == "write" && len(arguments) == 4:
+		write(arguments[0], number(arguments[1]), number(arguments[2]), number(arguments[3]))
+		wait()
 	case command == "sleep":
 		wait()
 	default:
@@ -120,6 +126,25 @@ func serve(arguments []string) {
 		go func() { check(http.ListenAndServe(":"+port, mux)) }()
 	}
 	wait()
+}
+
+func number(text string) int {
+	value, err := strconv.Atoi(text)
+	check(err)
+	return value
+}
+
+// write numbers its lines, so that whoever finds them knows which are missing, and which came twice.
+func write(text string, count, rate, size int) {
+	const turn = 20 * time.Millisecond
+	out, begun := bufio.NewWriter(os.Stdout), time.Now()
+	for next := 0; next < count; time.Sleep(turn) {
+		for due := int(time.Since(begun).Seconds() * float64(rate)); next < min(due, count); next++ {
+			line := fmt.Sprintf("%s %d ", text, next)
+			fmt.Fprintln(out, line+strings.Repeat(".", max(size-len(line)-1, 0)))
+		}
+		check(out.Flush())
+	}
 }
 
 func metrics(file string) (string, error) {
