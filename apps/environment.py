@@ -86,8 +86,8 @@ class Environment(BaseModel):
     )
     make_storage_class: bool = Field(description="Whether to make that class: encrypted gp3 volumes of EBS.")
     priority_class: Annotated[str | None, AfterValidator(_priority)] = Field(
-        description="Of Prometheus, Alertmanager and kube-state-metrics, so that nobody else's pods push them off full "
-        "nodes; it must exist. Empty for none."
+        description="Of Prometheus, Alertmanager, Loki and kube-state-metrics, so that nobody else's pods push "
+        "them off full nodes; it must exist. Empty for none."
     )
     prometheus_url: str = Field(description="Under which people reach Prometheus.")
     runbooks_url: str = Field(description="Below which every alert has a page of its name.")
@@ -135,6 +135,24 @@ class Environment(BaseModel):
     )
     cluster_sample_limit: int = Field(
         ge=1, description="Samples that one API server, kubelet or kube-state-metrics may send."
+    )
+    loki_replicas: int = Field(
+        ge=1, description="3 survive the loss of one; 1 is enough where that may stop the logs. 2 survive none."
+    )
+    loki_cpu: Share = Field(description="Promised to each Loki; it may use four times as much.")
+    loki_memory: Size = Field(description="Likewise.")
+    loki_volume: Size = Field(
+        description="Size of each Loki's volume: of what is not stored yet, and of all logs where there is no bucket."
+    )
+    logs_bucket: str | None = Field(description="Bucket of S3 that is Loki's alone; empty for its volume.")
+    logs_region: str = Field(description="Region of that bucket.")
+    s3_at: Ranges = Field(
+        description="Address ranges of S3; 0.0.0.0/0 means everywhere but private networks, where an interface "
+        "endpoint would be."
+    )
+    logs_retention: Duration = Field(description="How long logs stay: whole days.")
+    logs_rate: Size = Field(
+        description="Of logs, that all applications may write in a second; one container may write half of it."
     )
     retention: Duration = Field(description="How long samples stay on Prometheus' own disk.")
     scrape_interval: Duration = Field(description="Between two scrapes, and two evaluations of a rule.")

@@ -9,13 +9,16 @@ from apps.alerting import alerting
 from apps.environment import Environment
 from constructs_lib.config.discovery import INFRASTRUCTURE, Annotated, PodsJob
 from constructs_lib.config.prometheus import Limits, ScrapeDefaults
-from constructs_lib.contract import Endpoint, Namespace, Pods, Port, PortRange
+from constructs_lib.contract import Bucket, Endpoint, Namespace, Pods, Port, PortRange
 from constructs_lib.errors import ConstructError
 from constructs_lib.kube import (
     Allowed,
     Collector,
     KubeStateMetrics,
     Links,
+    LogCollector,
+    LogLimits,
+    LokiStore,
     Namespaces,
     NodeExporter,
     Placement,
@@ -34,6 +37,7 @@ from constructs_lib.metrics.redis import REDIS_EXPORTER
 from constructs_lib.rules.application import application
 from constructs_lib.rules.databases import databases
 from constructs_lib.rules.kubernetes import kubernetes
+from constructs_lib.rules.logs import logs
 from constructs_lib.rules.model import Evaluator, RuleGroup
 from constructs_lib.rules.models import models
 from constructs_lib.rules.nodes import nodes
@@ -50,10 +54,12 @@ class Stack:
 
     Args:
         prometheus: Who evaluates its rules.
+        loki: Whose buckets somebody must make.
         collector: What other teams' releases come in by; None where they do not.
     """
 
     prometheus: PrometheusHA
+    loki: LokiStore
     collector: Collector | None
 
 
@@ -89,6 +95,7 @@ def monitoring(app: cdk8s.App, name: str, values: Environment) -> Stack:
     nodes = NodeExporter(cdk8s.Chart(app, "node-exporter"), "node-exporter", namespace=namespaces.privileged)
     prometheus.scrape(nodes.metrics)
 
+    loki = _logs(app, namespaces, values, prometheus)
     _watch_databases(app, namespaces.restricted, values, prometheus)
     for service in values.application_services:
         pods = Pods.named(values.application_namespace, service)
@@ -97,8 +104,36 @@ def monitoring(app: cdk8s.App, name: str, values: Environment) -> Stack:
         pods = Pods.named(values.application_namespace, database)
         prometheus.scrape_pods(PodsJob(job=database, pods=pods, ports=PortRange.only(port)))
     collector = _collector(prometheus, values)
-    prometheus.add_rules(*_rules(prometheus.evaluator, values))
-    return Stack(prometheus, collector)
+    prometheus.add_rules(*_rules(prometheus.evaluator, values, loki))
+    return Stack(prometheus, loki, collector)
+
+
+def _logs(app: cdk8s.App, namespaces: Namespaces, values: Environment, prometheus: PrometheusHA) -> LokiStore:
+    """What every container writes, in Loki; applications may send more to it."""
+    bucket = values.logs_bucket and Bucket(name=values.logs_bucket, region=values.logs_region, reached_at=values.s3_at)
+    loki = LokiStore(
+        cdk8s.Chart(app, "loki"),
+        "loki",
+        namespace=namespaces.restricted,
+        replicas=values.loki_replicas,
+        store=bucket or None,
+        volume=Volume(values.loki_volume, values.storage_class or None),
+        resources=Resources(cpu=values.loki_cpu, memory=values.loki_memory, memory_headroom=4),
+        limits=LogLimits(
+            retention=values.logs_retention,
+            rate=values.logs_rate,
+            burst=values.logs_rate.scaled(2),
+            stream_rate=values.logs_rate.scaled(0.5),
+        ),
+        placement=Placement(priority_class=values.priority_class),
+    )
+    prometheus.scrape(loki.web)
+    for service in values.application_services:
+        loki.web.admit(Pods.named(values.application_namespace, service))
+    nodes = LogCollector(cdk8s.Chart(app, "log-collector"), "log-collector", namespace=namespaces.privileged)
+    nodes.ship_to(loki.web)
+    prometheus.scrape(nodes.metrics)
+    return loki
 
 
 def _collector(prometheus: PrometheusHA, values: Environment) -> Collector | None:
@@ -108,11 +143,12 @@ def _collector(prometheus: PrometheusHA, values: Environment) -> Collector | Non
     return Collector(prometheus, "collector", prometheus=prometheus, image=values.agent_image, allowed=allowed)
 
 
-def _rules(by: Evaluator, values: Environment) -> Iterator[RuleGroup]:
+def _rules(by: Evaluator, values: Environment, loki: LokiStore) -> Iterator[RuleGroup]:
     """What somebody must hear of; a group about nothing is left out."""
     yield observability(by)
     yield kubernetes(by)
     yield nodes(by)
+    yield logs(by, store=loki.config)
     if values.agent_image:
         yield teams(by)
     if values.application_services:

@@ -10,7 +10,6 @@ import promql_parser
 import pytest
 import yaml
 
-from tests import awaited
 from tests.rendered import DIST, ENVIRONMENTS, ROOT, Objects, read
 
 PAGES = sorted((ROOT / "docs" / "runbooks").glob("*.md"))
@@ -46,14 +45,14 @@ def test_every_rule_group_of_the_library_is_rendered() -> None:
         if hasattr(importlib.import_module(f"constructs_lib.rules.{name}"), name)
     }
     for name in ENVIRONMENTS:
-        assert set(groups(read(DIST / name))) | {awaited.GROUP.name} == made
+        assert set(groups(read(DIST / name))) == made
 
 
 def test_every_alert_has_a_page_and_every_page_an_alert() -> None:
     """The link in a notification leads to a page that exists, and no page is left over."""
     alerts = {name: {alert for names in groups(read(DIST / name)).values() for alert in names} for name in ENVIRONMENTS}
     pages = {page.stem for page in PAGES}
-    assert alerts["prod"] | awaited.ALERTS == pages
+    assert alerts["prod"] == pages
     assert all(each <= pages for each in alerts.values())
 
 
@@ -68,7 +67,7 @@ def test_every_page_has_the_same_sections(page: Path) -> None:
 
 def of_prod() -> Mapping[str, frozenset[str]]:
     """The containers of every workload and pod of dist/prod, by the names that commands have for them."""
-    containers: dict[str, frozenset[str]] = dict(awaited.CONTAINERS)
+    containers: dict[str, frozenset[str]] = {}
     for each in PROD.workloads:
         name, kind = each["metadata"]["name"], each["kind"].lower()
         inside = frozenset(container["name"] for container in each["spec"]["template"]["spec"]["containers"])

@@ -13,7 +13,7 @@ from apps.kube import monitoring
 from constructs_lib.contract import PortRange
 from constructs_lib.errors import ConstructError
 from constructs_lib.kube import synth
-from constructs_lib.units import Bytes
+from constructs_lib.units import Bytes, Cpu
 from tests.rendered import DIST, Objects, read
 
 # Every value that the assembly hands on, different from all defaults.
@@ -48,6 +48,15 @@ VALUES = PROD.but(
         "redis_service": "cache",
         "databases_credentials": "databases",
         "scrape_ports": PortRange(9000, 9009),
+        "loki_replicas": 5,
+        "loki_cpu": Cpu(350),
+        "loki_memory": Bytes.gib(1),
+        "loki_volume": Bytes.gib(70),
+        "logs_bucket": "our-logs",
+        "logs_region": "eu-central-1",
+        "s3_at": ("198.51.100.0/24",),
+        "logs_retention": timedelta(days=20),
+        "logs_rate": Bytes.mib(8),
     }
 )
 
@@ -117,7 +126,15 @@ def test_jobs_are_those_of_the_services_the_cluster_and_the_annotations(objects:
     """Nothing is scraped besides."""
     assert {job["job_name"] for job in config(objects)["scrape_configs"]} == {
         *("till", "cart", "mongodb", "prometheus", "alertmanager", "collector"),
-        *("kube-state-metrics", "kube-state-metrics-telemetry", "node-exporter", "postgres", "redis"),
+        *(
+            "kube-state-metrics",
+            "kube-state-metrics-telemetry",
+            "node-exporter",
+            "postgres",
+            "redis",
+            "loki",
+            "log-collector",
+        ),
         *("apiserver", "kubelet", "cadvisor", "annotated-pods", "annotated-services"),
     }
 
@@ -168,10 +185,51 @@ def test_a_class_without_a_name_is_refused(storage_class: str | None) -> None:
         monitoring(cdk8s.App(), "green", values)
 
 
+def test_logs_are_kept_where_as_long_and_as_many_as_asked_for(objects: Objects) -> None:
+    """Bucket, region, retention and rate, with a burst of twice of it, and a half for one stream."""
+    found = objects.file("loki-config", "loki.yaml")
+    workload = objects.named("StatefulSet", "loki")["spec"]
+    (claim,) = workload["volumeClaimTemplates"]
+    (container,) = workload["template"]["spec"]["containers"]
+    limits = found["limits_config"]
+
+    assert found["storage_config"]["aws"] == {"region": "eu-central-1", "bucketnames": "our-logs"}
+    assert (limits["retention_period"], limits["ingestion_rate_mb"]) == ("480h", 8)
+    assert (limits["ingestion_burst_size_mb"], limits["per_stream_rate_limit"]) == (16, "4MB")
+    assert (workload["replicas"], claim["spec"]["resources"]["requests"]["storage"]) == (5, "70Gi")
+    assert claim["spec"]["storageClassName"] == "fast"
+    assert container["resources"]["requests"] == {"cpu": "350m", "memory": "1Gi"}
+    assert workload["template"]["spec"]["priorityClassName"] == "system-cluster-critical"
+
+
+def test_logs_are_taken_from_nodes_and_applications(objects: Objects) -> None:
+    """Collectors ship to Loki, and each application service may; Loki reaches S3 alone."""
+    assert (
+        "http://loki.watching.svc.cluster.local:3100/"
+        in objects.named("ConfigMap", "log-collector-config")["data"]["config.alloy"]
+    )
+    policy = objects.named("NetworkPolicy", "loki")["spec"]
+    callers = [each["from"][0]["podSelector"]["matchLabels"]["app.kubernetes.io/name"] for each in policy["ingress"]]
+    outside = [each["to"][0]["ipBlock"]["cidr"] for each in policy["egress"] if "ipBlock" in each["to"][0]]
+
+    assert sorted(callers) == ["cart", "log-collector", "loki", "prometheus", "till"]
+    assert sorted(outside) == ["169.254.170.23/32", "198.51.100.0/24"]
+
+
+def test_a_stack_tells_what_aws_must_allow() -> None:
+    """One service account writes into one bucket, and without a bucket nobody needs anything."""
+    (access,) = monitoring(cdk8s.App(), "green", VALUES).loki.buckets
+
+    assert (access.identity.cluster, access.identity.namespace) == ("blue", "watching")
+    assert (access.identity.service_account, access.bucket.name, access.prefix) == ("loki", "our-logs", "")
+    assert monitoring(cdk8s.App(), "green", VALUES.but(logs_bucket=None, loki_replicas=1)).loki.buckets == ()
+
+
 @pytest.mark.parametrize(("name", "replicas"), [("dev", 1), ("staging", 1), ("prod", 2)])
 def test_only_prod_survives_the_loss_of_a_server(name: str, replicas: int) -> None:
-    """Two servers and two members in prod, and what needs two; one of each elsewhere."""
+    """Two servers and two members in prod, three of the store of logs; one of each elsewhere."""
     ours = read(DIST / name)
-    assert [each["spec"]["replicas"] for each in ours.of("StatefulSet")] == [replicas, replicas]
+    members = {each["metadata"]["name"]: each["spec"]["replicas"] for each in ours.of("StatefulSet")}
+    assert members == {"alertmanager": replicas, "prometheus": replicas, "loki": 3 if replicas == 2 else 1}
     budgets = [each["metadata"]["name"] for each in ours.of("PodDisruptionBudget")]
-    assert budgets == (["alertmanager", "prometheus"] if replicas == 2 else [])
+    assert budgets == (["alertmanager", "loki", "prometheus"] if replicas == 2 else [])

@@ -48,6 +48,11 @@ def counts(per_second: float) -> Course:
     return lambda t: math.floor(grows(per_second)(t) or 0)
 
 
+def stops(per_second: float) -> Course:
+    """A counter that grows no more in the last hour."""
+    return lambda t: counts(per_second)(min(t, minute(0)))
+
+
 def happens(*times: float) -> Course:
     """A counter of what happens at these seconds."""
     return lambda t: 7 + sum(t >= time for time in times)

@@ -1,27 +1,29 @@
-"""On a quiet day no alert on logs fires, and trouble does; part of test_quiet as soon as an environment has them."""
+"""On a quiet day no alert on logs fires, and each trouble with them does, by itself."""
 
+import cdk8s
 import pytest
 
-from constructs_lib.rules.model import HEARTBEAT
+from apps.environments import PROD
+from apps.kube import monitoring
+from constructs_lib.metrics.alloy import ALLOY
+from constructs_lib.metrics.loki import LOKI
+from constructs_lib.metrics.prometheus import SCRAPE
+from constructs_lib.rules.logs import logs
+from constructs_lib.rules.model import HEARTBEAT, Evaluator
 from constructs_lib.rules.observability import observability
 from constructs_lib.rules.proving import alone
-from tests import awaited
 from tests.real.healthy.logs import quiet
-from tests.real.simulation import WHOLE, Course, counts, judged, minute, steady
+from tests.real.simulation import WHOLE, Course, counts, judged, steady, stops
 from tests.rules.test_contracts import PROGRAMS
 
-(BEAT,) = (alert for alert in observability(awaited.BY).alerts if alert.name == HEARTBEAT)
-GROUPS = (awaited.GROUP, alone(BEAT))
-
-
-def stops(per_second: float) -> Course:
-    """A counter that grows no more in the last hour."""
-    return lambda t: counts(per_second)(min(t, minute(0)))
+BY = Evaluator(interval=PROD.scrape_interval, job="prometheus", replicas=2, jobs=("prometheus",))
+(BEAT,) = (alert for alert in observability(BY).alerts if alert.name == HEARTBEAT)
+GROUPS = (logs(BY, store=monitoring(cdk8s.App(), "prod", PROD).loki.config), alone(BEAT))
 
 
 def test_nothing_fires_on_a_quiet_day() -> None:
     """Not while a member is replaced, a burst is refused for a moment, or a member is lost and forgotten."""
-    assert judged(quiet(awaited.BY.interval), GROUPS, fired=[], within=WHOLE) == ""
+    assert judged(quiet(PROD), GROUPS, fired=[], within=WHOLE) == ""
 
 
 @pytest.mark.parametrize(
@@ -36,11 +38,11 @@ def test_nothing_fires_on_a_quiet_day() -> None:
 )
 def test_one_trouble_among_what_is_healthy_is_heard_of(part: str, course: Course, alerts: set[str]) -> None:
     """Its own alert fires and no other."""
-    assert judged(quiet(awaited.BY.interval).but(part, course), GROUPS, fired=alerts, within=WHOLE) == ""
+    assert judged(quiet(PROD).but(part, course), GROUPS, fired=alerts, within=WHOLE) == ""
 
 
 def test_every_metric_of_store_and_collectors_is_there() -> None:
     """All series that rules may read, and no others."""
-    shown = quiet(awaited.BY.interval).shown
+    shown = quiet(PROD).shown
     told = {each.name: {name for own in each.metrics for name in own.series()} for each in PROGRAMS}
-    assert {name: shown[name] for name in awaited.PROGRAMS} == {name: told[name] for name in awaited.PROGRAMS}
+    assert shown == {program.name: told[program.name] for program in (ALLOY, LOKI)} | {SCRAPE.name: {"up"}}

@@ -18,15 +18,11 @@ from constructs_lib.config import to_yaml
 from constructs_lib.promql import REPLICA_LABEL, metric
 from constructs_lib.rules.model import Alert, Proof, RuleGroup, Severity
 from constructs_lib.rules.proving import alone
-from tests import awaited
 from tests.real.promtool import interrupted, mutants, promtool, proven
 
 ENVIRONMENTS = dict(load(env_file=None))
 GROUPS = {name: monitoring(cdk8s.App(), name, values).prometheus.groups for name, values in ENVIRONMENTS.items()}
 INTERVALS = {name: values.scrape_interval for name, values in ENVIRONMENTS.items()}
-# What no environment has yet.
-for name, group in (("awaited", awaited.GROUP), ("awaited-single", awaited.SINGLE)):
-    GROUPS[name], INTERVALS[name] = (group,), awaited.BY.interval
 
 
 def distinct() -> Iterator[Any]:

@@ -12,7 +12,6 @@ from apps.environments import load
 from apps.kube import monitoring
 from constructs_lib.metrics.model import Kind, Metric, Program
 from constructs_lib.rules.model import Proof, Recording, RuleGroup
-from tests import awaited
 from tests.minimal import alert
 from tests.rules.reading import complaints
 
@@ -57,7 +56,7 @@ def group(
 def test_rules_of_prod_read_what_programs_expose() -> None:
     """And programs say of themselves nothing that nobody reads."""
     values = dict(load(env_file=None))["prod"]
-    groups = (*monitoring(cdk8s.App(), "prod", values).prometheus.groups, awaited.GROUP)
+    groups = monitoring(cdk8s.App(), "prod", values).prometheus.groups
 
     assert sum(len(each.alerts) for each in groups) >= 25
     assert list(complaints(PROGRAMS, groups)) == []

@@ -6,14 +6,22 @@ from datetime import timedelta
 
 import pytest
 
-from constructs_lib.config.loki import LogLimits, Ring
+from constructs_lib.config.loki import LogLimits, LokiConfig, Ring
+from constructs_lib.contract import Bucket
 from constructs_lib.errors import ConstructError
 from constructs_lib.rules.logs import LogStoreLimits, logs
 from constructs_lib.rules.model import PLATFORM, Alert, Evaluator, RuleGroup, Severity
 from constructs_lib.rules.requests import Lasting
-from tests.awaited import STORE
+from constructs_lib.units import Bytes
 
 BY = Evaluator(interval=timedelta(seconds=15), job="prom", replicas=2, jobs=("prom",))
+MEMBERS = "loki-headless.monitoring.svc.cluster.local:7946"
+STORE = LokiConfig(
+    directory="/loki",
+    bucket=Bucket(name="some-logs", region="eu-central-1"),
+    ring=Ring(replicas=3, factor=3, label="monitoring/loki", members=MEMBERS),
+    memory=Bytes.gib(2),
+)
 LIMITS, QUARTER = LogStoreLimits(), timedelta(minutes=15)
 RECORDINGS = {
     "route_code:loki_writes:rate": (

@@ -1,43 +1,45 @@
 """What Loki and the collectors of logs say on a quiet day: a member is started again, a node's disk is slow."""
 
 from collections.abc import Iterable
-from datetime import timedelta
 
+from apps.environment import Environment
 from constructs_lib.metrics.alloy import ALLOY
 from constructs_lib.metrics.loki import LOKI
 from constructs_lib.metrics.prometheus import SCRAPE
-from tests.real.healthy.workloads import NODES
+from tests.real.healthy.workloads import LOKI_RESTARTED_AT, Workload, workloads
 from tests.real.simulation import Course, System, Target, but, counts, grows, happens, minute, only, steady, sways
 
-MEMBERS = 3
 # A rollout takes the last member: two are left for some minutes, and pushes are tried again.
-ROLLED_OUT = minute(30)
+ROLLED_OUT = LOKI_RESTARTED_AT - 120
 RINGS = ("ingester", "distributor", "compactor", "scheduler")
 REASONS = ("ingester_error", "rate_limited", "stream_limited", "line_too_long", "queue_is_full")
 # Requests a second.
 ROUTES = {("POST", "loki_api_v1_push"): 5.0, ("GET", "loki_api_v1_query_range"): 0.2}
 
 
-def quiet(interval: timedelta) -> System:
-    """Four hours of a store of three members, and of a collector on every node."""
-    system = System(interval)
-    for number in range(MEMBERS):
-        _add_member(system, number)
-    for number, node in enumerate(NODES):
-        labels = {"instance": f"10.2.0.{number}:12345", "node": node, "pod": f"log-collector-{number}"}
-        _add_collector(system, Target(job=ALLOY.job, labels=labels), first=number == 0)
+def quiet(values: Environment) -> System:
+    """Four hours of logs alone."""
+    system, pods = System(values.scrape_interval), workloads(values)
+    add(system, pods, values)
+    for target in (target for workload in pods for target in workload.targets()):
+        if target.job in {LOKI.job, ALLOY.job}:
+            system.add_scrape(SCRAPE, target, "up", but(steady(1), target.restarts, 1, 0))
     return system
 
 
-def _add_member(system: System, number: int) -> None:
-    labels = {"instance": f"10.1.0.{number}:3100", "node": NODES[number], "pod": f"loki-{number}"}
-    restarts = ROLLED_OUT + 120 if number == MEMBERS - 1 else float("inf")
-    target = Target(job=LOKI.job, labels=labels, restarts=restarts)
+def add(system: System, pods: list[Workload], values: Environment) -> None:
+    """The members of the store, and a collector on every node."""
+    targets = [target for workload in pods for target in workload.targets()]
+    for number, target in enumerate(each for each in targets if each.job == LOKI.job):
+        _add_member(system, target, number, values.loki_replicas)
+    for number, target in enumerate(each for each in targets if each.job == ALLOY.job):
+        _add_collector(system, target, first=number == 0)
 
+
+def _add_member(system: System, target: Target, number: int, members: int) -> None:
     def tell(name: str, course: Course, /, **own: str) -> None:
         system.add(LOKI, target, name, course, **own)
 
-    system.add_scrape(SCRAPE, target, "up", but(steady(1), restarts, 1, 0))
     # The first member compacts for all, every ten minutes.
     done: Course = (lambda t: t - t % 600) if number == 0 else steady(0)
     tell("loki_boltdb_shipper_compact_tables_operation_last_successful_run_timestamp_seconds", done)
@@ -58,16 +60,15 @@ def _add_member(system: System, number: int) -> None:
             tell("loki_request_duration_seconds_bucket", course, le="+Inf", **answered)
             tell("loki_request_duration_seconds_count", course, **answered)
             tell("loki_request_duration_seconds_sum", grows(0.02 * rate), **answered)
+    away = min(members - 1, 1)
     for ring in RINGS:
-        tell("loki_ring_members", but(steady(MEMBERS), ROLLED_OUT, 4, MEMBERS - 1), name=ring, state="ACTIVE")
-        tell("loki_ring_members", but(steady(0), ROLLED_OUT, 3, 1), name=ring, state="LEAVING")
+        tell("loki_ring_members", but(steady(members), ROLLED_OUT, 4, members - away), name=ring, state="ACTIVE")
+        tell("loki_ring_members", but(steady(0), ROLLED_OUT, 3, away), name=ring, state="LEAVING")
         # One that is lost hard is forgotten after ten minutes.
         tell("loki_ring_members", but(steady(0), minute(45), 10, 1), name=ring, state="Unhealthy")
 
 
 def _add_collector(system: System, target: Target, *, first: bool) -> None:
-    system.add_scrape(SCRAPE, target, "up", steady(1))
-
     def tell(name: str, course: Course, component: str = "loki.write.loki", /, **own: str) -> None:
         system.add(ALLOY, target, name, course, component_id=component, component_path="/", **own)
 

@@ -14,6 +14,8 @@ TEAM, NAMESPACE_OF_TEAM, JOB_OF_TEAM = "checkout", "shop", "shop/cart"
 # One pod of a service is started again, and so is the last of several servers of Prometheus.
 RESTARTED, RESTARTED_AT = "api-1", minute(20)
 SERVER_RESTARTED_AT = minute(40)
+# A rollout of Loki takes the last member, for some minutes.
+LOKI_RESTARTED_AT = minute(32)
 # A node is busy for a moment.
 FAILS_AT = minute(10)
 
@@ -51,8 +53,9 @@ class Workload:
         for ordinal, (pod, node) in enumerate(self.pods()):
             labels = {"namespace": self.namespace, "pod": pod, "node": node, "app": self.name}
             labels |= {"team": self.team, "origin": self.namespace} if self.team else {}
-            last_server = self.job == "prometheus" and 0 < ordinal == self.replicas - 1
-            restarts = {RESTARTED: RESTARTED_AT}.get(pod, SERVER_RESTARTED_AT if last_server else float("inf"))
+            restarts = RESTARTED_AT if pod == RESTARTED else float("inf")
+            if 0 < ordinal == self.replicas - 1:
+                restarts = {"prometheus": SERVER_RESTARTED_AT, "loki": LOKI_RESTARTED_AT}.get(self.job, restarts)
             fails = FAILS_AT if (self.job, node) == ("node-exporter", NODES[1]) else float("inf")
             instance = f"10.1.{len(self.name)}.{ordinal}:8080"
             yield Target(job=self.job, labels={"instance": instance, **labels}, restarts=restarts, fails=fails)
@@ -87,6 +90,8 @@ def workloads(values: Environment) -> list[Workload]:
     return [
         workload("statefulset", "prometheus", values.prometheus_replicas, telemetry=COLLECTOR.job),
         workload("statefulset", "alertmanager", values.alertmanager_replicas),
+        workload("statefulset", "loki", values.loki_replicas),
+        workload("daemonset", "log-collector", len(NODES), namespace=f"{values.namespace}-host"),
         workload("deployment", "kube-state-metrics", 1, telemetry="kube-state-metrics-telemetry"),
         workload("daemonset", "node-exporter", len(NODES), namespace=f"{values.namespace}-host"),
         workload("deployment", "postgres-exporter", 1, "postgres"),
