@@ -8,14 +8,18 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
+import cdk8s
 import pytest
 import yaml
 
 from apps.environments import PROD
+from apps.kube import monitoring
 from constructs_lib.config import to_yaml
 from constructs_lib.rules.model import Alert, Proof, RuleGroup, Severity
 from tests.cluster.fixture import FOREIGN, running
 from tests.cluster.kubernetes import Kubernetes
+from tests.cluster.outside.aws import Bucket
+from tests.cluster.outside.aws import access as allowed
 from tests.cluster.outside.world import Outside
 from tests.cluster.spec import ClusterSpec
 from tests.real.images import CHECKOUT, SHIPPED
@@ -58,6 +62,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 def prod_cluster() -> ClusterSpec:
     """A cluster in which the addresses of prod's values are true."""
     spec = ClusterSpec(
+        name=PROD.cluster,
+        region=PROD.logs_region,
         node_range=IPv4Network(PROD.nodes[0]),
         storage_class="gp3",
         create_storage_class=False,  # dist/prod makes it
@@ -103,12 +109,24 @@ def before_upgrade(cluster: Kubernetes) -> dict[str, dict[str, Any]]:
 
 
 @pytest.fixture(scope="session")
-def applied(cluster: Kubernetes, before_upgrade: dict[str, dict[str, Any]]) -> Iterator[str]:
+def bucket(cluster: Kubernetes) -> Bucket | None:
+    """The bucket of the logs, into which Loki alone may write; a foreign cluster has its own."""
+    if cluster.outside is None:
+        return None
+    (access,) = monitoring(cdk8s.App(), "prod", PROD).loki.buckets
+    who, bucket = access.identity, cluster.outside.aws.bucket(access.bucket.name)
+    cluster.outside.aws.associate(who.namespace, who.service_account, allowed(bucket.name), cluster=who.cluster)
+    return bucket
+
+
+@pytest.fixture(scope="session")
+def applied(cluster: Kubernetes, before_upgrade: dict[str, dict[str, Any]], bucket: Bucket | None) -> Iterator[str]:
     """What kubectl said when dist/prod was applied over it."""
     assert before_upgrade
+    assert bucket or cluster.outside is None
     said = cluster.apply(DIST)
     exporters = ("kube-state-metrics", "postgres-exporter", "redis-exporter")
-    workloads = [f"statefulset/{name}" for name in ("prometheus", "alertmanager")]
+    workloads = [f"statefulset/{name}" for name in ("prometheus", "alertmanager", "loki")]
     # Each member of Alertmanager must have been ready for a minute before the next one is replaced.
     timeout = timedelta(minutes=5)
     cluster.wait_ready("monitoring", *workloads, *(f"deployment/{name}" for name in exporters), timeout=timeout)

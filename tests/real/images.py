@@ -43,6 +43,8 @@ SHIPPED = (
     PROMETHEUS,
     image(versions.ALERTMANAGER, "bin/alertmanager", "bin/amtool"),
     image(versions.CONFIG_RELOADER, "bin/prometheus-config-reloader"),
+    image(versions.LOKI, "usr/bin/loki", user="10001"),
+    image(versions.ALLOY, "bin/alloy", user="0"),
     image(versions.NODE_EXPORTER, "bin/node_exporter"),
     image(versions.KUBE_STATE_METRICS, "kube-state-metrics"),
     image(versions.POSTGRES_EXPORTER, "bin/postgres_exporter"),

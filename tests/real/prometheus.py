@@ -14,6 +14,7 @@ NODES = 3
 PODS_BY_JOB = {
     "prometheus": {"prometheus-0", "prometheus-1"},
     "alertmanager": {"alertmanager-0", "alertmanager-1"},
+    "loki": {"loki-0", "loki-1", "loki-2"},
     "collector": {"prometheus-0", "prometheus-1"},
     "api": {"api"},
     "backend": {"backend"},
@@ -26,7 +27,7 @@ PODS_BY_JOB = {
     "annotated-services": {"legacy"},
 }
 COUNT_BY_JOB = {
-    **{"apiserver": 1, "kubelet": NODES, "cadvisor": NODES, "node-exporter": NODES},
+    **{"apiserver": 1, "kubelet": NODES, "cadvisor": NODES, "node-exporter": NODES, "log-collector": NODES},
     **{"kube-state-metrics": 1, "kube-state-metrics-telemetry": 1, "postgres": 1, "redis": 1},
 }
 

@@ -27,22 +27,25 @@ APPLICATIONS, OURS, HOST = "insurance-lead-gen", "monitoring", "monitoring-host"
 # Every port of every component, those of applications and databases, and some that nobody has.
 PORTS = sorted(
     {
-        *(9090, 8082, 9093, 9094, 8080, 8081, 9100, 9187, 9121),
+        *(9090, 8082, 9093, 9094, 8080, 8081, 9100, 9187, 9121, 3100, 9095, 7946, 12345),
         *(5432, 6379, 2004, 6333, 7777, 8000, 9999),
-        *(22, 25, 53, 80, 443, 587, 7999, 10000, 10250, 4317, 3100, 3000),
+        *(22, 25, 53, 80, 443, 587, 7999, 10000, 10250, 4317, 3000),
     }
 )
 EVERYTHING = {(transport, port) for transport in ("tcp", "udp") for port in PORTS}
 IN_RANGE = {("tcp", port) for port in PORTS if 8000 <= port <= 9999}
+# Of each component its namespace, and how many pods take part.
 PODS = {
-    "prometheus": ["prometheus-0", "prometheus-1"],
-    "alertmanager": ["alertmanager-0", "alertmanager-1"],
-    "kube-state-metrics": [],  # these have no names of their own
-    "postgres-exporter": [],
-    "redis-exporter": [],
+    "prometheus": (OURS, 2),
+    "alertmanager": (OURS, 2),
+    "loki": (OURS, 2),
+    "log-collector": (HOST, 2),
+    "kube-state-metrics": (OURS, 1),
+    "postgres-exporter": (OURS, 1),
+    "redis-exporter": (OURS, 1),
 }
 CLOSED = set(PODS)
-OPEN = {"api", "nats", "neo4j", "qdrant", "postgresql", "redis", "stranger", "dns", "outside"}
+OPEN = {"api", "worker", "nats", "neo4j", "qdrant", "postgresql", "redis", "stranger", "dns", "outside"}
 # From each, what is open to each; between whom nothing is said, nothing is open.
 MATRIX = {
     "prometheus": {
@@ -51,8 +54,11 @@ MATRIX = {
         "kube-state-metrics": {("tcp", 8080), ("tcp", 8081)},
         "postgres-exporter": {("tcp", 9187)},
         "redis-exporter": {("tcp", 9121)},
+        "loki": {("tcp", 3100)},
+        "log-collector": {("tcp", 12345)},
         # A namespace that opted in, on the ports that the app declares; databases on their own besides.
         "api": IN_RANGE,
+        "worker": IN_RANGE,
         "postgresql": IN_RANGE,
         "redis": IN_RANGE,
         "nats": {*IN_RANGE, ("tcp", 7777)},
@@ -63,6 +69,13 @@ MATRIX = {
         "alertmanager": {("tcp", 9094), ("udp", 9094)},
         "outside": {("tcp", 443), ("tcp", 587)},
     },
+    "loki": {
+        "loki": {("tcp", 3100), ("tcp", 9095), ("tcp", 7946)},
+        "outside": {("tcp", 443)},  # S3
+    },
+    "log-collector": {"loki": {("tcp", 3100)}},
+    # An application service; the others in its namespace, and in other ones, are not named in the specification.
+    "api": {"loki": {("tcp", 3100)}},
     "kube-state-metrics": {},
     "postgres-exporter": {"postgresql": {("tcp", 5432)}},
     "redis-exporter": {"redis": {("tcp", 6379)}},
@@ -72,7 +85,8 @@ RESOLVING = {("tcp", 53), ("udp", 53)}
 NODES_AND_API = {
     "kubelet": {"prometheus"},
     "node exporter": {"prometheus"},
-    "API server": {"prometheus", "kube-state-metrics"},
+    "API server": {"prometheus", "kube-state-metrics", "log-collector"},
+    "Pod Identity agent": {"loki"},
 }
 
 
@@ -88,22 +102,24 @@ class Place:
 
 def expected(source: Place, target: Place) -> set[tuple[str, int]]:
     """What the matrix says."""
-    if source.kind in OPEN:
-        return EVERYTHING if target.kind in OPEN else set()
-    return RESOLVING if target.kind == "dns" else MATRIX[source.kind].get(target.kind, set())
+    if source.kind in OPEN and target.kind in OPEN:
+        return EVERYTHING
+    if source.kind in CLOSED and target.kind == "dns":
+        return RESOLVING
+    return MATRIX.get(source.kind, {}).get(target.kind, set())
 
 
 @pytest.fixture(scope="module")
 def places(cluster: Cluster, servers: list[PrometheusPod]) -> list[Place]:
-    """One pod of every kind, two where there are two, and the outside."""
+    """One pod of every kind, two where there are several, and the outside."""
     found = []
     wanted = [
-        *((OURS, kind) for kind in PODS),
-        *((APPLICATIONS, name) for name in ("api", "nats", "neo4j", "qdrant", "postgresql", "redis")),
+        *((namespace, kind) for kind, (namespace, _) in PODS.items()),
+        *((APPLICATIONS, name) for name in ("api", "worker", "nats", "neo4j", "qdrant", "postgresql", "redis")),
         ("stranger", "stranger"),
     ]
     for namespace, kind in wanted:
-        for pod in cluster.find("pods", namespace, f"app.kubernetes.io/name={kind}"):
+        for pod in cluster.find("pods", namespace, f"app.kubernetes.io/name={kind}")[:2]:
             name = pod["metadata"]["name"]
             found.append(Place(name, kind, pod["status"]["podIP"], tuple(cluster.in_network_of(namespace, name))))
     dns = cluster.find("pods", "kube-system", "k8s-app=kube-dns")[0]
@@ -111,9 +127,7 @@ def places(cluster: Cluster, servers: list[PrometheusPod]) -> list[Place]:
     found.append(Place(name, "dns", dns["status"]["podIP"], tuple(cluster.in_network_of("kube-system", name))))
     found.append(Place("outside", "outside", str(cluster.outside.address), tuple(cluster.outside.enter)))
     assert {place.kind for place in found} == CLOSED | OPEN
-    assert all(
-        len([place for place in found if place.kind == kind]) == max(1, len(names)) for kind, names in PODS.items()
-    )
+    assert all(len([place for place in found if place.kind == kind]) == count for kind, (_, count) in PODS.items())
     return found
 
 
@@ -144,6 +158,9 @@ def send(source: Place, targets: list[Place]) -> None:
 
 
 @pytest.mark.trap(21)
+@pytest.mark.trap(45)
+@pytest.mark.trap(56)
+@pytest.mark.trap(61)
 @pytest.mark.trap(81)
 def test_every_way_is_open_or_shut_as_the_matrix_says(cluster: Cluster, places: list[Place]) -> None:
     """What the matrix allows arrives; nothing else does, from or to any of our pods, by TCP or UDP, at any port."""
@@ -175,7 +192,12 @@ def test_nodes_and_the_api_server_are_reached_by_those_who_must(places: list[Pla
     node = next(iter(cluster.find("nodes")))
     address = next(each["address"] for each in node["status"]["addresses"] if each["type"] == "InternalIP")
     api = cluster.get("service", "kubernetes", "default")["spec"]["clusterIP"]
-    doors = {"kubelet": f"{address}:10250", "node exporter": f"{address}:9100", "API server": f"{api}:443"}
+    doors = {
+        "kubelet": f"{address}:10250",
+        "node exporter": f"{address}:9100",
+        "API server": f"{api}:443",
+        "Pod Identity agent": "169.254.170.23:80",
+    }
     # Addresses of Services mean nothing outside of the cluster.
     tries = [(place, door) for place in places if place.kind != "outside" for door in doors]
 

@@ -1,0 +1,169 @@
+"""Logs on the cluster: a line is found within seconds, once, whatever is killed, rotated or away meanwhile."""
+
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from tests.cluster.cluster import Cluster
+from tests.cluster.kubernetes import Kubernetes
+from tests.cluster.outside.aws import Bucket
+from tests.cluster.outside.world import Outside
+from tests.real.logs import WRITERS, LokiPod, numbers, writer
+from tests.real.prometheus import PrometheusPod
+from tests.real.teams import documents
+
+# While incidents of others end, which takes minutes.
+pytestmark = pytest.mark.stage(6.5)
+FOUND_WITHIN = timedelta(seconds=30)
+SOON = timedelta(minutes=2)
+PODS, LINES = 10, 10_000
+ROTATED, OF_BYTES = 36_000, 400  # more than 10 MiB, at which the kubelet rotates a file
+AWAY = timedelta(seconds=60)
+EXPECTED_LABELS = {"namespace", "pod", "container", "node", "app", "stream", "service_name"}
+
+
+@pytest.fixture(scope="module")
+def store(cluster: Cluster, servers: list[PrometheusPod]) -> list[LokiPod]:
+    """Its three members."""
+    assert servers
+    return [LokiPod(cluster, f"loki-{ordinal}") for ordinal in range(3)]
+
+
+@pytest.fixture(scope="module")
+def writers(cluster: Kubernetes, store: list[LokiPod]) -> Iterator[float]:
+    """When there was a namespace for those who write, in seconds since 1970."""
+    assert store
+    begun = time.time()
+    cluster.apply(documents({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": WRITERS}}))
+    yield begun
+    cluster.kubectl("delete", "--wait=false", "namespace", WRITERS)
+
+
+def collector_on(cluster: Kubernetes, node: str) -> str:
+    """The name of the collector's pod of a node."""
+    pods = cluster.find("pods", "monitoring-host", "app.kubernetes.io/name=log-collector")
+    (name,) = (
+        pod["metadata"]["name"]
+        for pod in pods
+        if pod["spec"]["nodeName"] == node and "deletionTimestamp" not in pod["metadata"]
+    )
+    return str(name)
+
+
+def found(loki: LokiPod, pod: str, count: int, since: float) -> None:
+    """Wait until there are so many lines of a pod, and see that each is there once."""
+    selector = f'{{namespace="{WRITERS}",pod="{pod}"}}'
+
+    def all_there() -> bool:
+        there = loki.count(selector, 20)
+        assert there >= count, f"{there} of {count}"
+        return True
+
+    loki.cluster.wait(f"all lines of {pod} are found", all_there, SOON)
+    assert sorted(numbers(loki.lines(pod, since))) == list(range(count))
+
+
+@pytest.mark.trap(60)
+@pytest.mark.trap(62)
+def test_a_line_is_found_by_its_labels_within_seconds_and_once(
+    cluster: Cluster, store: list[LokiPod], writers: float
+) -> None:
+    """By every member; it is what the pod wrote, its labels say where it comes from, and nothing that is unbounded."""
+    cluster.apply(documents(writer("one", 1, 1, 40, app="single")))
+    cluster.wait_ready(WRITERS, "pod/one")
+    wrote = time.time()
+
+    cluster.wait("the line is found", lambda: store[0].count('{app="single"}', 5), FOUND_WITHIN)
+
+    assert time.time() - wrote < FOUND_WITHIN.total_seconds()
+    node = cluster.get("pod", "one", WRITERS)["spec"]["nodeName"]
+    for loki in store:
+        (line,) = loki.lines("one", writers)
+        assert line.text == "one 0 " + "." * 33
+        assert abs(line.at / 1e9 - wrote) < FOUND_WITHIN.total_seconds()
+        (labels,) = loki.streams('{app="single"}', writers)
+        assert labels.keys() == EXPECTED_LABELS
+        own = {"namespace": WRITERS, "pod": "one", "container": "writer", "node": node, "app": "single"}
+        assert labels.items() >= {**own, "stream": "stdout"}.items()
+
+
+@pytest.mark.trap(59)
+def test_nothing_is_lost_or_doubled_when_the_collector_restarts(
+    cluster: Cluster, store: list[LokiPod], writers: float
+) -> None:
+    """In order while lines are written, and killed after it has sent them: another one goes on where it was."""
+    node, lines = "n2", 1500
+    cluster.apply(documents(writer("restarted", lines, 50, 100, app="restarted", node=node)))
+    cluster.wait_ready(WRITERS, "pod/restarted")
+    before = collector_on(cluster, node)
+
+    cluster.kubectl("-n", "monitoring-host", "delete", "pod", before)
+    found(store[0], "restarted", lines, writers)
+    after = collector_on(cluster, node)
+    cluster.wait_ready("monitoring-host", f"pod/{after}")
+    cluster.kill_process("monitoring-host", after)
+    cluster.apply(documents(writer("later", 1, 1, 100, app="restarted", node=node)))
+
+    assert before != after
+    found(store[1], "later", 1, writers)
+    found(store[1], "restarted", lines, writers)
+
+
+def test_nothing_is_lost_or_doubled_when_a_file_is_rotated(
+    cluster: Cluster, store: list[LokiPod], writers: float
+) -> None:
+    """The kubelet begins another file in the middle of it."""
+    cluster.apply(documents(writer("rotated", ROTATED, 1500, OF_BYTES, app="rotated")))
+    cluster.wait_ready(WRITERS, "pod/rotated")
+
+    found(store[2], "rotated", ROTATED, writers)
+
+    pod = cluster.get("pod", "rotated", WRITERS)
+    directory = f"{WRITERS}_rotated_{pod['metadata']['uid']}/writer/"
+    listed = cluster.kubectl("get", "--raw", f"/api/v1/nodes/{pod['spec']['nodeName']}/proxy/logs/pods/{directory}")
+    assert "0.log.20" in listed, "the file was not rotated"
+
+
+@pytest.mark.trap(58)
+def test_a_collector_reads_its_own_node_alone(cluster: Cluster, writers: float) -> None:
+    """What each has read belongs to pods of its node."""
+    assert writers
+    nodes = {pod["metadata"]["uid"]: pod["spec"]["nodeName"] for pod in cluster.find("pods")}
+    for node in sorted(set(nodes.values())):
+        _, told = cluster.http_get("monitoring-host", collector_on(cluster, node), 12345, "/metrics")
+        paths = [line for line in told.splitlines() if line.startswith("loki_source_file_read_lines_total")]
+        read = {uid for uid in nodes for path in paths if uid in path}
+        assert read
+        assert {nodes[uid] for uid in read} == {node}
+
+
+@pytest.mark.trap(50)
+def test_all_lines_arrive_once_though_a_member_is_killed_and_s3_fails(
+    cluster: Cluster, outside: Outside, bucket: Bucket, store: list[LokiPod], writers: float
+) -> None:
+    """100,000 lines of ten pods, while one of three is killed and S3 answers 503 for a minute to all who must store."""
+    pods = [f"load-{number}" for number in range(PODS)]
+    cluster.apply(documents(*(writer(name, LINES, 120, 100, app="load") for name in pods)))
+    cluster.wait_ready(WRITERS, *(f"pod/{name}" for name in pods))
+
+    with outside.aws.failing(503):
+        until = time.monotonic() + AWAY.total_seconds()
+        cluster.kill_process("monitoring", "loki-1")
+        for loki in (store[0], store[2]):
+            loki.flush()
+        cluster.wait("the minute is over", lambda: time.monotonic() > until, 2 * AWAY)
+
+    def all_there() -> bool:
+        there = store[0].count('{app="load"}', 20)
+        assert there >= PODS * LINES, there
+        return True
+
+    cluster.wait("all lines are found", all_there, SOON)
+    cluster.wait_ready("monitoring", "statefulset/loki")
+    for name in pods:
+        assert sorted(numbers(store[1].lines(name, writers))) == list(range(LINES)), name
+    for loki in store:
+        loki.flush()
+    cluster.wait("chunks are in the bucket", lambda: bucket.keys("fake/"), SOON)
