@@ -48,6 +48,12 @@ def _class_name(value: str | None) -> str | None:
     return object_name(value, of="a storage class") if value else None
 
 
+def _members(value: int) -> int:
+    if value == 2:
+        raise ConstructError("two replicas of Loki survive the loss of none: use 1, or 3 or more")
+    return value
+
+
 def _priority(value: str | None) -> str | None:
     return object_name(value, of="a priority class") if value else None
 
@@ -136,8 +142,8 @@ class Environment(BaseModel):
     cluster_sample_limit: int = Field(
         ge=1, description="Samples that one API server, kubelet or kube-state-metrics may send."
     )
-    loki_replicas: int = Field(
-        ge=1, description="3 survive the loss of one; 1 is enough where that may stop the logs. 2 survive none."
+    loki_replicas: Annotated[int, AfterValidator(_members)] = Field(
+        ge=1, description="3 survive the loss of one; 1 is enough where that may stop the logs."
     )
     loki_cpu: Share = Field(description="Promised to each Loki; it may use four times as much.")
     loki_memory: Size = Field(description="Likewise.")
@@ -152,7 +158,10 @@ class Environment(BaseModel):
     )
     logs_retention: Duration = Field(description="How long logs stay: whole days.")
     logs_rate: Size = Field(
-        description="Of logs, that all applications may write in a second; one container may write half of it."
+        description="Of logs, that all containers may write in a second; each Loki takes its part, and a node asks one."
+    )
+    logs_streams: int = Field(
+        ge=1, description="Streams of logs: two a container that writes, and for half an hour after it ended."
     )
     retention: Duration = Field(description="How long samples stay on Prometheus' own disk.")
     scrape_interval: Duration = Field(description="Between two scrapes, and two evaluations of a rule.")

@@ -72,6 +72,7 @@ PROD = Environment(
     s3_at=("0.0.0.0/0",),
     logs_retention=timedelta(days=30),
     logs_rate=Bytes.mib(10),
+    logs_streams=5000,
     retention=timedelta(days=30),
     scrape_interval=timedelta(seconds=15),
     application_namespace="insurance-lead-gen",

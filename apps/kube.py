@@ -123,7 +123,9 @@ def _logs(app: cdk8s.App, namespaces: Namespaces, values: Environment, prometheu
             retention=values.logs_retention,
             rate=values.logs_rate,
             burst=values.logs_rate.scaled(2),
-            stream_rate=values.logs_rate.scaled(0.5),
+            # What is above the rate of a stream may be lost, what is above that of all is sent again.
+            stream_rate=values.logs_rate,
+            streams=values.logs_streams,
         ),
         placement=Placement(priority_class=values.priority_class),
     )

@@ -17,6 +17,7 @@ from constructs_lib.config.receivers import HEARTBEAT_RECEIVER, TEAMS_RECEIVER, 
 from constructs_lib.config.routes import EACH, TEAM, Route, Timing, level
 from constructs_lib.contract import ORIGIN
 from constructs_lib.errors import ConstructError
+from constructs_lib.metrics.loki import LOKI
 from constructs_lib.rules.model import HEARTBEAT
 from constructs_lib.units import prometheus_duration
 
@@ -56,6 +57,20 @@ DEFAULT_INHIBITIONS = (
             ("ApiErrorsHigh", "ApiErrors", "service"),
             ("VolumeFillingUp", "VolumeAlmostFull", "namespace", "persistentvolumeclaim"),
             ("NodeFilesystemFillingUp", "NodeFilesystemAlmostFull", "node", "device"),
+            ("LogCollectorsStuck", "LogCollectorStuck", "host"),
+            ("LogsStopped", "LogCollectorsStuck"),
+            *(("LokiWritesFailing", each) for each in ("LogsStopped", "LogCollectorsStuck", "LogCollectorStuck")),
+        )
+    ),
+    # A store that does not run.
+    *(
+        Inhibition(source={"alertname": "JobDown", "job": LOKI.job}, target={"alertname": each}, equal=("cluster",))
+        for each in (
+            "LogsStopped",
+            "LogCollectorsStuck",
+            "LogCollectorStuck",
+            "LokiWritesFailing",
+            "LokiMembersMissing",
         )
     ),
 )

@@ -57,6 +57,7 @@ VALUES = PROD.but(
         "s3_at": ("198.51.100.0/24",),
         "logs_retention": timedelta(days=20),
         "logs_rate": Bytes.mib(8),
+        "logs_streams": 6000,
     }
 )
 
@@ -186,7 +187,7 @@ def test_a_class_without_a_name_is_refused(storage_class: str | None) -> None:
 
 
 def test_logs_are_kept_where_as_long_and_as_many_as_asked_for(objects: Objects) -> None:
-    """Bucket, region, retention and rate, with a burst of twice of it, and a half for one stream."""
+    """Bucket, region, retention, streams and rate, with a burst of twice of it."""
     found = objects.file("loki-config", "loki.yaml")
     workload = objects.named("StatefulSet", "loki")["spec"]
     (claim,) = workload["volumeClaimTemplates"]
@@ -195,7 +196,8 @@ def test_logs_are_kept_where_as_long_and_as_many_as_asked_for(objects: Objects) 
 
     assert found["storage_config"]["aws"] == {"region": "eu-central-1", "bucketnames": "our-logs"}
     assert (limits["retention_period"], limits["ingestion_rate_mb"]) == ("480h", 8)
-    assert (limits["ingestion_burst_size_mb"], limits["per_stream_rate_limit"]) == (16, "4MB")
+    assert (limits["ingestion_burst_size_mb"], limits["per_stream_rate_limit"]) == (16, "8MB")
+    assert limits["max_global_streams_per_user"] == 6000
     assert (workload["replicas"], claim["spec"]["resources"]["requests"]["storage"]) == (5, "70Gi")
     assert claim["spec"]["storageClassName"] == "fast"
     assert container["resources"]["requests"] == {"cpu": "350m", "memory": "1Gi"}

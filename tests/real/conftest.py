@@ -16,6 +16,7 @@ from apps.environments import PROD
 from apps.kube import monitoring
 from constructs_lib.config import to_yaml
 from constructs_lib.rules.model import Alert, Proof, RuleGroup, Severity
+from tests.cluster.cluster import Cluster
 from tests.cluster.fixture import FOREIGN, running
 from tests.cluster.kubernetes import Kubernetes
 from tests.cluster.outside.aws import Bucket
@@ -23,8 +24,10 @@ from tests.cluster.outside.aws import access as allowed
 from tests.cluster.outside.world import Outside
 from tests.cluster.spec import ClusterSpec
 from tests.real.images import CHECKOUT, SHIPPED
+from tests.real.logs import WRITERS, LokiPod
 from tests.real.outside import POSTGRES, REDIS, SERVICES, credentials
 from tests.real.prometheus import COUNT_BY_JOB, DIST, PODS_BY_JOB, PrometheusPod
+from tests.real.teams import documents
 from tests.real.traces import files, processes, runs
 
 ADDED = "resolve_timeout: 6m"
@@ -193,6 +196,23 @@ def rule_added(cluster: Kubernetes, servers: list[PrometheusPod]) -> float:
     cluster.apply(to_yaml(rules))
     cluster.apply(to_yaml(alertmanager))
     return added
+
+
+@pytest.fixture(scope="session")
+def store(cluster: Cluster, servers: list[PrometheusPod]) -> list[LokiPod]:
+    """Its three members."""
+    assert servers
+    return [LokiPod(cluster, f"loki-{ordinal}") for ordinal in range(3)]
+
+
+@pytest.fixture(scope="module")
+def writers(cluster: Kubernetes, store: list[LokiPod]) -> Iterator[float]:
+    """When there was a namespace for those who write, in seconds since 1970."""
+    assert store
+    begun = time.time()
+    cluster.apply(documents({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": WRITERS}}))
+    yield begun
+    cluster.kubectl("delete", "--wait=false", "namespace", WRITERS)
 
 
 def rendered(file: str, config_map: str) -> dict[str, Any]:
