@@ -32,8 +32,8 @@ class LogCollector(Component):
     the same line to Loki, which keeps it once. While a Loki is away, its reader waits, and no other one does; then it
     reads on, from where it was, also over a restart. What it had read ahead is lost if it is killed, or ends while Loki
     is away: 12 MiB at most. So is what the kubelet deletes, or rotates twice, before it is read, or rotates while no
-    reader runs; and what Loki refuses for good, such as lines that are too old: `loki_write_dropped_entries_total`
-    counts those.
+    reader runs, or within the two seconds until its file is found; and what Loki refuses for good, such as
+    lines that are too old: `loki_write_dropped_entries_total` counts those.
 
     Args:
         namespace: One that enforces Pod Security `privileged`, such as `Namespaces.privileged`.

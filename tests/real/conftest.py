@@ -205,7 +205,7 @@ def store(cluster: Cluster, servers: list[PrometheusPod]) -> list[LokiPod]:
     return [LokiPod(cluster, f"loki-{ordinal}") for ordinal in range(3)]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def writers(cluster: Kubernetes, store: list[LokiPod]) -> Iterator[float]:
     """When there was a namespace for those who write, in seconds since 1970."""
     assert store
