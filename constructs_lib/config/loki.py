@@ -319,8 +319,10 @@ class LokiConfig:
         bucket: Where logs are; on the volume when absent.
         ring: Who else there is; nobody when absent.
         memory: The limit of its container.
-        limits: How long logs stay, and how much may come.
+        limits: How long logs stay, and how much may come; of each tenant, where there are some.
         schema: How they were stored, and are.
+        tenants: How many there are at most, so that memory suffices for all; then whoever sends and asks must name one.
+            None when nobody does.
         compaction: How often what is too old is deleted.
     Raises:
         ConstructError: logs on a volume that several pods would have to read, a period whose logs are nowhere, or
@@ -334,9 +336,12 @@ class LokiConfig:
     memory: Bytes
     limits: LogLimits = field(default_factory=LogLimits)
     schema: LogSchema = field(default_factory=LogSchema)
+    tenants: int | None = None
     compaction: Compaction = field(default_factory=Compaction)
 
     def __post_init__(self) -> None:
+        if self.tenants is not None and self.tenants < 1:
+            raise ConstructError(f"there are {self.tenants} tenants, so nobody could send logs: use 1 or more, or None")
         for period in self.schema.periods:
             if self.ring and (period.kept or self._kept) is Kept.FILESYSTEM:
                 raise ConstructError(
@@ -363,13 +368,13 @@ class LokiConfig:
         Raises:
             ConstructError: memory that does not suffice.
         """
-        streams = self.limits.streams
+        streams = self.limits.streams * (self.tenants or 1)
         return shared_out(self.memory, self.ring.streams_of_each(streams) if self.ring else streams)
 
     def to_dict(self) -> dict[str, Any]:
         cache = {"embedded_cache": {"enabled": True, "max_size_mb": self.shares.cache.count // 1024**2}}
         return {
-            "auth_enabled": False,  # else whoever sends or asks must name a tenant
+            "auth_enabled": self.tenants is not None,
             "server": self._server(),
             "common": {
                 "path_prefix": self.directory,

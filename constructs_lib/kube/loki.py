@@ -63,9 +63,9 @@ class Loses(StrEnum):
 class LokiStore(Component):
     """Equal Loki pods that take, keep and find logs; three or more survive the loss of one.
 
-    The store is a bucket, and the volumes hold what is not stored yet, or it is the volume of a single pod. Whoever
-    sends and asks names no tenant. Logs are deleted by age alone: whoever asks for it hides them at most. Loki reads
-    its file at the start, so that a change of it replaces the pods one after the other.
+    The store is a bucket, and the volumes hold what is not stored yet, or it is the volume of a single pod. Logs are
+    deleted by age alone: whoever asks for it hides them at most. Loki reads its file at the start, so that a change of
+    it replaces the pods one after the other.
 
     Args:
         namespace: Where they live; `restricted` suffices.
@@ -76,6 +76,9 @@ class LokiStore(Component):
         resources: Shared out among what is not stored yet, caches and queries.
         limits: How long logs stay, and how much may come.
         schema: How they were stored, and are.
+        tenants: How many there are at most. Then the limits are those of each, and whoever sends and asks must name one
+            by the header `X-Scope-OrgID`, as `LogCollector.ship_to(..., tenant=...)` does; whom it names nobody checks.
+            None when nobody does.
         accept: What two replicas may lose.
         placement: On which nodes.
     Raises:
@@ -97,10 +100,11 @@ class LokiStore(Component):
         resources: Resources = Resources(cpu=Cpu(250), memory=Bytes.mib(512), memory_headroom=4),
         limits: LogLimits = LogLimits(),
         schema: LogSchema = LogSchema(),
+        tenants: int | None = None,
         accept: Loses | None = None,
         placement: Placement = Placement(),
     ) -> None:
-        _refuse_small(name, volume, limits)
+        _refuse_small(name, volume, limits, tenants or 1)
         factor = _replication(name, replicas, accept)
         super().__init__(
             scope,
@@ -129,6 +133,7 @@ class LokiStore(Component):
             memory=resources.memory_limit,
             limits=limits,
             schema=schema,
+            tenants=tenants,
         )
         if store is not None:
             self.use_bucket(store, rights=Rights.WRITE)
@@ -185,9 +190,11 @@ def _replication(name: str, replicas: int, accept: Loses | None) -> int:
     return min(replicas, REPLICATION)
 
 
-def _refuse_small(name: str, volume: Volume, limits: LogLimits) -> None:
-    if volume.size.scaled(FULL) < limits.written_ahead:
+def _refuse_small(name: str, volume: Volume, limits: LogLimits, tenants: int) -> None:
+    ahead = limits.written_ahead.scaled(tenants)
+    if volume.size.scaled(FULL) < ahead:
+        rate = f"{limits.rate} a second" + (f" of {tenants} tenants each" if tenants > 1 else "")
         raise ConstructError(
-            f"the volume of {name} is {volume.size}, but at {limits.rate} a second up to {limits.written_ahead} are "
-            "written ahead, and above 90 % of the volume Loki takes no more: use a larger one, or lower the rate"
+            f"the volume of {name} is {volume.size}, but at {rate} up to {ahead} are written ahead, and above 90 % of "
+            "the volume Loki takes no more: use a larger one, or lower the rate"
         )

@@ -72,8 +72,9 @@ def configurations(draw: st.DrawFn) -> LokiConfig:
         else None
     )
     places = [Kept.S3] if ring else [Kept.S3, Kept.FILESYSTEM] if bucket else [Kept.FILESYSTEM]
-    asked = draw(limits())
-    streams = ring.streams_of_each(asked.streams) if ring else asked.streams
+    asked, tenants = draw(limits()), draw(st.none() | st.integers(1, 20))
+    of_all = asked.streams * (tenants or 1)
+    streams = ring.streams_of_each(of_all) if ring else of_all
     least = max(streams * 2 * 64 * 1024, 2**28)
     return LokiConfig(
         directory="/loki",
@@ -81,6 +82,7 @@ def configurations(draw: st.DrawFn) -> LokiConfig:
         ring=ring,
         memory=Bytes(draw(st.integers(least, max(least, 2**36)))),
         limits=asked,
+        tenants=tenants,
         schema=draw(schemas(st.sampled_from(places))),
         compaction=Compaction(
             interval=timedelta(minutes=draw(st.integers(1, 24 * 60))),

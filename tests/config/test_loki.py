@@ -169,8 +169,18 @@ def test_a_pod_that_went_is_forgotten() -> None:
 
 @pytest.mark.trap(53)
 def test_nobody_names_a_tenant() -> None:
-    """Else whoever does not is refused."""
+    """Else whoever does not is refused; an app may say that there are some."""
     assert config().to_dict()["auth_enabled"] is False
+    assert config(tenants=1).to_dict()["auth_enabled"] is True
+
+
+def test_memory_must_suffice_for_all_tenants() -> None:
+    """Each of them may have all the streams of the limit."""
+    assert config(tenants=2).shares.chunk == config(limits=LogLimits(streams=10_000)).shares.chunk
+    with pytest.raises(ConstructError, match=r"may have 45000 streams, but its memory limit of .* suffices for"):
+        config(tenants=6)
+    with pytest.raises(ConstructError, match="there are 0 tenants, so nobody could send logs: use 1 or more, or None"):
+        config(tenants=0)
 
 
 @pytest.mark.trap(54)

@@ -219,6 +219,8 @@ def test_a_volume_that_what_is_written_ahead_would_fill_is_refused() -> None:
     """Above nine tenths, Loki takes no more."""
     with pytest.raises(ConstructError, match="the volume of loki is 33Gi, but at 10Mi a second up to 30Gi are written"):
         loki(unrendered(), volume=Volume(Bytes.gib(33)))
+    with pytest.raises(ConstructError, match="10Mi a second of 2 tenants each up to 60Gi are written ahead"):
+        loki(unrendered(), tenants=2)
     loki(unrendered(), volume=Volume(Bytes.gib(34)))
 
 

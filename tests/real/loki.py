@@ -43,21 +43,22 @@ def free_port() -> int:
         return port
 
 
-def asked(url: str, data: object = None) -> str | None:
+def asked(url: str, data: object = None, *, tenant: str | None = None) -> str | None:
     """What it answers; nothing when it does not, or says that it cannot."""
     body = None if data is None else json.dumps(data).encode()
+    headers = {"Content-Type": "application/json", **({"X-Scope-OrgID": tenant} if tenant else {})}
     try:
-        with urlopen(Request(url, data=body, headers={"Content-Type": "application/json"}), timeout=10) as answer:  # noqa: S310
+        with urlopen(Request(url, data=body, headers=headers), timeout=10) as answer:  # noqa: S310
             text: str = answer.read().decode()
             return text
     except (URLError, ConnectionError, TimeoutError):
         return None
 
 
-def soon(url: str, data: object = None, *, within: timedelta = timedelta(seconds=90)) -> str:
+def soon(url: str, data: object = None, *, within: timedelta = timedelta(seconds=90), tenant: str | None = None) -> str:
     """What it answers as soon as it does."""
     end = time.monotonic() + within.total_seconds()
-    while (answer := asked(url, data)) is None:
+    while (answer := asked(url, data, tenant=tenant)) is None:
         assert time.monotonic() < end, f"{url} does not answer"
         time.sleep(0.5)
     return answer
@@ -85,11 +86,11 @@ def running(document: dict[str, Any], directory: Path, *arguments: str) -> Itera
         program.wait()
 
 
-def found(url: str, at: int, app: str = "shop", *, since: int | None = None) -> list[str]:
+def found(url: str, at: int, app: str = "shop", *, since: int | None = None, tenant: str | None = None) -> list[str]:
     """The lines around a time, in nanoseconds, or since an earlier one, as one query finds them: the newest first."""
     start = at if since is None else since
     query = {"query": f'{{app="{app}"}}', "start": start - 60 * NANOSECONDS, "end": at + 60 * NANOSECONDS}
-    answer = json.loads(soon(f"{url}/loki/api/v1/query_range?{urlencode(query)}"))
+    answer = json.loads(soon(f"{url}/loki/api/v1/query_range?{urlencode(query)}", tenant=tenant))
     values = [value for stream in answer["data"]["result"] for value in stream["values"]]
     return [line for _, line in sorted(values, key=lambda value: int(value[0]), reverse=True)]
 

@@ -20,7 +20,7 @@ from constructs_lib.config.loki import (
 from constructs_lib.contract import Bucket
 from constructs_lib.units import Bytes
 from tests.config.loki_inputs import configurations
-from tests.real.loki import NANOSECONDS, asked, found, push, running, soon, verified
+from tests.real.loki import NANOSECONDS, PUSH, asked, found, push, pushed, running, soon, verified
 
 ALONE = LokiConfig(directory="/loki", bucket=None, memory=Bytes.gib(2))
 SEVERAL = LokiConfig(
@@ -82,6 +82,20 @@ def test_a_line_that_was_taken_is_found_after_a_restart(tmp_path: Path) -> None:
         soon(f"{url}/ready")
         assert found(url, now) == ["first"]
     assert {path.name for path in (tmp_path / "volume").iterdir()} >= {"chunks", "compactor", "wal"}
+
+
+def test_tenants_are_told_apart(tmp_path: Path) -> None:
+    """Whoever names none is refused, and nobody finds another one's lines."""
+    config = replace(ALONE, directory=str(tmp_path / "volume"), tenants=2)
+    now = time.time_ns()
+    with running(config.to_dict(), tmp_path) as url:
+        soon(f"{url}/ready")
+        soon(f"{url}/loki/api/v1/status/buildinfo")  # which the kubelet asks
+        assert asked(f"{url}{PUSH}", pushed("nobody's", now)) is None
+        for tenant in ("one", "other"):
+            soon(f"{url}{PUSH}", pushed(f"of {tenant}", now), tenant=tenant)
+        assert found(url, now, tenant="one") == ["of one"]
+        assert found(url, now, tenant="other") == ["of other"]
 
 
 @pytest.mark.soak  # three minutes of waiting
