@@ -185,6 +185,7 @@ def test_heartbeat_keeps_its_interval(outside: Outside, rule_added: float) -> No
     assert PROD.heartbeat_interval is not None
     interval = PROD.heartbeat_interval.total_seconds()
     assert len(beats) >= 4
-    assert max(gaps) < 1.5 * interval, gaps
+    # Where a member takes over, its turn may come a third of an interval later, and then it waits for its place.
+    assert max(gaps) < 2 * interval, gaps
     # A member that is killed or alone beats once more: that is no harm, and so not the mean.
     assert statistics.median(gaps) == pytest.approx(interval, rel=0.2), gaps
