@@ -110,13 +110,15 @@ def monitoring(app: cdk8s.App, name: str, values: Environment) -> Stack:
 
 def _logs(app: cdk8s.App, namespaces: Namespaces, values: Environment, prometheus: PrometheusHA) -> LokiStore:
     """What every container writes, in Loki; applications may send more to it."""
-    bucket = values.logs_bucket and Bucket(name=values.logs_bucket, region=values.logs_region, reached_at=values.s3_at)
+    bucket = None
+    if values.logs_bucket:
+        bucket = Bucket(name=values.logs_bucket, region=values.logs_region, reached_at=values.s3_at)
     loki = LokiStore(
         cdk8s.Chart(app, "loki"),
         "loki",
         namespace=namespaces.restricted,
         replicas=values.loki_replicas,
-        store=bucket or None,
+        store=bucket,
         volume=Volume(values.loki_volume, values.storage_class or None),
         resources=Resources(cpu=values.loki_cpu, memory=values.loki_memory, memory_headroom=4),
         limits=LogLimits(

@@ -16,10 +16,12 @@ from constructs_lib.config.loki import LogLimits, LokiConfig
 from constructs_lib.contract import Bucket
 from constructs_lib.units import Bytes
 from tests.cluster.programs import built
+from tests.cluster.waiting import wait
 from tests.real.loki import NANOSECONDS, found, free_port, push, running, soon
 
 ACCESS, SECRET = "AKIAIOSFODNN7EXAMPLE", "of-loopback-alone"
 LOGS = Bucket(name="logs", region="us-east-1")
+SOON = timedelta(seconds=90)
 RETENTION = timedelta(hours=48)
 OLD = 3 * 24 * 60 * 60 * NANOSECONDS
 
@@ -90,11 +92,7 @@ def test_keys_of_what_is_too_old_disappear_from_the_bucket(tmp_path: Path, s3: S
     assert (len(old), len(young)) == (1, 1)
 
     with ready(deleting) as url:
-        end, marked = time.monotonic() + 90, set[str]()
-        while s3.keys("fake/") != young:
-            assert time.monotonic() < end, "nothing is deleted"
-            marked |= s3.keys("deletion-markers/")
-            time.sleep(0.2)
-        assert marked
+        wait("what is too old is marked", lambda: s3.keys("deletion-markers/"), SOON)
+        wait("what is too old is deleted", lambda: s3.keys("fake/") == young, SOON)
         assert found(url, now) == ["young"]
     assert s3.keys("fake/") == young

@@ -8,17 +8,15 @@ from apps.kube import monitoring
 from constructs_lib.metrics.alloy import ALLOY
 from constructs_lib.metrics.loki import LOKI
 from constructs_lib.metrics.prometheus import SCRAPE
-from constructs_lib.rules.logs import logs
-from constructs_lib.rules.model import HEARTBEAT, Evaluator
-from constructs_lib.rules.observability import observability
+from constructs_lib.rules.model import HEARTBEAT
 from constructs_lib.rules.proving import alone
 from tests.real.healthy.logs import quiet
 from tests.real.simulation import WHOLE, Course, counts, judged, steady, stops
 from tests.rules.test_contracts import PROGRAMS
 
-BY = Evaluator(interval=PROD.scrape_interval, job="prometheus", replicas=2, jobs=("prometheus",))
-(BEAT,) = (alert for alert in observability(BY).alerts if alert.name == HEARTBEAT)
-GROUPS = (logs(BY, store=monitoring(cdk8s.App(), "prod", PROD).loki.config), alone(BEAT))
+OF_PROD = {group.name: group for group in monitoring(cdk8s.App(), "prod", PROD).prometheus.groups}
+(BEAT,) = (alert for alert in OF_PROD["observability"].alerts if alert.name == HEARTBEAT)
+GROUPS = (OF_PROD["logs"], alone(BEAT))
 
 
 def test_nothing_fires_on_a_quiet_day() -> None:
