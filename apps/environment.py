@@ -163,6 +163,7 @@ class Environment(BaseModel):
     logs_streams: int = Field(
         ge=1, description="Streams of logs: two a container that writes, and for half an hour after it ended."
     )
+    grafana_url: str = Field(description="Under which people reach Grafana, where links of alerts on logs lead.")
     retention: Duration = Field(description="How long samples stay on Prometheus' own disk.")
     scrape_interval: Duration = Field(description="Between two scrapes, and two evaluations of a rule.")
     application_namespace: str = Field(description="Where the application services and their databases run.")

@@ -73,6 +73,7 @@ PROD = Environment(
     logs_retention=timedelta(days=30),
     logs_rate=Bytes.mib(10),
     logs_streams=5000,
+    grafana_url="https://grafana.insurance-lead-gen.com",
     retention=timedelta(days=30),
     scrape_interval=timedelta(seconds=15),
     application_namespace="insurance-lead-gen",
@@ -93,6 +94,7 @@ STAGING = PROD.but(
     email_to=None,
     loki_replicas=1,
     logs_bucket="insurance-lead-gen-staging-logs",
+    grafana_url="https://grafana.staging.insurance-lead-gen.com",
 )
 DEV = STAGING.but(
     cluster="insurance-lead-gen-dev",
@@ -114,6 +116,7 @@ DEV = STAGING.but(
     logs_bucket=None,
     logs_retention=timedelta(days=7),
     logs_rate=Bytes.mib(2),
+    grafana_url="http://localhost:3000",
     retention=timedelta(days=7),
     scrape_interval=timedelta(seconds=30),
 )

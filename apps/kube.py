@@ -12,6 +12,7 @@ from constructs_lib.config.prometheus import Limits, ScrapeDefaults
 from constructs_lib.contract import Bucket, Endpoint, Namespace, Pods, Port, PortRange
 from constructs_lib.errors import ConstructError
 from constructs_lib.kube import (
+    Alertmanager,
     Allowed,
     Collector,
     KubeStateMetrics,
@@ -44,6 +45,7 @@ from constructs_lib.rules.nodes import nodes
 from constructs_lib.rules.observability import observability
 from constructs_lib.rules.services import services
 from constructs_lib.rules.teams import teams
+from constructs_lib.rules.uncaught_errors import uncaught_errors
 
 POSTGRES, REDIS = POSTGRES_EXPORTER.job, REDIS_EXPORTER.job
 
@@ -95,7 +97,7 @@ def monitoring(app: cdk8s.App, name: str, values: Environment) -> Stack:
     nodes = NodeExporter(cdk8s.Chart(app, "node-exporter"), "node-exporter", namespace=namespaces.privileged)
     prometheus.scrape(nodes.metrics)
 
-    loki = _logs(app, namespaces, values, prometheus)
+    loki = _logs(app, namespaces, values, prometheus, alertmanager)
     _watch_databases(app, namespaces.restricted, values, prometheus)
     for service in values.application_services:
         pods = Pods.named(values.application_namespace, service)
@@ -108,7 +110,9 @@ def monitoring(app: cdk8s.App, name: str, values: Environment) -> Stack:
     return Stack(prometheus, loki, collector)
 
 
-def _logs(app: cdk8s.App, namespaces: Namespaces, values: Environment, prometheus: PrometheusHA) -> LokiStore:
+def _logs(
+    app: cdk8s.App, namespaces: Namespaces, values: Environment, prometheus: PrometheusHA, alertmanager: Alertmanager
+) -> LokiStore:
     """What every container writes, in Loki; applications may send more to it."""
     bucket = None
     if values.logs_bucket:
@@ -134,6 +138,9 @@ def _logs(app: cdk8s.App, namespaces: Namespaces, values: Environment, prometheu
     prometheus.scrape(loki.web)
     for service in values.application_services:
         loki.web.admit(Pods.named(values.application_namespace, service))
+    if values.application_services:
+        loki.add_rules(uncaught_errors(namespace=values.application_namespace))
+        loki.send_alerts_to(alertmanager, links=Links(external_url=values.grafana_url, runbooks=values.runbooks_url))
     nodes = LogCollector(cdk8s.Chart(app, "log-collector"), "log-collector", namespace=namespaces.privileged)
     nodes.ship_to(loki.web)
     prometheus.scrape(nodes.metrics)

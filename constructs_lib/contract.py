@@ -238,6 +238,11 @@ class Cluster:
     images: tuple[Image, ...] = ()
     pull_secrets: tuple[str, ...] = ()
 
+    @property
+    def labels(self) -> dict[str, str]:
+        """Of every alert, whoever evaluates it."""
+        return {"cluster": self.name, "environment": self.environment}
+
     def image(self, image: Image) -> Image:
         """The image that this cluster runs in place of the one that is shipped."""
         return next((own for own in self.images if own.repository == image.repository), image)

@@ -34,10 +34,11 @@ class Links:
     """Where the links in notifications lead.
 
     Args:
-        external_url: Under which people reach Prometheus, without a path.
+        external_url: Under which people reach Prometheus, or Grafana for alerts on logs, without a path.
         runbooks: Below which every alert has a page of its name.
     Raises:
-        ConstructError: no absolute URL; or a path, under which the probes would not find Prometheus.
+        ConstructError: no absolute URL; or a path, under which the probes would not find
+            Prometheus.
     """
 
     external_url: str

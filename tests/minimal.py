@@ -9,7 +9,21 @@ from constructs import Construct
 
 from constructs_lib.contract import Cluster, Namespace, Port
 from constructs_lib.image import Image
-from constructs_lib.kube import Component, Container, Links, Placement, PrometheusHA, Resources, Stateful, Volume
+from constructs_lib.kube import (
+    Alertmanager,
+    Component,
+    Container,
+    Delivery,
+    Links,
+    Placement,
+    PrometheusHA,
+    Receiver,
+    Resources,
+    SecretKey,
+    Stateful,
+    Volume,
+    Webhook,
+)
 from constructs_lib.rules.model import PLATFORM, Alert, Proof, Severity
 from constructs_lib.units import Bytes, Cpu
 
@@ -19,6 +33,7 @@ LINKS = Links(external_url="https://prometheus.example.com", runbooks="https://r
 IMAGE = Image(registry="registry.example.com", repository="team/program", tag="1.2.3")
 SMALL = Resources(cpu=Cpu(100), memory=Bytes.mib(64))
 WEB = Port(name="web", number=8080)
+WEBHOOK = Receiver(name="webhook", integrations=(Webhook(url=SecretKey("receivers", "webhook-url")),))
 
 
 def unrendered() -> cdk8s.Chart:
@@ -52,6 +67,11 @@ def component(scope: Construct, name: str, *ports: Port, containers: bool = True
 
 def prometheus(scope: Construct, name: str = "prometheus", **more: Any) -> PrometheusHA:
     return PrometheusHA(scope, name, name=name, **{"namespace": NAMESPACE, "links": LINKS, **more})
+
+
+def alertmanager(scope: Construct, name: str = "alertmanager", **more: Any) -> Alertmanager:
+    settings = {"namespace": NAMESPACE, "external_url": "https://alertmanager.example.com"}
+    return Alertmanager(scope, name, name=name, **{**settings, "delivery": Delivery(default=WEBHOOK), **more})
 
 
 def alert(name: str = "TargetDown", **more: Any) -> Alert:

@@ -4,7 +4,8 @@ from constructs_lib.config.alertmanager import Inhibition, Route, Timing
 from constructs_lib.config.alloy import Streams
 from constructs_lib.config.discovery import Annotated, PodsJob
 from constructs_lib.config.intervals import TimeInterval
-from constructs_lib.config.loki import Index, Kept, LogLimits, LogSchema, SchemaPeriod
+from constructs_lib.config.log_limits import LogLimits
+from constructs_lib.config.log_schema import Index, Kept, LogSchema, SchemaPeriod
 from constructs_lib.config.platform import Platform
 from constructs_lib.config.prometheus import Limits, ScrapeDefaults
 from constructs_lib.config.receivers import Email, Heartbeat, PagerDuty, Receiver, Slack, Webhook

@@ -1,6 +1,7 @@
 """Loki, alone or as several equal pods that hold each line more than once."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from enum import StrEnum
 
@@ -8,6 +9,8 @@ from constructs import Construct
 
 from constructs_lib import versions
 from constructs_lib.config import to_yaml
+from constructs_lib.config.log_limits import LogLimits
+from constructs_lib.config.log_schema import LogSchema
 from constructs_lib.config.loki import (
     FULL,
     GOSSIP_PORT,
@@ -15,26 +18,29 @@ from constructs_lib.config.loki import (
     HTTP_PORT,
     POD_IP,
     REPLICATION,
-    LogLimits,
-    LogSchema,
+    TENANT,
     LokiConfig,
     Ring,
 )
+from constructs_lib.config.loki_ruler import Ruler
 from constructs_lib.contract import Bucket, Namespace, Port, Rights
 from constructs_lib.errors import ConstructError
+from constructs_lib.kube.alertmanager import Alertmanager
 from constructs_lib.kube.component import Component
 from constructs_lib.kube.manifest import ConfigMap
 from constructs_lib.kube.pod import Container, FieldOfPod, Placement, Probe, Resources, Text
 from constructs_lib.kube.storage import Volume
 from constructs_lib.kube.volumes import Claimed, ConfigMapFiles, Mount
 from constructs_lib.kube.workload import Stateful
+from constructs_lib.rules.log_model import LogRuleGroup
 from constructs_lib.units import Bytes, Cpu
+from constructs_lib.urls import Links
 
 LOKI = "loki"
 WEB = Port(name="web", number=HTTP_PORT)
 AMONG_EACH_OTHER = (WEB, Port(name="grpc", number=GRPC_PORT), Port(name="gossip", number=GOSSIP_PORT))
 USER = 10001  # of the image
-CONFIG, DATA = "/etc/loki/config", "/loki"
+CONFIG, RULES, DATA = "/etc/loki/config", "/etc/loki/rules", "/loki"
 FILE = "loki.yaml"
 # What a pod holds in memory is stored before it ends: https://grafana.com/docs/loki/latest/operations/storage/wal/
 STOP_WITHIN = timedelta(minutes=5)
@@ -65,7 +71,7 @@ class LokiStore(Component):
 
     The store is a bucket, and the volumes hold what is not stored yet, or it is the volume of a single pod. Logs are
     deleted by age alone: whoever asks for it hides them at most. Loki reads its file at the start, so that a change of
-    it replaces the pods one after the other.
+    it replaces the pods one after the other; a change of rules is live within three minutes, and restarts nothing.
 
     Args:
         namespace: Where they live; `restricted` suffices.
@@ -126,7 +132,9 @@ class LokiStore(Component):
             label=f"{namespace.name}/{name}",
             members=f"{self.headless}.{namespace.name}.svc.cluster.local:{GOSSIP_PORT}",
         )
-        self.config = LokiConfig(
+        self._rules: dict[str, LogRuleGroup] = {}
+        self._told: tuple[Alertmanager, Links] | None = None
+        self._config = LokiConfig(
             directory=DATA,
             bucket=store,
             ring=ring if replicas > 1 else None,
@@ -139,6 +147,74 @@ class LokiStore(Component):
             self.use_bucket(store, rights=Rights.WRITE)
         self.add_container(self._container(ports or (WEB,), resources))
         self._make_file()
+
+    def send_alerts_to(self, alertmanager: Alertmanager, *, links: Links) -> None:
+        """Tell every member of an Alertmanager of every alert on logs, and open the network to it, on both sides.
+
+        Args:
+            alertmanager: Whose members.
+            links: Where people read logs, which is Grafana, and where every alert has its page.
+        Raises:
+            ConstructError: another Alertmanager, or other links; when rendered, no rule.
+        """
+        if self._told not in {None, (alertmanager, links)}:
+            raise ConstructError(f"{self.name} sends alerts in two ways, so each would come twice: keep one")
+        self._told = (alertmanager, links)
+        for member in alertmanager.members_at_web:
+            self.connect_to(member)
+
+    def add_rules(self, *groups: LogRuleGroup) -> None:
+        """Evaluate alerts on logs, each group by one of the members; `send_alerts_to` says who hears.
+
+        Args:
+            groups: Their names are unlike.
+        Raises:
+            ConstructError: another group of the same name, or a store with tenants; when rendered, nobody who hears.
+        """
+        if self._config.tenants is not None:
+            raise ConstructError(f"{self.name} has tenants, and rules are of nobody's logs then: leave one of them out")
+        if not self._rules and groups:
+            self._make_rules()
+        for group in groups:
+            if self._rules.setdefault(group.name, group) != group:
+                raise ConstructError(f"{self.name} has two different rule groups {group.name!r}: rename one")
+
+    @property
+    def rules(self) -> tuple[LogRuleGroup, ...]:
+        """The groups that were added, by name."""
+        return tuple(self._rules[name] for name in sorted(self._rules))
+
+    @property
+    def config(self) -> LokiConfig:
+        """What it reads, as data; final when rendered.
+
+        Raises:
+            ConstructError: rules that nobody hears of, or somebody who would hear of none.
+        """
+        if self._told is None:
+            if self._rules:
+                raise ConstructError(f"{self.name} has rules, but nobody would hear of an alert: call send_alerts_to")
+            return self._config
+        if not self._rules:
+            raise ConstructError(f"{self.name} sends alerts, but has no rules: add some, or leave send_alerts_to out")
+        alertmanager, links = self._told
+        ruler = Ruler(
+            rules=RULES,
+            alertmanagers=tuple(member.address for member in alertmanager.members_at_web),
+            grafana=links.external_url,
+            labels=self.namespace.cluster.labels,
+        )
+        return replace(self._config, ruler=ruler)
+
+    def _make_rules(self) -> None:
+        name = f"{self.name}-rules"
+
+        def files() -> Mapping[str, str]:
+            runbooks = self._told[1].runbooks if self._told else ""
+            return {f"{group.name}.yaml": to_yaml(group.to_dict(runbooks)) for group in self.rules}
+
+        ConfigMap(self, "rules", name=name, namespace=self.namespace.name, labels=self.labels, files=files)
+        self.mount(Mount(source=ConfigMapFiles("rules", name), path=f"{RULES}/{TENANT}"), into=LOKI)
 
     @property
     def _file_name(self) -> str:
@@ -163,7 +239,7 @@ class LokiStore(Component):
             ports=ports,
             environment={
                 POD_IP: FieldOfPod("status.podIP"),
-                "GOMEMLIMIT": Text(str(self.config.shares.go.count)),
+                "GOMEMLIMIT": Text(str(self._config.shares.go.count)),
                 # What is too old is listed in a temporary file before it is deleted: else, it never would be.
                 "TMPDIR": Text(DATA),
             },

@@ -299,7 +299,7 @@ class PrometheusHA(Component):
         def config() -> Mapping[str, str]:
             document = PrometheusConfig(
                 scrape=self._scrape,
-                external_labels={"cluster": cluster.name, "environment": cluster.environment},
+                external_labels=cluster.labels,
                 retention_time=self._retention.time,
                 retention_size=self._volume.size.scaled(self._retention.share_of_volume),
                 rule_files=(f"{RULES}/*.yaml", *filter(None, [self._collected.get("rules")])),

@@ -25,6 +25,11 @@ LOKI = Program(
         # One or more for each push that is taken in.
         Metric("loki_ingester_wal_records_logged_total", Kind.COUNTER),
         Metric("loki_panic_total", Kind.COUNTER),
+        # Of the ruler, where it is on, and once it has a group: of each member that it tells, and of each group, by the
+        # path of its file.
+        Metric("loki_prometheus_notifications_errors_total", Kind.COUNTER, ("user", "alertmanager")),
+        Metric("loki_prometheus_rule_evaluation_failures_total", Kind.COUNTER, ("user", "rule_group")),
+        Metric("loki_prometheus_rule_evaluations_total", Kind.COUNTER, ("user", "rule_group")),
         # By HTTP from outside, and by gRPC among members: those routes begin with a slash.
         Metric("loki_request_duration_seconds", Kind.HISTOGRAM, ("method", "route", "status_code", "ws")),
         # Of every ring, as this member sees it; 0 of each state from the start.

@@ -8,10 +8,12 @@ from types import MappingProxyType
 from constructs_lib.metrics.model import Program
 from constructs_lib.promql import Matcher, matches_not, metric
 from constructs_lib.rules.course import PEACE, Course
+from constructs_lib.rules.course import counter as growing
 from constructs_lib.rules.model import PLATFORM, Alert, Evaluator, Proof, Severity, samples
 from constructs_lib.units import prometheus_duration
 
 REPEATED_WITHIN = timedelta(minutes=15)
+STOPPED_FOR = timedelta(minutes=10)
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -121,6 +123,51 @@ def repeats(
             at=again.at,
             quiet={series(job): again.stops()} | dict.fromkeys((series("another"), *others), again.keeps()),
             step=2,  # what is seen once or twice
+        ),
+    )
+
+
+def stops(
+    by: Evaluator,
+    *,
+    name: str,
+    counter: str,
+    job: str,
+    series: Callable[[str, int], str],
+    absent: bool = False,
+    severity: Severity,
+    summary: str,
+    description: str,
+) -> Alert:
+    """An alert on something that goes on all the time, be it here or there, and does no longer for ten minutes.
+
+    Args:
+        counter: Of it.
+        job: Whose counter is meant.
+        series: Of a job and the number of one of its pods, its counter.
+        absent: Whether it must also fire where there never was a counter.
+    """
+    window, hold = max(STOPPED_FOR, by.window), lasting(by).hold
+    # The window sees the last increase until the sample before it has left.
+    last = window // by.interval - 1
+    pause, long = last + -(-hold // by.interval), 4 * (window + hold) // by.interval
+    increase = f"sum(increase({metric(counter, job=job)}[{prometheus_duration(window)}]))"
+
+    def goes_on(*runs: tuple[float, int], pod: int = 0, job: str = job) -> dict[str, str]:
+        return {series(job, pod): growing(*runs)}
+
+    return Alert(
+        name=name,
+        expr=f"({increase} or vector(0)) == 0" if absent else f"{increase} == 0",
+        hold=hold,
+        severity=severity,
+        team=PLATFORM,
+        summary=summary,
+        description=f"{description} within {prometheus_duration(window)}.",
+        proof=Proof(
+            fires=goes_on((5, PEACE), (0, long)) | goes_on((0, long), pod=1) | goes_on((5, long), job="another"),
+            at=(PEACE - 1 + pause) * by.interval,
+            quiet=goes_on((5, PEACE), (0, pause - 1), (5, long)) | goes_on((0, long), pod=1),
         ),
     )
 

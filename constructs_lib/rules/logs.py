@@ -8,6 +8,7 @@ from constructs_lib.rules.compaction import compaction_alerts
 from constructs_lib.rules.log_collector import log_collector_alerts, log_collector_recordings
 from constructs_lib.rules.log_limits import LIMITS, LogStoreLimits
 from constructs_lib.rules.log_members import member_alerts, member_recordings
+from constructs_lib.rules.log_ruler import ruler_alerts
 from constructs_lib.rules.loki import loki_alerts, loki_recordings
 from constructs_lib.rules.model import Alert, Evaluator, RuleGroup
 
@@ -53,4 +54,5 @@ def _store_alerts(by: Evaluator, job: str, store: LokiConfig, limits: LogStoreLi
         *loki_alerts(by, job, limits),
         *member_alerts(by, job, store, limits),
         *compaction_alerts(by, job, limits),
+        *(ruler_alerts(by, job) if store.ruler else ()),
     )

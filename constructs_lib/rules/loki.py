@@ -10,10 +10,9 @@ from datetime import timedelta
 
 from constructs_lib.metrics.loki import LOKI
 from constructs_lib.promql import matches, metric, not_equal
-from constructs_lib.rules.counting import lasting, repeats
-from constructs_lib.rules.course import PEACE, counter
+from constructs_lib.rules.counting import repeats, stops
 from constructs_lib.rules.log_limits import LogStoreLimits
-from constructs_lib.rules.model import PLATFORM, Alert, Evaluator, Proof, Recording, Severity
+from constructs_lib.rules.model import PLATFORM, Alert, Evaluator, Recording, Severity
 from constructs_lib.rules.requests import Lasting, Pace, Words, failing
 from constructs_lib.units import prometheus_duration
 
@@ -27,7 +26,6 @@ QUERY_ROUTES = (
 )
 PROBE_ROUTE = "ready"
 SERVER_ERRORS = "5.."
-NOTHING_WITHIN = timedelta(minutes=10)
 # By which lines are lost, and nodes may stand still.
 # https://github.com/grafana/loki/blob/v3.7.8/pkg/ingester/instance.go (Push, whose error is that of the last stream)
 STREAM_LIMIT = "stream_limit"
@@ -76,7 +74,17 @@ def loki_alerts(by: Evaluator, job: str, limits: LogStoreLimits) -> tuple[Alert,
         description="Loki answers {{ $value | humanizePercentage }} of the requests of {{ $labels.route }} with 5xx.",
     )
     return (
-        _stopped(by, job),
+        # From end to end: whatever is wrong with collectors, network or store, when no line arrives at all.
+        stops(
+            by,
+            name="LogsStopped",
+            counter="loki_ingester_wal_records_logged_total",
+            job=job,
+            series=lambda of, pod: LOKI.series("loki_ingester_wal_records_logged_total", job=of, pod=f"loki-{pod}"),
+            severity=Severity.CRITICAL,
+            summary="No line arrives in Loki from anywhere.",
+            description="Loki has taken in {{ $value }} lines",
+        ),
         _failing(by, job, limits.writes, writes, share=limits.errors, requests=WRITES, routes=WRITE_ROUTES),
         _failing(by, job, limits.queries, queries, share=limits.errors, requests=QUERIES, routes=QUERY_ROUTES),
         repeats(
@@ -123,33 +131,6 @@ def loki_alerts(by: Evaluator, job: str, limits: LogStoreLimits) -> tuple[Alert,
 
 def _discarded(job: str, reason: str = "some-reason") -> str:
     return LOKI.series("loki_discarded_samples_total", job=job, pod="loki-0", reason=reason)
-
-
-def _stopped(by: Evaluator, job: str) -> Alert:
-    """From end to end: whatever is wrong with collectors, network or store, when no line arrives at all."""
-    name = "loki_ingester_wal_records_logged_total"
-    window, hold = max(NOTHING_WITHIN, by.window), lasting(by).hold
-    # The window sees the last increase until the sample before it has left.
-    last = window // by.interval - 1
-    pause, long = last + -(-hold // by.interval), 4 * (window + hold) // by.interval
-
-    def lines(*runs: tuple[float, int], pod: int = 0, job: str = job) -> dict[str, str]:
-        return {LOKI.series(name, job=job, pod=f"loki-{pod}"): counter(*runs)}
-
-    return Alert(
-        name="LogsStopped",
-        expr=f"sum(increase({metric(name, job=job)}[{prometheus_duration(window)}])) == 0",
-        hold=hold,
-        severity=Severity.CRITICAL,
-        team=PLATFORM,
-        summary="No line arrives in Loki from anywhere.",
-        description=f"Loki has taken in {{{{ $value }}}} lines within {prometheus_duration(window)}.",
-        proof=Proof(
-            fires=lines((5, PEACE), (0, long)) | lines((0, long), pod=1) | lines((5, long), job="another"),
-            at=(PEACE - 1 + pause) * by.interval,
-            quiet=lines((5, PEACE), (0, pause - 1), (5, long)) | lines((0, long), pod=1),
-        ),
-    )
 
 
 def _failing(

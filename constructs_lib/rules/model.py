@@ -4,11 +4,11 @@ Source: https://prometheus.io/docs/prometheus/latest/configuration/alerting_rule
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 from constructs_lib import promql
 from constructs_lib.errors import ConstructError
@@ -105,6 +105,91 @@ class Proof:
         return self.step if isinstance(self.step, tuple) else (self.step,)
 
 
+class Announced(Protocol):
+    """What people hear of an alert, whoever evaluates it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def severity(self) -> Severity: ...
+    @property
+    def team(self) -> str | None: ...
+    @property
+    def summary(self) -> str: ...
+    @property
+    def description(self) -> str: ...
+
+
+def check_announcement(*, name: str, severity: Severity, team: str | None, texts: tuple[str, ...]) -> None:
+    """Refuse what nobody would understand, or be told.
+
+    Args:
+        name: Of the alert.
+        severity: How soon somebody must look.
+        team: Who looks; None where the series say it.
+        texts: What is said of it.
+    Raises:
+        ConstructError: a name, a severity or a team that is none, or a text that Prometheus cannot fill in.
+    """
+    if not re.fullmatch(r"[A-Z][a-zA-Z0-9]+", name):
+        raise ConstructError(f"{name!r} is not an alert's name: use capitalised words, such as 'TargetDown'")
+    if severity not in set(Severity):
+        raise ConstructError(f"the severity of the alert {name} is {severity!r}: use one of {', '.join(Severity)}")
+    if team is not None and not re.fullmatch(LABEL_VALUE, team):
+        raise ConstructError(f"the alert {name} is for the team {team!r}: use letters, digits and dashes")
+    for text in texts:
+        if "{{" in (rest := ACTION.sub("", text)) or "}}" in rest:
+            raise ConstructError(
+                f"the alert {name} says {text!r}: use {{{{ $value }}}} or {{{{ $labels.NAME }}}}, "
+                "followed by '| humanize' or one of its kind where it helps"
+            )
+
+
+def announcement(alert: Announced, runbooks: str) -> dict[str, Any]:
+    """Labels and annotations.
+
+    Args:
+        alert: Which one.
+        runbooks: The URL below which it has a page: its name with the suffix `.md`.
+    """
+    return {
+        "labels": {"severity": alert.severity.value, **({} if alert.team is None else {"team": alert.team})},
+        "annotations": {
+            "summary": alert.summary,
+            "description": alert.description,
+            "runbook_url": f"{runbooks.rstrip('/')}/{alert.name}.md",
+        },
+    }
+
+
+class Named(Protocol):
+    """A rule."""
+
+    @property
+    def name(self) -> str: ...
+
+
+def check_group(name: str, *, alerts: Sequence[Named], **others: Sequence[Named]) -> None:
+    """Refuse what is no rule group.
+
+    Args:
+        name: Of the group.
+        alerts: In it.
+        others: What else is in it, by what it is called.
+    Raises:
+        ConstructError: a name that is none, no alert, or two of a name.
+    """
+    if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
+        raise ConstructError(f"{name!r} is not a rule group's name: use lower-case words joined by dashes")
+    if not alerts:
+        raise ConstructError(f"the rule group {name} has no alert: give at least one, or leave it out")
+    for kind, rules in {"alerts": alerts, **others}.items():
+        names = [rule.name for rule in rules]
+        for each in names:
+            if names.count(each) > 1:
+                raise ConstructError(f"the rule group {name} has {names.count(each)} {kind} {each!r}: name each apart")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
     """A condition that somebody must hear of.
@@ -135,21 +220,10 @@ class Alert:
     keep_firing: timedelta = timedelta(0)
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[A-Z][a-zA-Z0-9]+", self.name):
-            raise ConstructError(f"{self.name!r} is not an alert's name: use capitalised words, such as 'TargetDown'")
+        check_announcement(
+            name=self.name, severity=self.severity, team=self.team, texts=(self.summary, self.description)
+        )
         _check(self.expr, of=f"the alert {self.name}")
-        if self.severity not in set(Severity):
-            raise ConstructError(
-                f"the severity of the alert {self.name} is {self.severity!r}: use one of {', '.join(Severity)}"
-            )
-        if self.team is not None and not re.fullmatch(LABEL_VALUE, self.team):
-            raise ConstructError(f"the alert {self.name} is for the team {self.team!r}: use letters, digits and dashes")
-        for text in (self.summary, self.description):
-            if "{{" in (rest := ACTION.sub("", text)) or "}}" in rest:
-                raise ConstructError(
-                    f"the alert {self.name} says {text!r}: use {{{{ $value }}}} or {{{{ $labels.NAME }}}}, "
-                    "followed by '| humanize' or one of its kind where it helps"
-                )
 
     def to_dict(self, runbooks: str) -> dict[str, Any]:
         return {
@@ -157,12 +231,7 @@ class Alert:
             "expr": self.expr,
             **({"for": prometheus_duration(self.hold)} if self.hold else {}),
             **({"keep_firing_for": prometheus_duration(self.keep_firing)} if self.keep_firing else {}),
-            "labels": {"severity": self.severity.value, **({} if self.team is None else {"team": self.team})},
-            "annotations": {
-                "summary": self.summary,
-                "description": self.description,
-                "runbook_url": f"{runbooks.rstrip('/')}/{self.name}.md",
-            },
+            **announcement(self, runbooks),
         }
 
 
@@ -210,17 +279,7 @@ class RuleGroup:
     recordings: tuple[Recording, ...] = ()
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", self.name):
-            raise ConstructError(f"{self.name!r} is not a rule group's name: use lower-case words joined by dashes")
-        if not self.alerts:
-            raise ConstructError(f"the rule group {self.name} has no alert: give at least one, or leave it out")
-        for kind, rules in (("alerts", self.alerts), ("recordings", self.recordings)):
-            names = [rule.name for rule in rules]
-            for name in names:
-                if names.count(name) > 1:
-                    raise ConstructError(
-                        f"the rule group {self.name} has {names.count(name)} {kind} {name!r}: name each apart"
-                    )
+        check_group(self.name, alerts=self.alerts, recordings=self.recordings)
 
     def refuse_unknown_jobs(self, scraped: Collection[str]) -> None:
         """Refuse an alert that can never fire, or a recording without results: it reads a job that nothing scrapes.

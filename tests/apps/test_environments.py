@@ -68,6 +68,7 @@ OTHERS = {
     "logs_retention": "4d",
     "logs_rate": "3Mi",
     "logs_streams": "4321",
+    "grafana_url": "https://g.example.com",
     "retention": "1d12h",
     "scrape_interval": "20s",
     "application_namespace": "shop",

@@ -58,6 +58,7 @@ VALUES = PROD.but(
         "logs_retention": timedelta(days=20),
         "logs_rate": Bytes.mib(8),
         "logs_streams": 6000,
+        "grafana_url": "https://g.example.com",
     }
 )
 

@@ -4,7 +4,10 @@ from datetime import date, timedelta
 
 from hypothesis import strategies as st
 
-from constructs_lib.config.loki import Compaction, Index, Kept, LogLimits, LogSchema, LokiConfig, Ring, SchemaPeriod
+from constructs_lib.config.log_limits import Compaction, LogLimits
+from constructs_lib.config.log_schema import Index, Kept, LogSchema, SchemaPeriod
+from constructs_lib.config.loki import LokiConfig, Ring
+from constructs_lib.config.loki_ruler import Ruler
 from constructs_lib.contract import Bucket
 from constructs_lib.units import Bytes
 
@@ -71,6 +74,12 @@ def configurations(draw: st.DrawFn) -> LokiConfig:
         if replicas > 1
         else None
     )
+    ruler = Ruler(
+        rules="/etc/loki/rules",
+        alertmanagers=tuple(f"{draw(NAMES)}.{draw(NAMES)}:9093" for _ in range(draw(st.integers(1, 3)))),
+        grafana=f"https://{draw(NAMES)}.example.com",
+        labels={"cluster": draw(NAMES), "environment": draw(NAMES)},
+    )
     places = [Kept.S3] if ring else [Kept.S3, Kept.FILESYSTEM] if bucket else [Kept.FILESYSTEM]
     asked, tenants = draw(limits()), draw(st.none() | st.integers(1, 20))
     of_all = asked.streams * (tenants or 1)
@@ -84,6 +93,7 @@ def configurations(draw: st.DrawFn) -> LokiConfig:
         limits=asked,
         tenants=tenants,
         schema=draw(schemas(st.sampled_from(places))),
+        ruler=None if tenants else draw(st.none() | st.just(ruler)),
         compaction=Compaction(
             interval=timedelta(minutes=draw(st.integers(1, 24 * 60))),
             delete_delay=timedelta(minutes=draw(st.integers(1, 3 * 24 * 60))),

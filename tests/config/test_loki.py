@@ -8,18 +8,10 @@ import pytest
 from hypothesis import given, settings
 
 from constructs_lib.config import to_yaml
-from constructs_lib.config.loki import (
-    CACHE_COUNT,
-    Compaction,
-    Index,
-    Kept,
-    LogLimits,
-    LogSchema,
-    LokiConfig,
-    Ring,
-    SchemaPeriod,
-    shared_out,
-)
+from constructs_lib.config.log_limits import Compaction, LogLimits
+from constructs_lib.config.log_schema import Index, Kept, LogSchema, SchemaPeriod
+from constructs_lib.config.loki import LokiConfig, Ring
+from constructs_lib.config.loki_memory import CACHE_COUNT, shared_out
 from constructs_lib.contract import Bucket
 from constructs_lib.errors import ConstructError
 from constructs_lib.units import Bytes

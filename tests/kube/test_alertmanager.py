@@ -4,11 +4,9 @@ from typing import Any
 
 import cdk8s
 import pytest
-from constructs import Construct
 
 from constructs_lib.errors import ConstructError
 from constructs_lib.kube import (
-    Alertmanager,
     Delivery,
     Email,
     Heartbeat,
@@ -18,13 +16,11 @@ from constructs_lib.kube import (
     Route,
     SecretKey,
     Slack,
-    Webhook,
 )
 from constructs_lib.rules.observability import observability
-from tests.minimal import NAMESPACE, prometheus, unrendered
+from tests.minimal import WEBHOOK, alertmanager, prometheus, unrendered
 from tests.rendered import Objects, rendered, text
 
-WEBHOOK = Receiver(name="webhook", integrations=(Webhook(url=SecretKey("receivers", "webhook-url")),))
 CHAT = Receiver(name="chat", integrations=(Slack(api_url=SecretKey("receivers", "slack-url"), channel="#monitoring"),))
 PAGER = Receiver(name="pager", integrations=(PagerDuty(routing_key=SecretKey("pager", "key")),))
 MAIL = Receiver(
@@ -41,11 +37,6 @@ MAIL = Receiver(
 )
 ROOMS = Slack(api_url=SecretKey("teams", "slack-url"), channel="#alerts-{team}")
 HEARTBEAT = Heartbeat(url=SecretKey("receivers", "heartbeat-url"))
-
-
-def alertmanager(scope: Construct, name: str = "alertmanager", **more: Any) -> Alertmanager:
-    settings = {"namespace": NAMESPACE, "external_url": "https://alertmanager.example.com"}
-    return Alertmanager(scope, name, name=name, **{**settings, "delivery": Delivery(default=WEBHOOK), **more})
 
 
 def build(chart: cdk8s.Chart, *, reverse: bool = False, times: int = 1) -> None:

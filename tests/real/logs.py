@@ -4,6 +4,7 @@ import json
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -27,23 +28,35 @@ class Line:
     text: str
 
 
-def writer(name: str, count: int, rate: int, size: int, *, app: str, node: str | None = None) -> dict[str, Any]:
+def writer(
+    name: str,
+    count: int,
+    rate: int,
+    size: int,
+    *,
+    app: str,
+    node: str | None = None,
+    text: str | None = None,
+    namespace: str = WRITERS,
+) -> dict[str, Any]:
     """A pod that writes numbered lines of some bytes, so many a second, and then sleeps.
 
     Args:
         app: Its application, by which several are asked for together.
         node: Where it must run, if it matters.
+        text: With which each line begins; the pod's name when absent.
+        namespace: Where it lives.
     """
     container = {
         "name": "writer",
         "image": "registry.local/probe:1",
-        "args": ["write", name, str(count), str(rate), str(size)],
+        "args": ["write", text or name, str(count), str(rate), str(size)],
     }
     place = {"nodeSelector": {"kubernetes.io/hostname": node}} if node else {}
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": name, "namespace": WRITERS, "labels": {"app.kubernetes.io/name": app}},
+        "metadata": {"name": name, "namespace": namespace, "labels": {"app.kubernetes.io/name": app}},
         "spec": {"containers": [container], "terminationGracePeriodSeconds": 1, **place},
     }
 
@@ -71,6 +84,16 @@ class LokiPod:
         """How many lines there are of the last minutes."""
         result = self.api("query", query=f"sum(count_over_time({selector}[{minutes}m]))")["result"]
         return int(result[0]["value"][1]) if result else 0
+
+    def wait_for(self, selector: str, count: int, timeout: timedelta, *, minutes: int = 20) -> None:
+        """Wait until there are so many lines, or more, of the last minutes."""
+
+        def all_there() -> bool:
+            there = self.count(selector, minutes)
+            assert there >= count, f"{there} of {count}"
+            return True
+
+        self.cluster.wait(f"all lines of {selector} are found", all_there, timeout)
 
     def lines(self, pod: str, since: float) -> Iterator[Line]:
         """Every line of a pod's only container since a time, from the oldest on, page by page."""

@@ -4,7 +4,6 @@ import json
 import os
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -17,6 +16,7 @@ from urllib.request import Request, urlopen
 from constructs_lib.config import to_yaml
 from constructs_lib.kube.loki import STOP_WITHIN
 from tests.cluster.programs import built
+from tests.cluster.waiting import wait
 
 ENVIRONMENT = {**os.environ, "POD_IP": "127.0.0.1"}
 NANOSECONDS = 10**9
@@ -57,11 +57,12 @@ def asked(url: str, data: object = None, *, tenant: str | None = None) -> str | 
 
 def soon(url: str, data: object = None, *, within: timedelta = timedelta(seconds=90), tenant: str | None = None) -> str:
     """What it answers as soon as it does."""
-    end = time.monotonic() + within.total_seconds()
-    while (answer := asked(url, data, tenant=tenant)) is None:
-        assert time.monotonic() < end, f"{url} does not answer"
-        time.sleep(0.5)
-    return answer
+
+    def answers() -> tuple[str, ...]:
+        answer = asked(url, data, tenant=tenant)
+        return () if answer is None else (answer,)  # which may be empty
+
+    return wait(f"{url} answers", answers, within)[0]
 
 
 @contextmanager

@@ -1,22 +1,32 @@
 """Logs on the cluster: a line is found within seconds, once, whatever is killed, rotated or away meanwhile."""
 
+import json
 import re
 import time
+from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 
+from apps.environments import PROD
+from constructs_lib.config.loki_ruler import EVERY
+from constructs_lib.config.routes import Timing
 from constructs_lib.kube.log_collector import METRICS
 from constructs_lib.kube.loki import WEB
+from constructs_lib.rules.uncaught_errors import uncaught_errors
 from tests.cluster.cluster import Cluster
 from tests.cluster.kubernetes import Kubernetes
 from tests.cluster.outside.aws import Bucket
+from tests.cluster.outside.record import Received
 from tests.cluster.outside.world import Outside
 from tests.real.logs import NANOSECONDS, WRITERS, LokiPod, numbers, writer
+from tests.real.notifications import TURN, turn_is_over
+from tests.real.outside import SLACK
 from tests.real.teams import documents
 
 # While incidents of others end, which takes minutes.
 pytestmark = pytest.mark.stage(6.5)
+APPLICATIONS = PROD.application_namespace
 FOUND_WITHIN = timedelta(seconds=30)
 SOON = timedelta(minutes=2)
 PODS, LINES = 10, 10_000
@@ -49,15 +59,25 @@ def failures(store: list[LokiPod]) -> float:
 
 def found(loki: LokiPod, pod: str, count: int, since: float) -> None:
     """Wait until there are so many lines of a pod, and see that each is there once."""
-    selector = f'{{namespace="{WRITERS}",pod="{pod}"}}'
-
-    def all_there() -> bool:
-        there = loki.count(selector, 20)
-        assert there >= count, f"{there} of {count}"
-        return True
-
-    loki.cluster.wait(f"all lines of {pod} are found", all_there, SOON)
+    loki.wait_for(f'{{namespace="{WRITERS}",pod="{pod}"}}', count, SOON)
     assert sorted(numbers(loki.lines(pod, since))) == list(range(count))
+
+
+@pytest.fixture(scope="module")
+def uncaught(cluster: Cluster, store: list[LokiPod]) -> Iterator[float]:
+    """When an application began to write errors that it has not caught, in seconds since 1970."""
+    assert store
+    (alert,) = uncaught_errors(namespace=APPLICATIONS).alerts
+    pod = writer("careless", alert.above + 1, 5, 60, app="careless", text="panic:", namespace=APPLICATIONS)
+    begun = time.time()
+    cluster.apply(documents(pod))
+    yield begun
+    cluster.kubectl("-n", APPLICATIONS, "delete", "pod", "careless")
+
+
+def test_an_application_writes_errors(uncaught: float) -> None:
+    """Who hears of them is seen below: it ripens while other tests run."""
+    assert uncaught
 
 
 @pytest.mark.trap(60)
@@ -134,6 +154,24 @@ def test_a_collector_reads_its_own_node_alone(cluster: Cluster, writers: float) 
         assert {nodes[uid] for uid in read} == {node}
 
 
+def test_its_team_hears_of_errors_that_an_application_has_not_caught(
+    cluster: Cluster, outside: Outside, uncaught: float
+) -> None:
+    """Once, though three members know the rule: of the application and its namespace, as of any alert."""
+
+    def heard() -> list[Received]:
+        return [each for each in outside.received(SLACK.host) if "ErrorsUncaught" in json.dumps(each.body)]
+
+    first = cluster.wait("its team hears of it", heard, SOON)[0]
+
+    assert first.at - uncaught < (FOUND_WITHIN + EVERY + Timing().group_wait + TURN).total_seconds()
+    text = json.dumps(first.body)
+    for said in ("careless", APPLICATIONS, PROD.cluster, "/ErrorsUncaught.md"):
+        assert said in text, text
+    turn_is_over(cluster, first.at)
+    assert len(heard()) == 1
+
+
 @pytest.mark.trap(50)
 def test_all_lines_arrive_once_though_a_member_is_killed_and_s3_fails(
     cluster: Cluster, outside: Outside, bucket: Bucket, store: list[LokiPod], writers: float
@@ -155,12 +193,7 @@ def test_all_lines_arrive_once_though_a_member_is_killed_and_s3_fails(
             2 * AWAY,
         )
 
-    def all_there() -> bool:
-        there = store[0].count('{app="load"}', 20)
-        assert there >= PODS * LINES, there
-        return True
-
-    cluster.wait("all lines are found", all_there, SOON)
+    store[0].wait_for('{app="load"}', PODS * LINES, SOON)
     cluster.wait_ready("monitoring", "statefulset/loki")
     for loki in store:
         loki.flush()

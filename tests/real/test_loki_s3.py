@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from constructs_lib.config.loki import LogLimits, LokiConfig
+from constructs_lib.config.log_limits import LogLimits
+from constructs_lib.config.loki import LokiConfig
 from constructs_lib.contract import Bucket
 from constructs_lib.units import Bytes
 from tests.cluster.programs import built

@@ -1,7 +1,7 @@
 """The schema of a Loki that has logs changes: what is stored in the earlier way stays readable, and is kept as long."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 
-from constructs_lib.config.loki import Index, LogSchema, LokiConfig, SchemaPeriod
+from constructs_lib.config.log_schema import Index, LogSchema, SchemaPeriod
+from constructs_lib.config.loki import LokiConfig
 from constructs_lib.units import Bytes
+from tests.cluster.waiting import wait
 from tests.real.loki import NANOSECONDS, PUSH, asked, found, push, pushed, running, soon, verified
 
-DAY = timedelta(days=1)
+DAY, SOON = timedelta(days=1), timedelta(seconds=30)
 # Beside the file: it is ready, and its parts know each other, sooner; and the compactor begins after a second.
 QUICK = (
     "-ingester.min-ready-duration=0s",
@@ -81,13 +83,6 @@ def upgrade(directory: Path, version: int, prefix: str) -> Upgrade:
     return Upgrade(directory, earlier, time.time_ns())
 
 
-def wait(done: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + 30
-    while not done():
-        assert time.monotonic() < end, what
-        time.sleep(0.1)
-
-
 # Some gave the new index a prefix of its own, others did not.
 @pytest.mark.parametrize(("version", "prefix"), [(11, "loki_index_"), (12, "index_")])
 def test_logs_of_the_earlier_period_are_found_after_the_upgrade(tmp_path: Path, version: int, prefix: str) -> None:
@@ -110,7 +105,7 @@ def test_logs_of_the_earlier_period_are_found_after_the_upgrade(tmp_path: Path, 
         assert it.found(url) == ["waited", "old"]
         push(url, "new", it.now, trace="1")
         # Tables are looked at from the newest to the oldest, so that this one is the last.
-        wait(lambda: not it.table(it.earlier, expired).exists(), "what is too old is not deleted")
+        wait("what is too old is deleted", lambda: not it.table(it.earlier, expired).exists(), SOON)
         assert it.found(url) == ["new", "waited", "old"]
     with it.running(it.begun(), *COMPACTING) as url:
         assert it.found(url) == ["new", "waited", "old"]

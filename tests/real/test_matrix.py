@@ -71,6 +71,7 @@ MATRIX = {
     },
     "loki": {
         "loki": {("tcp", 3100), ("tcp", 9095), ("tcp", 7946)},
+        "alertmanager": {("tcp", 9093)},  # of alerts on logs
         "outside": {("tcp", 443)},  # S3
     },
     "log-collector": {"loki": {("tcp", 3100)}},

@@ -6,7 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from constructs_lib.config.loki import LogLimits, LokiConfig, Ring
+from constructs_lib.config.log_limits import LogLimits
+from constructs_lib.config.loki import LokiConfig, Ring
+from constructs_lib.config.loki_ruler import Ruler
 from constructs_lib.contract import Bucket
 from constructs_lib.errors import ConstructError
 from constructs_lib.rules.logs import LogStoreLimits, logs
@@ -41,6 +43,18 @@ RECORDINGS = {
     ),
     "node_le:loki_write_entry_propagation_latency_seconds_bucket:rate": (
         'sum by (node, le) (rate(loki_write_entry_propagation_latency_seconds_bucket{job="reads"}[10m]))'
+    ),
+}
+RULER = Ruler(rules="/etc/loki/rules", alertmanagers=("one:9093",), grafana="https://g.example.com", labels={})
+RULER_CONDITIONS = {
+    "LogRulesNotEvaluated": (
+        '(sum(increase(loki_prometheus_rule_evaluations_total{job="store"}[10m])) or vector(0)) == 0'
+    ),
+    "LogRulesFailing": (
+        'sum by (pod) (increase(loki_prometheus_rule_evaluation_failures_total{job="store"}[15m])) > 0'
+    ),
+    "LogAlertsNotSent": (
+        'sum by (alertmanager) (increase(loki_prometheus_notifications_errors_total{job="store"}[15m])) > 0'
     ),
 }
 BUCKETS = "node_le:loki_write_entry_propagation_latency_seconds_bucket:rate"
@@ -122,6 +136,13 @@ def test_every_alert_reads_what_it_says() -> None:
     group = logs(BY, store=STORE, loki="store", collector="reads")
     assert {alert.name: alert.expr for alert in group.alerts} == CONDITIONS
     assert {recording.name: recording.expr for recording in group.recordings} == RECORDINGS
+
+
+def test_the_ruler_is_watched_where_it_is_on() -> None:
+    """Its series are nowhere else."""
+    without, with_ruler = (logs(BY, store=each, loki="store") for each in (STORE, replace(STORE, ruler=RULER)))
+    more = [alert for alert in with_ruler.alerts if alert not in without.alerts]
+    assert {alert.name: alert.expr for alert in more} == RULER_CONDITIONS
 
 
 def test_the_jobs_are_those_of_the_programs_unless_an_app_says_otherwise() -> None:

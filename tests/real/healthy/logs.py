@@ -54,6 +54,11 @@ def _add_member(system: System, target: Target, number: int, members: int) -> No
     tell("loki_ingester_wal_disk_usage_percent", sways(0.3, 0.1))
     tell("loki_ingester_wal_records_logged_total", counts(20))
     tell("loki_panic_total", happens(minute(18)))
+    # One member evaluates all; a member of Alertmanager is away for a moment.
+    rules = {"user": "fake", "rule_group": "/loki/rules/fake/uncaught-errors.yaml;uncaught-errors"}
+    tell("loki_prometheus_rule_evaluations_total", counts(1 / 60 if number == 0 else 0), **rules)
+    tell("loki_prometheus_rule_evaluation_failures_total", happens(minute(12)), **rules)
+    tell("loki_prometheus_notifications_errors_total", happens(minute(30)), user="fake", alertmanager="http://one:9093")
     for (method, route), rate in ROUTES.items():
         for code, course in {"200": counts(rate), "500": happens(*_about(ROLLED_OUT, 5))}.items():
             answered = {"method": method, "route": route, "status_code": code, "ws": "false"}
