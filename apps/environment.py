@@ -92,7 +92,7 @@ class Environment(BaseModel):
     )
     make_storage_class: bool = Field(description="Whether to make that class: encrypted gp3 volumes of EBS.")
     priority_class: Annotated[str | None, AfterValidator(_priority)] = Field(
-        description="Of Prometheus, Alertmanager, Loki and kube-state-metrics, so that nobody else's pods push "
+        description="Of Prometheus, Alertmanager, Loki, Jaeger and kube-state-metrics, so that nobody else's pods push "
         "them off full nodes; it must exist. Empty for none."
     )
     prometheus_url: str = Field(description="Under which people reach Prometheus.")
@@ -164,6 +164,29 @@ class Environment(BaseModel):
         ge=1, description="Streams of logs: two a container that writes, and for half an hour after it ended."
     )
     grafana_url: str = Field(description="Under which people reach Grafana, where links of alerts on logs lead.")
+    tracing: bool = Field(description="Whether there is tracing; without it, nothing of it remains.")
+    traces_host: str | None = Field(
+        description="OpenSearch that keeps the spans, by TLS; empty for a volume of a single collector."
+    )
+    traces_port: int = Field(ge=1, le=65535, description="Of OpenSearch.")
+    traces_at: Ranges = Field(
+        description="Address ranges of OpenSearch; 0.0.0.0/0 means everywhere but private networks, where a domain in "
+        "a VPC would be."
+    )
+    traces_user: str = Field(description="Who logs in there.")
+    traces_credentials: str = Field(
+        description="Secret with the key opensearch-password, and opensearch-ca where TRACES_CA is on."
+    )
+    traces_ca: bool = Field(description="Whether an authority of your own has signed OpenSearch's certificate.")
+    traces_prefix: str = Field(description="Of the indices: nobody else's there may end with all of it.")
+    traces_shards: int = Field(ge=1, description="Of the index of each day.")
+    traces_copies: int = Field(ge=0, description="Of each shard; 0 where OpenSearch is a single node.")
+    traces_nodes: int = Field(ge=1, description="Of OpenSearch's data, each of which takes a thousand shards.")
+    traces_retention: Duration = Field(description="How long spans stay: whole days in OpenSearch.")
+    traces_volume: Size = Field(description="Size of the single collector's volume, where there is no OpenSearch.")
+    jaeger_collectors: int = Field(ge=1, description="Two survive the loss of one; 1 without OpenSearch.")
+    jaeger_cpu: Share = Field(description="Promised to each collector; it may use four times as much.")
+    jaeger_memory: Size = Field(description="Likewise, up to twice as much.")
     retention: Duration = Field(description="How long samples stay on Prometheus' own disk.")
     scrape_interval: Duration = Field(description="Between two scrapes, and two evaluations of a rule.")
     application_namespace: str = Field(description="Where the application services and their databases run.")

@@ -9,12 +9,13 @@ from apps.alerting import alerting
 from apps.environment import Environment
 from constructs_lib.config.discovery import INFRASTRUCTURE, Annotated, PodsJob
 from constructs_lib.config.prometheus import Limits, ScrapeDefaults
-from constructs_lib.contract import Bucket, Endpoint, Namespace, Pods, Port, PortRange
+from constructs_lib.contract import Bucket, Endpoint, ExternalHost, Namespace, Pods, Port, PortRange
 from constructs_lib.errors import ConstructError
 from constructs_lib.kube import (
     Alertmanager,
     Allowed,
     Collector,
+    Embedded,
     KubeStateMetrics,
     Links,
     LogCollector,
@@ -28,10 +29,13 @@ from constructs_lib.kube import (
     RedisExporter,
     Resources,
     Retention,
+    SearchStore,
     SecretKey,
     StorageClass,
+    Tracing,
     Volume,
 )
+from constructs_lib.metrics.jaeger import JAEGER_QUERY, SPAN_METRICS
 from constructs_lib.metrics.kube_state_metrics import KUBE_STATE_METRICS
 from constructs_lib.metrics.postgres import POSTGRES_EXPORTER
 from constructs_lib.metrics.redis import REDIS_EXPORTER
@@ -45,6 +49,7 @@ from constructs_lib.rules.nodes import nodes
 from constructs_lib.rules.observability import observability
 from constructs_lib.rules.services import services
 from constructs_lib.rules.teams import teams
+from constructs_lib.rules.traces import traces
 from constructs_lib.rules.uncaught_errors import uncaught_errors
 
 POSTGRES, REDIS = POSTGRES_EXPORTER.job, REDIS_EXPORTER.job
@@ -57,11 +62,13 @@ class Stack:
     Args:
         prometheus: Who evaluates its rules.
         loki: Whose buckets somebody must make.
+        tracing: Where applications send spans; None where they do not.
         collector: What other teams' releases come in by; None where they do not.
     """
 
     prometheus: PrometheusHA
     loki: LokiStore
+    tracing: Tracing | None
     collector: Collector | None
 
 
@@ -98,6 +105,7 @@ def monitoring(app: cdk8s.App, name: str, values: Environment) -> Stack:
     prometheus.scrape(nodes.metrics)
 
     loki = _logs(app, namespaces, values, prometheus, alertmanager)
+    tracing = _traces(app, namespaces.restricted, values, prometheus)
     _watch_databases(app, namespaces.restricted, values, prometheus)
     for service in values.application_services:
         pods = Pods.named(values.application_namespace, service)
@@ -106,8 +114,8 @@ def monitoring(app: cdk8s.App, name: str, values: Environment) -> Stack:
         pods = Pods.named(values.application_namespace, database)
         prometheus.scrape_pods(PodsJob(job=database, pods=pods, ports=PortRange.only(port)))
     collector = _collector(prometheus, values)
-    prometheus.add_rules(*_rules(prometheus.evaluator, values, loki))
-    return Stack(prometheus, loki, collector)
+    prometheus.add_rules(*_rules(prometheus.evaluator, values, loki, tracing))
+    return Stack(prometheus, loki, tracing, collector)
 
 
 def _logs(
@@ -147,6 +155,47 @@ def _logs(
     return loki
 
 
+def _traces(app: cdk8s.App, namespace: Namespace, values: Environment, prometheus: PrometheusHA) -> Tracing | None:
+    """What applications tell of their requests, in Jaeger."""
+    if not values.tracing:
+        return None
+    tracing = Tracing(
+        cdk8s.Chart(app, "jaeger"),
+        "tracing",
+        namespace=namespace,
+        store=_span_store(values),
+        collectors=values.jaeger_collectors,
+        collector_resources=Resources(cpu=values.jaeger_cpu, memory=values.jaeger_memory),
+        placement=Placement(priority_class=values.priority_class),
+    )
+    prometheus.scrape(tracing.metrics)
+    if tracing.query_metrics:
+        prometheus.scrape(tracing.query_metrics)
+    if tracing.span_metrics:
+        prometheus.scrape(tracing.span_metrics, job=SPAN_METRICS.job, limits=_of_the_cluster(values))
+    for service in values.application_services:
+        tracing.admit(Pods.named(values.application_namespace, service))
+    return tracing
+
+
+def _span_store(values: Environment) -> SearchStore | Embedded:
+    if not values.traces_host:
+        return Embedded(
+            volume=Volume(values.traces_volume, values.storage_class or None), retention=values.traces_retention
+        )
+    return SearchStore(
+        server=ExternalHost(host=values.traces_host, port=values.traces_port, addresses=values.traces_at),
+        user=values.traces_user,
+        password=SecretKey(values.traces_credentials, "opensearch-password"),
+        ca=SecretKey(values.traces_credentials, "opensearch-ca") if values.traces_ca else None,
+        prefix=values.traces_prefix,
+        shards=values.traces_shards,
+        replicas=values.traces_copies,
+        nodes=values.traces_nodes,
+        retention=values.traces_retention,
+    )
+
+
 def _collector(prometheus: PrometheusHA, values: Environment) -> Collector | None:
     if values.agent_image is None:
         return None
@@ -154,12 +203,15 @@ def _collector(prometheus: PrometheusHA, values: Environment) -> Collector | Non
     return Collector(prometheus, "collector", prometheus=prometheus, image=values.agent_image, allowed=allowed)
 
 
-def _rules(by: Evaluator, values: Environment, loki: LokiStore) -> Iterator[RuleGroup]:
+def _rules(by: Evaluator, values: Environment, loki: LokiStore, tracing: Tracing | None) -> Iterator[RuleGroup]:
     """What somebody must hear of; a group about nothing is left out."""
     yield observability(by)
     yield kubernetes(by)
     yield nodes(by)
     yield logs(by, store=loki.config)
+    if tracing:
+        alone = tracing.query is tracing.collector
+        yield traces(by, query=None if alone else JAEGER_QUERY.job, searched=not alone)
     if values.agent_image:
         yield teams(by)
     if values.application_services:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         PrometheusHA,
         RedisExporter,
         StorageClass,
+        Tracing,
     )
 
 __version__ = "0.1.0"
@@ -36,6 +37,7 @@ __all__ = [
     "PrometheusHA",
     "RedisExporter",
     "StorageClass",
+    "Tracing",
 ]
 
 

@@ -176,7 +176,8 @@ class ExternalHost:
     Args:
         host: Its name, or its address.
         port: Where it listens.
-        addresses: The ranges in which its name resolves: a NetworkPolicy knows no names.
+        addresses: The ranges in which its name resolves: a NetworkPolicy knows no names. What is private is left out
+            of a range that holds it and more, such as 0.0.0.0/0; a private range by itself is meant.
     Raises:
         ConstructError: no range, or one that is none.
     """

@@ -13,3 +13,6 @@ ALLOY = Image(registry="docker.io", repository="grafana/alloy", tag="v1.19.2")
 POSTGRES_EXPORTER = Image(registry="quay.io", repository="prometheuscommunity/postgres-exporter", tag="v0.17.1")
 REDIS_EXPORTER = Image(registry="quay.io", repository="oliver006/redis_exporter", tag="v1.74.0")
 LOKI = Image(registry="docker.io", repository="grafana/loki", tag="3.7.8")
+# Of the same source as the Go module github.com/jaegertracing/jaeger v1.76.0; later ones are no Go modules.
+JAEGER = Image(registry="docker.io", repository="jaegertracing/jaeger", tag="2.13.0")
+JAEGER_INDEX_CLEANER = Image(registry="docker.io", repository="jaegertracing/jaeger-es-index-cleaner", tag="2.13.0")

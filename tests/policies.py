@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from constructs_lib.contract import NAMESPACE_NAME
-from tests.rendered import Document, Objects
+from tests.rendered import Document, Objects, template
 
 
 class Connection(NamedTuple):
@@ -27,7 +27,7 @@ def selects(selector: Mapping[str, Any] | None, labels: Mapping[str, str]) -> bo
 
 
 def labels(workload: Document) -> Mapping[str, str]:
-    found: Mapping[str, str] = workload["spec"]["template"]["metadata"]["labels"]
+    found: Mapping[str, str] = template(workload)["metadata"]["labels"]
     return found
 
 

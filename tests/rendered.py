@@ -16,7 +16,13 @@ Document = Mapping[str, Any]
 ROOT = Path(__file__).parent.parent
 DIST = ROOT / "dist"
 ENVIRONMENTS = sorted(path.name for path in DIST.iterdir())
-WORKLOADS = {"StatefulSet", "Deployment", "DaemonSet"}
+WORKLOADS = {"StatefulSet", "Deployment", "DaemonSet", "CronJob"}
+
+
+def template(workload: Document) -> dict[str, Any]:
+    """Of the pods of a workload."""
+    found: dict[str, Any] = workload["spec"].get("jobTemplate", workload)["spec"]["template"]
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +54,7 @@ class Objects:
 
     @property
     def containers(self) -> list[Document]:
-        pods = [workload["spec"]["template"]["spec"] for workload in self.workloads]
+        pods = [template(workload)["spec"] for workload in self.workloads]
         return [container for pod in pods for container in (*pod.get("initContainers", ()), *pod["containers"])]
 
 

@@ -19,17 +19,18 @@ MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 WITHOUT_ENGINE = [module for module in MODULES if module.parts[0] not in ALLOWED]
 PUBLIC = {
     *("Alertmanager", "Collector", "KubeStateMetrics", "LokiStore", "Monitored", "Namespaces", "NodeExporter"),
-    *("LogCollector", "PostgresExporter", "PrometheusHA", "RedisExporter", "StorageClass"),
+    *("LogCollector", "PostgresExporter", "PrometheusHA", "RedisExporter", "StorageClass", "Tracing"),
 }
 PUBLIC_OF_KUBE = PUBLIC | {
     *("Component", "ComponentEndpoint", "ConfigMap", "Manifest", "synth"),
     *("Container", "FieldOfPod", "OfSecret", "Placement", "Probe", "Resources", "Text"),
     *("API_ACCESS", "Claimed", "ConfigMapFiles", "HostPath", "Mount", "SecretFiles", "SecretKey", "Volume"),
     *("Annotated", "Destination", "Limits", "Links", "PodsJob", "Retention", "ScrapeDefaults", "Streams"),
-    *("PerNode", "Stateful", "Stateless"),
+    *("PerNode", "Scheduled", "Stateful", "Stateless"),
     *("Delivery", "Email", "Heartbeat", "Inhibition", "PagerDuty", "Receiver", "Route", "Slack", "TimeInterval"),
     *("Timing", "Webhook"),
     *("Allowed", "Platform", "TeamJob"),
+    *("Embedded", "Engine", "Sampling", "SearchStore", "SpanLimits", "SpanMetrics"),
     *("Index", "Kept", "LogLimits", "LogSchema", "Loses", "SchemaPeriod"),
 }
 

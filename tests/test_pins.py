@@ -13,6 +13,8 @@ ROOT = Path(__file__).parent.parent
 TOOLS = ROOT / "tools"
 # Image -> the module of its program, and that module's spelling of a release's version.
 AS_IT_IS = ("(.*)", r"\1")
+# A release has two numbers: https://github.com/jaegertracing/jaeger/blob/v1.76.0/CHANGELOG.md
+JAEGER = ("jaeger", "github.com/jaegertracing/jaeger", r"2\.13\.(\d+)", r"v1.76.\1")
 MODULES = {
     versions.PROMETHEUS: ("prometheus", "github.com/prometheus/prometheus", r"v3\.(\d+)\.(\d+)", r"v0.3\1.\2"),
     versions.ALERTMANAGER: ("alertmanager", "github.com/prometheus/alertmanager", *AS_IT_IS),
@@ -23,6 +25,8 @@ MODULES = {
     versions.REDIS_EXPORTER: ("redis_exporter", "github.com/oliver006/redis_exporter", *AS_IT_IS),
     versions.LOKI: ("loki", "github.com/grafana/loki/v3", "(.*)", r"v\1"),
     versions.ALLOY: ("alloy", "github.com/grafana/alloy", *AS_IT_IS),
+    versions.JAEGER: JAEGER,
+    versions.JAEGER_INDEX_CLEANER: JAEGER,
 }
 
 

@@ -10,7 +10,7 @@ import promql_parser
 import pytest
 import yaml
 
-from tests.rendered import DIST, ENVIRONMENTS, ROOT, Objects, read
+from tests.rendered import DIST, ENVIRONMENTS, ROOT, Objects, read, template
 
 PAGES = sorted((ROOT / "docs" / "runbooks").glob("*.md"))
 OPERATIONS = ROOT / "docs" / "operations.md"
@@ -70,7 +70,7 @@ def of_prod() -> Mapping[str, frozenset[str]]:
     containers: dict[str, frozenset[str]] = {}
     for each in PROD.workloads:
         name, kind = each["metadata"]["name"], each["kind"].lower()
-        inside = frozenset(container["name"] for container in each["spec"]["template"]["spec"]["containers"])
+        inside = frozenset(container["name"] for container in template(each)["spec"]["containers"])
         members = each["spec"]["replicas"] if each["kind"] == "StatefulSet" else 0
         pods = [f"{name}-{ordinal}" for ordinal in range(members)]
         containers |= dict.fromkeys((f"{kind}/{name}", *pods, *(f"pod/{pod}" for pod in pods)), inside)

@@ -1,5 +1,7 @@
 """Build the real programs that the tests run, each from its own pinned Go module, and link them into `.tools/`.
 
+OpenSearch, which is no Go module, is fetched by Maven.
+
     python tools/build.py                     every program
     python tools/build.py prometheus etcd     these modules only
 
@@ -13,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -56,12 +59,21 @@ PROGRAMS: dict[str, dict[str, tuple[str, ...]]] = {
         "github.com/grafana/loki/v3/cmd/loki": ("loki",),
         "github.com/grafana/loki/v3/cmd/logcli": ("logcli",),
     },
+    "jaeger": {
+        "github.com/jaegertracing/jaeger/cmd/jaeger": ("jaeger",),
+        "github.com/jaegertracing/jaeger/cmd/es-index-cleaner": ("es-index-cleaner",),
+    },
     "versitygw": {"github.com/versity/versitygw/cmd/versitygw": ("versitygw",)},
     "alloy": {".": ("alloy",)},
 }
 # Module -> the Go module that it builds from a copy, over which the files below its `_added` are laid: those that a
 # release makes and its Go module lacks, without which it does not compile, and those that leave out what no test runs.
 ADDED = {"alertmanager": "github.com/prometheus/alertmanager", "alloy": "github.com/grafana/alloy"}
+
+OPENSEARCH = "opensearch"
+# Without plugins: nobody is asked for a password, and there is no TLS.
+DISTRIBUTION = "org.opensearch.distribution.integ-test-zip:opensearch:2.19.0:zip"
+DISTRIBUTION_SHA256 = "84b8d1a06a31b57993cfe2801cbf01bdbc54fe07b45aee5cb2ba87917a01c751"
 
 
 def digest(module: Path) -> str:
@@ -105,20 +117,54 @@ def build(module: str) -> None:
                 subprocess.run(command, cwd=TOOLS / module, env=ENVIRONMENT, check=True)
                 output.rename(program)
         for name in names:
-            link = LINKS / name
-            link.unlink(missing_ok=True)
-            link.symlink_to(program)
+            link(name, program)
 
 
-def main(modules: list[str]) -> None:
-    unknown = [module for module in modules if module not in PROGRAMS]
+def fetch() -> None:
+    """Fetch OpenSearch if it is missing, and link its directory."""
+    finished = CACHE / f"{OPENSEARCH}-{DISTRIBUTION_SHA256[:16]}"
+    if not finished.exists():
+        if shutil.which("mvn") is None:
+            sys.exit("OpenSearch is fetched by Maven: run `apt-get install maven`")
+        print("fetching OpenSearch", flush=True)
+        CACHE.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
+            options = [f"-Dartifact={DISTRIBUTION}", f"-DoutputDirectory={scratch}"]
+            subprocess.run(["mvn", "-q", "-B", "dependency:copy", *options], cwd=scratch, check=True)
+            (archive,) = Path(scratch).glob("*.zip")
+            if hashlib.sha256(archive.read_bytes()).hexdigest() != DISTRIBUTION_SHA256:
+                sys.exit(f"{archive.name} is not what is pinned here: its SHA-256 differs")
+            with zipfile.ZipFile(archive) as packed:
+                packed.extractall(scratch)
+            archive.with_suffix("").rename(finished)
+    link(OPENSEARCH, finished)
+
+
+def link(name: str, target: Path) -> None:
+    """Let a name in `.tools/` lead to what is finished."""
+    path = LINKS / name
+    path.unlink(missing_ok=True)
+    path.symlink_to(target)
+
+
+def make(name: str) -> None:
+    """Build the programs of a module, or fetch what is no module."""
+    if name == OPENSEARCH:
+        fetch()
+    else:
+        build(name)
+
+
+def main(names: list[str]) -> None:
+    known = (*PROGRAMS, OPENSEARCH)
+    unknown = [name for name in names if name not in known]
     if unknown:
-        sys.exit(f"no module {', '.join(unknown)} in tools/: choose from {', '.join(PROGRAMS)}")
+        sys.exit(f"no module {', '.join(unknown)} in tools/: choose from {', '.join(known)}")
     if shutil.which("go") is None:
         sys.exit("the real programs are built with Go 1.26.7 or later: install it from go.dev, and put it on the PATH")
     LINKS.mkdir(exist_ok=True)
     with ThreadPoolExecutor(2) as workers:  # compiling fills every core by itself, linking only one
-        list(workers.map(build, modules or PROGRAMS))
+        list(workers.map(make, names or known))
 
 
 if __name__ == "__main__":

@@ -60,6 +60,10 @@ DEFAULT_INHIBITIONS = (
             ("LogCollectorsStuck", "LogCollectorStuck", "host"),
             ("LogsStopped", "LogCollectorsStuck"),
             *(("LokiWritesFailing", each) for each in ("LogsStopped", "LogCollectorsStuck", "LogCollectorStuck")),
+            *(("SpanStoreStuck", each, "pod") for each in ("SpanStoreFailing", "SpanQueueNearFull", "SpansRefused")),
+            *(("SpanStoreStuck", each) for each in ("TracesStopped", "TraceQueriesFailing")),
+            *(("SpanStoreFailing", each, "pod") for each in ("SpanQueueNearFull", "SpansRefused")),
+            ("SpanQueueNearFull", "SpansRefused", "pod"),
         )
     ),
     # A store that does not run.

@@ -4,12 +4,14 @@ from constructs_lib.config.alertmanager import Inhibition, Route, Timing
 from constructs_lib.config.alloy import Streams
 from constructs_lib.config.discovery import Annotated, PodsJob
 from constructs_lib.config.intervals import TimeInterval
+from constructs_lib.config.jaeger import Sampling, SpanLimits, SpanMetrics
 from constructs_lib.config.log_limits import LogLimits
 from constructs_lib.config.log_schema import Index, Kept, LogSchema, SchemaPeriod
 from constructs_lib.config.platform import Platform
 from constructs_lib.config.prometheus import Limits, ScrapeDefaults
 from constructs_lib.config.receivers import Email, Heartbeat, PagerDuty, Receiver, Slack, Webhook
 from constructs_lib.config.secrets import SecretKey
+from constructs_lib.config.span_store import Engine, SearchStore
 from constructs_lib.config.teams import Allowed, TeamJob
 from constructs_lib.kube.alertmanager import Alertmanager, Delivery
 from constructs_lib.kube.collector import Collector
@@ -27,8 +29,9 @@ from constructs_lib.kube.pod import Container, FieldOfPod, OfSecret, Placement, 
 from constructs_lib.kube.prometheus import PrometheusHA
 from constructs_lib.kube.retention import Retention
 from constructs_lib.kube.storage import StorageClass, Volume
+from constructs_lib.kube.tracing import Embedded, Tracing
 from constructs_lib.kube.volumes import API_ACCESS, Claimed, ConfigMapFiles, HostPath, Mount, SecretFiles
-from constructs_lib.kube.workload import PerNode, Stateful, Stateless
+from constructs_lib.kube.workload import PerNode, Scheduled, Stateful, Stateless
 from constructs_lib.urls import Links
 
 __all__ = [
@@ -46,6 +49,8 @@ __all__ = [
     "Delivery",
     "Destination",
     "Email",
+    "Embedded",
+    "Engine",
     "FieldOfPod",
     "Heartbeat",
     "HostPath",
@@ -79,11 +84,16 @@ __all__ = [
     "Resources",
     "Retention",
     "Route",
+    "Sampling",
+    "Scheduled",
     "SchemaPeriod",
     "ScrapeDefaults",
+    "SearchStore",
     "SecretFiles",
     "SecretKey",
     "Slack",
+    "SpanLimits",
+    "SpanMetrics",
     "Stateful",
     "Stateless",
     "StorageClass",
@@ -92,6 +102,7 @@ __all__ = [
     "Text",
     "TimeInterval",
     "Timing",
+    "Tracing",
     "Volume",
     "Webhook",
     "synth",

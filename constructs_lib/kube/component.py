@@ -32,7 +32,7 @@ from constructs_lib.kube.manifest import Body, ConfigMap, Manifest
 from constructs_lib.kube.network import Connections, Destination, PodPeer, PolicyPort
 from constructs_lib.kube.pod import Container, Placement
 from constructs_lib.kube.volumes import HostPath, Mount
-from constructs_lib.kube.workload import Stateful, Workload
+from constructs_lib.kube.workload import Scheduled, Stateful, Workload
 from constructs_lib.names import dns_label
 from constructs_lib.units import whole_seconds
 
@@ -253,6 +253,9 @@ class Component(Construct):
         )
 
     def _make_services(self, sticky: bool) -> None:
+        if isinstance(self.workload, Scheduled):
+            return  # nobody asks it anything
+
         def spec(**more: Any) -> Mapping[str, Any]:
             if not self._ports:
                 raise ConstructError(f"{self.name} has no endpoint, so its Service would have no port: give it one")

@@ -126,9 +126,8 @@ class Destination:
 
     @classmethod
     def host(cls, host: ExternalHost) -> "Destination":
-        """A server outside the cluster."""
-        ports = (PolicyPort(PortRange.only(host.port)),)
-        return cls(peers=tuple(AddressPeer(cidr) for cidr in host.addresses), ports=ports)
+        """A server outside the cluster: a range that holds private networks as well leaves these out."""
+        return cls.outside(host.addresses, host.port)
 
     @classmethod
     def outside(cls, ranges: Iterable[str], port: int) -> "Destination":

@@ -1,5 +1,6 @@
-"""How a component's pods run: the part that differs between a StatefulSet, a Deployment and a DaemonSet."""
+"""How a component's pods run: the part that differs between a StatefulSet, a Deployment, a DaemonSet and a CronJob."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,6 +13,8 @@ from constructs_lib.units import whole_seconds
 
 # Kubernetes' own five minutes are for pods whose volumes must follow them; these have none.
 MOVE_AFTER = timedelta(seconds=60)
+# What was missed is done as soon as the control plane is back, if that is on the same day.
+CATCH_UP = timedelta(hours=12)
 
 
 class Workload(Protocol):
@@ -158,6 +161,58 @@ class PerNode:
             "selector": {"matchLabels": dict(pods.labels)},
             "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "10%"}},
             "template": template,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scheduled:
+    """A pod now and then, which does one thing and ends, as a CronJob; nobody asks it anything.
+
+    What fails is tried again twice; a Job that failed stays until three others have, so that its log can be read.
+
+    Args:
+        schedule: When, as cron has it: minute, hour, day of the month, month, day of the week.
+        time_zone: In which that is meant, such as 'Europe/Berlin'.
+        user: The id of user and group that run every container.
+        end_within: How long it may take, all tries together: a minute or more.
+        stop_within: How long a pod may take to end by itself when it is told to.
+    Raises:
+        ConstructError: a schedule that is none, or too little time.
+    Source: https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/
+    """
+
+    api_version: ClassVar[str] = "batch/v1"
+    kind: ClassVar[str] = "CronJob"
+    on_host: ClassVar[bool] = False
+    tolerations: ClassVar[tuple[Mapping[str, Any], ...]] = ()
+    replicas: ClassVar[int | None] = None
+
+    schedule: str
+    time_zone: str = "Etc/UTC"
+    user: int
+    end_within: timedelta = timedelta(minutes=30)
+    stop_within: timedelta = timedelta(seconds=30)
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[-0-9*/,]+( [-0-9*/,a-zA-Z]+){4}", self.schedule):
+            raise ConstructError(f"{self.schedule!r} is no schedule: use five words, such as '5 0 * * *'")
+        if self.end_within < timedelta(minutes=1):
+            raise ConstructError(f"what is scheduled must end within {self.end_within}: use a minute or more")
+
+    def spec(self, *, pods: Pods, headless: str, template: Mapping[str, Any]) -> dict[str, Any]:
+        job = {
+            "backoffLimit": 2,
+            "activeDeadlineSeconds": whole_seconds(self.end_within),
+            "template": {**template, "spec": {**template["spec"], "restartPolicy": "Never"}},
+        }
+        return {
+            "schedule": self.schedule,
+            "timeZone": self.time_zone,
+            "concurrencyPolicy": "Forbid",
+            "startingDeadlineSeconds": whole_seconds(CATCH_UP),
+            "successfulJobsHistoryLimit": 1,
+            "failedJobsHistoryLimit": 3,
+            "jobTemplate": {"metadata": {"labels": dict(pods.labels)}, "spec": job},
         }
 
 

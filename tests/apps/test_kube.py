@@ -59,6 +59,22 @@ VALUES = PROD.but(
         "logs_rate": Bytes.mib(8),
         "logs_streams": 6000,
         "grafana_url": "https://g.example.com",
+        "tracing": True,
+        "traces_host": "search.example.com",
+        "traces_port": 9200,
+        "traces_at": ("198.51.100.0/24",),
+        "traces_user": "somebody",
+        "traces_credentials": "spans",
+        "traces_ca": True,
+        "traces_prefix": "spans",
+        "traces_shards": 3,
+        "traces_copies": 2,
+        "traces_nodes": 5,
+        "traces_retention": timedelta(days=3),
+        "traces_volume": Bytes.gib(11),
+        "jaeger_collectors": 3,
+        "jaeger_cpu": Cpu(300),
+        "jaeger_memory": Bytes.mib(768),
     }
 )
 
@@ -136,6 +152,9 @@ def test_jobs_are_those_of_the_services_the_cluster_and_the_annotations(objects:
             "redis",
             "loki",
             "log-collector",
+            "jaeger-collector",
+            "jaeger-query",
+            "span-metrics",
         ),
         *("apiserver", "kubelet", "cadvisor", "annotated-pods", "annotated-services"),
     }
@@ -233,6 +252,7 @@ def test_only_prod_survives_the_loss_of_a_server(name: str, replicas: int) -> No
     """Two servers and two members in prod, three of the store of logs; one of each elsewhere."""
     ours = read(DIST / name)
     members = {each["metadata"]["name"]: each["spec"]["replicas"] for each in ours.of("StatefulSet")}
-    assert members == {"alertmanager": replicas, "prometheus": replicas, "loki": 3 if replicas == 2 else 1}
+    alone = {"jaeger-collector": 1} if name == "dev" else {}  # elsewhere its spans are in OpenSearch
+    assert members == {"alertmanager": replicas, "prometheus": replicas, "loki": 3 if replicas == 2 else 1, **alone}
     budgets = [each["metadata"]["name"] for each in ours.of("PodDisruptionBudget")]
-    assert budgets == (["alertmanager", "loki", "prometheus"] if replicas == 2 else [])
+    assert budgets == (["alertmanager", "jaeger-collector", "loki", "prometheus"] if replicas == 2 else [])

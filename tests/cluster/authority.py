@@ -43,7 +43,8 @@ class Authority:
         )
         for node in spec.nodes:
             self._issue(f"kubelet-{node.name}", f"/CN={node.name}", [f"DNS:{node.name}", f"IP:{node.address}"])
-        outside = [f"DNS:{name}" for name in (*spec.outside_names, *spec.aws.certified)] + [f"IP:{spec.outside_host}"]
+        names = (*spec.outside_names, *spec.search_addresses, *spec.aws.certified)
+        outside = [f"DNS:{name}" for name in names] + [f"IP:{spec.outside_host}"]
         self._issue(PUBLIC, "/CN=outside", outside, authority=f"{PUBLIC}-ca")
         self._openssl("genrsa", "-out", self.path("service-accounts.key"), "2048")
         users = USERS | {f"system:node:{node.name}": "system:nodes" for node in spec.nodes}

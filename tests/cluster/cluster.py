@@ -22,8 +22,9 @@ from tests.cluster.machine import Machine, connect, in_network
 from tests.cluster.manifests import manifests
 from tests.cluster.node import Node
 from tests.cluster.outside.aws import Aws
+from tests.cluster.outside.search import Search
 from tests.cluster.outside.world import Outside
-from tests.cluster.programs import built, require
+from tests.cluster.programs import JAVA, built, require
 from tests.cluster.rundirectory import RunDirectory, remove_leftovers
 from tests.cluster.spec import DEFAULT, ClusterSpec
 from tests.cluster.waiting import wait
@@ -72,7 +73,8 @@ class Cluster(Kubernetes):
             CannotRunError: this machine lacks something; the message says what to do.
             ClusterError: something did not start; the message ends with the last lines of all logs.
         """
-        require(package for image in self._images for package in image.packages)
+        packages = [package for image in self._images for package in image.packages]
+        require([*packages, JAVA] if self.spec.search else packages)
         remove_leftovers()
         self._stop_when_interrupted()
         try:
@@ -168,6 +170,8 @@ class Cluster(Kubernetes):
             node.start_policy_engine()
         self.outside.wait_ready()
         self.outside.aws.wait_ready()
+        if self.outside.search:
+            self.outside.search.wait_ready()
         self.wait_ready("kube-system", timeout=STEP)
 
     def _own(self, machine: Machine) -> Machine:
@@ -192,11 +196,20 @@ class Cluster(Kubernetes):
 
     def _start_outside(self, directory: Path) -> None:
         aws = Aws(self.spec, self._authority, directory.with_name("aws"), self.kubectl)
-        outside = self.outside = Outside(self.spec, self._authority, directory, aws)
+        search = self._search(directory.with_name("search"))
+        outside = self.outside = Outside(self.spec, self._authority, directory, aws, search)
         self._boot_outside(outside.machine, outside.address, *outside.addresses.values())
         outside.start()
         self._boot_outside(aws.machine, *dict.fromkeys(self.spec.aws.addresses.values()))
         aws.start()
+        if search:
+            self._boot_outside(search.machine, search.address)
+            search.start()
+
+    def _search(self, directory: Path) -> Search | None:
+        if self.spec.search is None:
+            return None
+        return Search(self.spec.search, self.spec.search_addresses[self.spec.search.host], self._authority, directory)
 
     def _boot_outside(self, machine: Machine, *addresses: IPv4Address) -> None:
         self._own(machine).boot()

@@ -31,7 +31,8 @@ SYSTEM = {
     "util-linux": ("unshare", "nsenter", "setpriv"),
 }
 POSTGRES = Path("/usr/lib/postgresql/15/bin")
-# The same, of packages that only some images need.
+JAVA = "openjdk-17-jre-headless"
+# The same, of packages that only some images need, or OpenSearch outside.
 FOR_IMAGES = {
     "postgresql-15": tuple(str(POSTGRES / name) for name in ("postgres", "initdb")),
     "postgresql-client-15": (str(POSTGRES / "psql"),),
@@ -39,6 +40,7 @@ FOR_IMAGES = {
     "redis-tools": ("redis-cli",),
     "python3.11": ("/usr/bin/python3.11",),
     "coreutils": ("/bin/cp",),
+    JAVA: ("java",),
 }
 
 
@@ -54,6 +56,12 @@ def python(module: str, *arguments: str) -> list[str]:
     """The command line of a module of the tests that needs the standard library alone."""
     environment = (f"PYTHONPATH={BUILT.parent}", "PYTHONDONTWRITEBYTECODE=1")
     return ["env", *environment, sys.executable, "-S", "-m", module, *arguments]
+
+
+def java() -> str:
+    """Java 17, or the one that is installed: OpenSearch 2.19 runs on 11 to 21."""
+    found = sorted(Path("/usr/lib/jvm").glob("java-17-openjdk-*/bin/java"))
+    return str(found[0] if found else installed("java"))
 
 
 def cni_plugins() -> str:

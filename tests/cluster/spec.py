@@ -1,5 +1,6 @@
 """What a test cluster is built to: addresses, names and volumes, normally those of an environment."""
 
+from base64 import b64encode
 from dataclasses import dataclass, field
 from datetime import timedelta
 from ipaddress import IPv4Address, IPv4Network
@@ -22,6 +23,20 @@ class NodeSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SearchSpec:
+    """OpenSearch outside, and the one user who may use it."""
+
+    host: str
+    user: str
+    password: str = field(repr=False)
+
+    @property
+    def authorization(self) -> str:
+        """The header by which the user is known."""
+        return f"Basic {b64encode(f'{self.user}:{self.password}'.encode()).decode()}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterSpec:
     """The cluster's facts; one node per zone.
 
@@ -36,9 +51,10 @@ class ClusterSpec:
         volumes_per_node: Local volumes, each of `volume_capacity` (nominal: nothing enforces it); none is used twice.
         cpus_per_node: Nominal too, so that the requests of a production environment fit: the scheduler counts them.
         outside: Public addresses of the outside world: number 1 is a host that is nobody's, AWS has those from number 2
-            on, and the hosts of `services` follow from number 10 on.
+            on, OpenSearch has number 6, and the hosts of `services` follow from number 10 on.
         outside_ports: Of the host that is nobody's, TCP and UDP.
         services: What receives notifications outside.
+        search: OpenSearch outside, if there is one.
         lost_after: Silence after which a node counts as lost (`--node-monitor-grace-period`).
     """
 
@@ -58,6 +74,7 @@ class ClusterSpec:
     outside: IPv4Network = field(default=IPv4Network("203.0.113.0/24"))  # for examples: never in anybody's network
     outside_ports: tuple[int, ...] = (80, 5432, 8080, 9094)
     services: tuple[Service, ...] = ()
+    search: SearchSpec | None = None
     lost_after: timedelta = timedelta(seconds=20)
 
     def __post_init__(self) -> None:
@@ -89,6 +106,11 @@ class ClusterSpec:
     def outside_addresses(self) -> dict[str, IPv4Address]:
         """Name outside -> its address."""
         return {name: self.outside[10 + number] for number, name in enumerate(self.outside_names)}
+
+    @property
+    def search_addresses(self) -> dict[str, IPv4Address]:
+        """Name of OpenSearch -> its address, if there is one."""
+        return {self.search.host: self.outside[6]} if self.search else {}
 
     @property
     def aws(self) -> AwsHosts:

@@ -1,5 +1,6 @@
-"""The three ways in which pods run, and what a component makes of each."""
+"""The ways in which pods run, and what a component makes of each."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -7,8 +8,8 @@ from constructs import Construct
 
 from constructs_lib.contract import Namespace, PodSecurity
 from constructs_lib.errors import ConstructError
-from constructs_lib.kube import HostPath, Mount, PerNode, Stateless
-from tests.minimal import CLUSTER, NAMESPACE, WEB, component, container, unrendered
+from constructs_lib.kube import Component, HostPath, Mount, PerNode, Placement, Scheduled, Stateless
+from tests.minimal import CLUSTER, IMAGE, NAMESPACE, WEB, component, container, unrendered
 from tests.rendered import Objects, rendered
 
 HOST = Namespace(name="monitoring-host", level=PodSecurity.PRIVILEGED, cluster=CLUSTER)
@@ -20,11 +21,22 @@ def build(chart: Construct) -> None:
     component(chart, "many", workload=Stateless(user=1000, replicas=2))
     everywhere = component(chart, "everywhere", containers=False, workload=PerNode(user=1000), namespace=HOST)
     everywhere.add_container(container(mounts=(ROOT,)))
+    nightly = Component(
+        chart,
+        "nightly",
+        namespace=NAMESPACE,
+        name="nightly",
+        program="program",
+        image=IMAGE,
+        workload=Scheduled(schedule="5 0 * * *", user=1000, time_zone="Europe/Berlin"),
+        placement=Placement(),
+    )
+    nightly.add_container(container(ports=()))
 
 
 @pytest.fixture(scope="module")
 def objects() -> Objects:
-    """A single pod, two of them, and one on every node."""
+    """A single pod, two of them, one on every node, and one every night."""
     return rendered(build)
 
 
@@ -142,3 +154,30 @@ def test_no_replica_is_refused(replicas: int) -> None:
     """A Deployment of none would be there, and nothing of it."""
     with pytest.raises(ConstructError, match=f"there are {replicas} replicas: use 1 or more, or leave the"):
         Stateless(user=1000, replicas=replicas)
+
+
+def test_what_is_scheduled_ends_and_nobody_asks_it(objects: Objects) -> None:
+    """One at a time, twice again where it fails, and no Service; what failed can be read."""
+    job = objects.only("CronJob")["spec"]
+    own = job["jobTemplate"]["spec"]
+    assert (job["schedule"], job["timeZone"], job["concurrencyPolicy"]) == ("5 0 * * *", "Europe/Berlin", "Forbid")
+    assert (own["backoffLimit"], own["activeDeadlineSeconds"]) == (2, 1800)
+    assert own["template"]["spec"]["restartPolicy"] == "Never"
+    assert (job["successfulJobsHistoryLimit"], job["failedJobsHistoryLimit"]) == (1, 3)
+    labels = own["template"]["metadata"]["labels"]
+    assert objects.named("NetworkPolicy", "nightly")["spec"]["podSelector"]["matchLabels"].items() <= labels.items()
+    assert "nightly" not in {each["metadata"]["name"] for each in objects.of("Service")}
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"schedule": "daily"}, "'daily' is no schedule: use five words, such as '5 0 \\* \\* \\*'"),
+        ({"schedule": "* * * *"}, "is no schedule"),
+        ({"end_within": timedelta(seconds=59)}, "must end within 0:00:59: use a minute or more"),
+    ],
+)
+def test_a_schedule_that_is_none_is_refused(more: dict[str, Any], message: str) -> None:
+    """Kubernetes would refuse it, or kill what it has just begun."""
+    with pytest.raises(ConstructError, match=message):
+        Scheduled(**{"schedule": "5 0 * * *", "user": 1000, **more})

@@ -13,6 +13,7 @@ from constructs_lib.metrics.alloy import ALLOY
 from constructs_lib.metrics.application import APPLICATION
 from constructs_lib.metrics.cadvisor import CADVISOR
 from constructs_lib.metrics.collector import COLLECTOR
+from constructs_lib.metrics.jaeger import JAEGER_COLLECTOR, JAEGER_QUERY, SPAN_METRICS
 from constructs_lib.metrics.kube_state_metrics import KUBE_STATE_METRICS, TELEMETRY
 from constructs_lib.metrics.kubelet import KUBELET
 from constructs_lib.metrics.loki import LOKI
@@ -28,6 +29,8 @@ from tests.rules.test_contracts import PROGRAMS
 IMAGES = {
     ALERTMANAGER.name: (ALERTMANAGER, versions.ALERTMANAGER),
     ALLOY.name: (ALLOY, versions.ALLOY),
+    JAEGER_COLLECTOR.name: (JAEGER_COLLECTOR, versions.JAEGER),
+    JAEGER_QUERY.name: (JAEGER_QUERY, versions.JAEGER),
     LOKI.name: (LOKI, versions.LOKI),
     TELEMETRY.name: (TELEMETRY, versions.KUBE_STATE_METRICS),
     KUBE_STATE_METRICS.name: (KUBE_STATE_METRICS, versions.KUBE_STATE_METRICS),
@@ -36,6 +39,7 @@ IMAGES = {
     PROMETHEUS.name: (PROMETHEUS, versions.PROMETHEUS),
     REDIS_EXPORTER.name: (REDIS_EXPORTER, versions.REDIS_EXPORTER),
     SCRAPE.name: (SCRAPE, versions.PROMETHEUS),
+    SPAN_METRICS.name: (SPAN_METRICS, versions.JAEGER),
 }
 # Parts of the cluster, which sites choose; the tests run one version.
 CLUSTER = {CADVISOR.name: CADVISOR, KUBELET.name: KUBELET}

@@ -21,11 +21,12 @@ from tests.cluster.fixture import FOREIGN, running
 from tests.cluster.kubernetes import Kubernetes
 from tests.cluster.outside.aws import Bucket
 from tests.cluster.outside.aws import access as allowed
+from tests.cluster.outside.search import Search
 from tests.cluster.outside.world import Outside
 from tests.cluster.spec import ClusterSpec
 from tests.real.images import CHECKOUT, SHIPPED
 from tests.real.logs import WRITERS, LokiPod
-from tests.real.outside import POSTGRES, REDIS, SERVICES, credentials
+from tests.real.outside import POSTGRES, REDIS, SEARCH, SERVICES, credentials
 from tests.real.prometheus import COUNT_BY_JOB, DIST, PODS_BY_JOB, PrometheusPod
 from tests.real.teams import documents
 from tests.real.traces import files, processes, runs
@@ -71,11 +72,12 @@ def prod_cluster() -> ClusterSpec:
         storage_class="gp3",
         create_storage_class=False,  # dist/prod makes it
         services=SERVICES,
+        search=SEARCH,
         lost_after=timedelta(seconds=10),
     )
     endpoints = [IPv4Network(cidr) for cidr in PROD.api_server]
     assert all(any(address in cidr for cidr in endpoints) for address in (spec.api_service, spec.control_plane))
-    assert PROD.api_server_port == 443
+    assert (PROD.api_server_port, PROD.traces_port) == (443, 443)
     return spec
 
 
@@ -96,6 +98,13 @@ def outside(cluster: Kubernetes) -> Outside:
     if cluster.outside is None:
         pytest.skip("a foreign cluster has no world outside that can be asked: run this test on the tests' own cluster")
     return cluster.outside
+
+
+@pytest.fixture(scope="session")
+def search(outside: Outside) -> Search:
+    """Where spans are kept, outside of the cluster."""
+    assert outside.search, "the specification of prod asks for it"
+    return outside.search
 
 
 @pytest.fixture(scope="session")
@@ -128,11 +137,11 @@ def applied(cluster: Kubernetes, before_upgrade: dict[str, dict[str, Any]], buck
     assert before_upgrade
     assert bucket or cluster.outside is None
     said = cluster.apply(DIST)
-    exporters = ("kube-state-metrics", "postgres-exporter", "redis-exporter")
+    stateless = ("kube-state-metrics", "postgres-exporter", "redis-exporter", "jaeger-collector", "jaeger-query")
     workloads = [f"statefulset/{name}" for name in ("prometheus", "alertmanager", "loki")]
     # Each member of Alertmanager must have been ready for a minute before the next one is replaced.
     timeout = timedelta(minutes=5)
-    cluster.wait_ready("monitoring", *workloads, *(f"deployment/{name}" for name in exporters), timeout=timeout)
+    cluster.wait_ready("monitoring", *workloads, *(f"deployment/{name}" for name in stateless), timeout=timeout)
     cluster.wait_ready("monitoring-host")
     yield said
     cluster.kubectl("delete", "--wait=false", "-k", str(DIST))

@@ -31,6 +31,18 @@ PROMETHEUS = replace(
     packages=("coreutils",),
     fill=partial(add_programs, ["/bin/cp"]),
 )
+JAEGER = Image(
+    name=versions.JAEGER.reference(),
+    programs={"jaeger": "cmd/jaeger/jaeger-linux"},
+    entrypoint=("/cmd/jaeger/jaeger-linux",),
+    user="10001",
+)
+JAEGER_INDEX_CLEANER = Image(
+    name=versions.JAEGER_INDEX_CLEANER.reference(),
+    programs={"es-index-cleaner": "go/bin/es-index-cleaner-linux"},
+    entrypoint=("/go/bin/es-index-cleaner-linux",),
+    user="10001",
+)
 AGENT = agent_image(PROD.agent_image.reference())
 # A customer's service, of the example of an onboarded one.
 CHECKOUT = Image(
@@ -45,6 +57,8 @@ SHIPPED = (
     image(versions.CONFIG_RELOADER, "bin/prometheus-config-reloader"),
     image(versions.LOKI, "usr/bin/loki", user="10001"),
     image(versions.ALLOY, "bin/alloy", user="0"),
+    JAEGER,
+    JAEGER_INDEX_CLEANER,
     image(versions.NODE_EXPORTER, "bin/node_exporter"),
     image(versions.KUBE_STATE_METRICS, "kube-state-metrics"),
     image(versions.POSTGRES_EXPORTER, "bin/postgres_exporter"),

@@ -7,6 +7,7 @@ import yaml
 from apps.environments import PROD
 from tests.cluster.debian import postgres_image, redis_image
 from tests.cluster.outside.services import Mailbox, PagerDuty, Slack, Webhook
+from tests.cluster.spec import SearchSpec
 
 WEBHOOK = Webhook(host="webhook.example.com", path=f"/alerts?token={token_hex(16)}")
 HEARTBEAT = Webhook(host="heartbeat.example.com", path=f"/beat/{token_hex(16)}")
@@ -14,6 +15,8 @@ SLACK = Slack(host="hooks.slack.com", path=f"/services/T00000000/B00000000/{toke
 PAGERDUTY = PagerDuty(host="events.pagerduty.com", routing_key=token_hex(16))
 MAILBOX = Mailbox(host=PROD.smtp_host, user=PROD.smtp_user, password=token_hex(16))
 SERVICES = (WEBHOOK, HEARTBEAT, SLACK, PAGERDUTY, MAILBOX)
+assert PROD.traces_host
+SEARCH = SearchSpec(host=PROD.traces_host, user=PROD.traces_user, password=token_hex(16))
 
 POSTGRES_PASSWORD, REDIS_PASSWORD = token_hex(16), token_hex(16)
 POSTGRES = postgres_image(
@@ -34,6 +37,7 @@ def credentials() -> str:
         "smtp-password": MAILBOX.password,
     }
     databases = {"postgres-password": POSTGRES_PASSWORD, "redis-password": REDIS_PASSWORD}
+    traces = {"opensearch-password": SEARCH.password}
     return yaml.safe_dump_all(
         {
             "apiVersion": "v1",
@@ -41,5 +45,9 @@ def credentials() -> str:
             "metadata": {"name": name, "namespace": PROD.namespace},
             "stringData": data,
         }
-        for name, data in ((PROD.receivers_credentials, receivers), (PROD.databases_credentials, databases))
+        for name, data in (
+            (PROD.receivers_credentials, receivers),
+            (PROD.databases_credentials, databases),
+            (PROD.traces_credentials, traces),
+        )
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from apps.environments import PROD
 from tests.cluster.kubernetes import Kubernetes
 
 DIST = Path(__file__).parents[2] / "dist" / "prod"
@@ -29,6 +30,7 @@ PODS_BY_JOB = {
 COUNT_BY_JOB = {
     **{"apiserver": 1, "kubelet": NODES, "cadvisor": NODES, "node-exporter": NODES, "log-collector": NODES},
     **{"kube-state-metrics": 1, "kube-state-metrics-telemetry": 1, "postgres": 1, "redis": 1},
+    **{"jaeger-collector": PROD.jaeger_collectors, "span-metrics": PROD.jaeger_collectors, "jaeger-query": 1},
 }
 
 

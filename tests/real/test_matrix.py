@@ -29,7 +29,8 @@ PORTS = sorted(
     {
         *(9090, 8082, 9093, 9094, 8080, 8081, 9100, 9187, 9121, 3100, 9095, 7946, 12345),
         *(5432, 6379, 2004, 6333, 7777, 8000, 9999),
-        *(22, 25, 53, 80, 443, 587, 7999, 10000, 10250, 4317, 3000),
+        *(4317, 4318, 8888, 8889, 13133, 16685, 16686, 5778),
+        *(22, 25, 53, 80, 443, 587, 7999, 10000, 10250, 3000),
     }
 )
 EVERYTHING = {(transport, port) for transport in ("tcp", "udp") for port in PORTS}
@@ -40,6 +41,8 @@ PODS = {
     "alertmanager": (OURS, 2),
     "loki": (OURS, 2),
     "log-collector": (HOST, 2),
+    "jaeger-collector": (OURS, 2),
+    "jaeger-query": (OURS, 1),
     "kube-state-metrics": (OURS, 1),
     "postgres-exporter": (OURS, 1),
     "redis-exporter": (OURS, 1),
@@ -56,6 +59,8 @@ MATRIX = {
         "redis-exporter": {("tcp", 9121)},
         "loki": {("tcp", 3100)},
         "log-collector": {("tcp", 12345)},
+        "jaeger-collector": {("tcp", 8888), ("tcp", 8889)},
+        "jaeger-query": {("tcp", 8888)},
         # A namespace that opted in, on the ports that the app declares; databases on their own besides.
         "api": IN_RANGE,
         "worker": IN_RANGE,
@@ -76,7 +81,9 @@ MATRIX = {
     },
     "log-collector": {"loki": {("tcp", 3100)}},
     # An application service; the others in its namespace, and in other ones, are not named in the specification.
-    "api": {"loki": {("tcp", 3100)}},
+    "api": {"loki": {("tcp", 3100)}, "jaeger-collector": {("tcp", 4317), ("tcp", 4318)}},
+    "jaeger-collector": {"outside": {("tcp", 443)}},  # OpenSearch
+    "jaeger-query": {"outside": {("tcp", 443)}},
     "kube-state-metrics": {},
     "postgres-exporter": {"postgresql": {("tcp", 5432)}},
     "redis-exporter": {"redis": {("tcp", 6379)}},

@@ -67,6 +67,7 @@ def troubles(name: str) -> dict[str, tuple[str, Course, set[str]]]:
         "teams": (f'prometheus_rule_evaluation_failures_total "{GROUP_OF_TEAM}"', counts(0.05), {"TeamRulesFailing"}),
         "up of a team": (f'up{{job="{JOB_OF_TEAM}"', turns(1, 0), {"TeamTargetDown"}),
         # Nobody answers, and each of three groups of people must know.
+        "traces": ("otelcol_receiver_accepted_spans_total", stops(30), {"TracesStopped"}),
         "up": ('up{job="api"', turns(1, 0), {"TargetDown", "JobDown", "ServiceDown"}),
     }
 

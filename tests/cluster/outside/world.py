@@ -13,6 +13,7 @@ from tests.cluster.errors import ClusterError
 from tests.cluster.machine import Machine, in_network
 from tests.cluster.outside.aws import Aws
 from tests.cluster.outside.record import Received, Record
+from tests.cluster.outside.search import Search
 from tests.cluster.outside.services import MAIL_PORT, WEB_PORT
 from tests.cluster.programs import built, python
 from tests.cluster.spec import ClusterSpec
@@ -26,10 +27,13 @@ class Outside:
         address: Of that host: it accepts TCP and echoes UDP at the specification's `outside_ports`.
         addresses: Name of a service's host -> its address; cluster DNS answers with it.
         aws: On a machine of its own.
+        search: OpenSearch, likewise, if the specification asks for it.
     """
 
-    def __init__(self, spec: ClusterSpec, authority: Authority, directory: Path, aws: Aws) -> None:
-        self.aws = aws
+    def __init__(
+        self, spec: ClusterSpec, authority: Authority, directory: Path, aws: Aws, search: Search | None
+    ) -> None:
+        self.aws, self.search = aws, search
         self.machine = Machine("outside", directory)
         self.address: IPv4Address = spec.outside_host
         self.addresses: Mapping[str, IPv4Address] = spec.outside_addresses

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from apps.environment import Environment
 from constructs_lib.config import discovery
 from constructs_lib.metrics.collector import COLLECTOR
+from constructs_lib.metrics.jaeger import SPAN_METRICS
 from tests.real.simulation import Target, minute
 
 NODES = ("node-a", "node-b", "node-c")
@@ -87,11 +88,17 @@ def workloads(values: Environment) -> list[Workload]:
         )
 
     theirs = values.application_namespace
+    collectors = "deployment" if values.traces_host else "statefulset"
+    traces = [
+        workload(collectors, "jaeger-collector", values.jaeger_collectors, telemetry=SPAN_METRICS.job),
+        *([workload("deployment", "jaeger-query", 1)] if values.traces_host else []),
+    ]
     return [
         workload("statefulset", "prometheus", values.prometheus_replicas, telemetry=COLLECTOR.job),
         workload("statefulset", "alertmanager", values.alertmanager_replicas),
         workload("statefulset", "loki", values.loki_replicas),
         workload("daemonset", "log-collector", len(NODES), namespace=f"{values.namespace}-host"),
+        *(traces if values.tracing else []),
         workload("deployment", "kube-state-metrics", 1, telemetry="kube-state-metrics-telemetry"),
         workload("daemonset", "node-exporter", len(NODES), namespace=f"{values.namespace}-host"),
         workload("deployment", "postgres-exporter", 1, "postgres"),

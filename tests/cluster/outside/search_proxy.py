@@ -1,0 +1,131 @@
+"""What is in front of OpenSearch: `python -m tests.cluster.outside.search_proxy CONFIGURATION`.
+
+It speaks TLS, asks for a password, fails when tests want it, and lets indices look older than they are: OpenSearch
+takes no time of creation from anybody.
+"""
+
+import json
+import sys
+from http.client import HTTPConnection, HTTPException, HTTPMessage
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from tests.cluster.outside.record import Record
+from tests.cluster.outside.servers import PATIENCE, WebServer, context
+from tests.cluster.outside.services import WEB_PORT
+
+STORE = ("127.0.0.1", 9200)
+BULK, EVERYTHING = "/_bulk", "/"  # what may fail: paths that end, or begin, like this
+AGED = "aged.json"  # name of an index -> milliseconds that it looks older
+# Of one connection, and so not handed on; and what would let the store compress what is read here.
+OWN = {
+    *("connection", "keep-alive", "transfer-encoding", "content-length", "host", "authorization"),
+    *("accept-encoding", "expect"),
+}
+
+
+class Proxy(WebServer):
+    """Hands on what the one user asks."""
+
+    def __init__(self, configuration: Path) -> None:
+        given = json.loads(configuration.read_text())
+        self._aged = configuration.with_name(AGED)
+        self.authorization: str = given["authorization"]
+        tls = context(given["certificate"], given["key"])
+        super().__init__(("", WEB_PORT), Handler, tls, Record(configuration.parent))
+
+    def fault(self, path: str) -> int | None:
+        """The status with which a request has to fail just now."""
+        bulk = self.record.fault(BULK) if urlsplit(path).path.endswith(BULK) else None
+        return bulk or self.record.fault(EVERYTHING)
+
+    def aged(self, content: bytes) -> bytes:
+        """An answer in which indices are as old as tests want them to be."""
+        ages: dict[str, int] = json.loads(self._aged.read_text()) if self._aged.exists() else {}
+        try:
+            document = json.loads(content) if ages else None
+        except ValueError:
+            document = None
+        if not isinstance(document, dict) or not ages.keys() & document.keys():
+            return content
+        for name in ages.keys() & document.keys():
+            settings: dict[str, Any] = document[name].get("settings", {})
+            # The second with `flat_settings`.
+            for place, key in ((settings.get("index", {}), "creation_date"), (settings, "index.creation_date")):
+                if key in place:
+                    place[key] = str(int(place[key]) - ages[name])
+        return json.dumps(document).encode()
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One connection, with one request after the other, and one to the store for it."""
+
+    protocol_version = "HTTP/1.1"
+    timeout = 10 * PATIENCE  # seconds: longer than clients keep a connection that nobody uses
+    wbufsize = -1  # else the second packet of an answer would wait for the client to acknowledge the first one
+
+    def setup(self) -> None:
+        super().setup()
+        self._store = HTTPConnection(*STORE, timeout=PATIENCE)
+
+    def finish(self) -> None:
+        self._store.close()
+        super().finish()
+
+    def do_GET(self) -> None:
+        proxy, body = cast("Proxy", self.server), self._body()
+        if self.headers.get("Authorization") != proxy.authorization:
+            self._refuse(401, "the user or the password is wrong")
+        elif fault := proxy.fault(self.path):
+            self._refuse(fault, "the store fails just now")
+        else:
+            try:
+                status, headers, content = self._handed_on(body)
+            except (HTTPException, OSError) as error:
+                self._store.close()  # the next request opens it again
+                self._refuse(502, f"the store does not answer: {error!r}")
+            else:
+                self._say(status, headers, proxy.aged(content) if self.command == "GET" else content)
+
+    do_POST = do_PUT = do_DELETE = do_HEAD = do_GET  # noqa: N815 - the base class asks for these names
+
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        chunks = []
+        while size := int(self.rfile.readline().partition(b";")[0], 16):
+            chunks.append(self.rfile.read(size))
+            self.rfile.readline()
+        while self.rfile.readline().strip():  # fields after the last chunk, and the empty line
+            pass
+        return b"".join(chunks)
+
+    def _handed_on(self, body: bytes) -> tuple[int, HTTPMessage, bytes]:
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in OWN}
+        self._store.request(self.command, self.path, body or None, headers)
+        answer = self._store.getresponse()
+        return answer.status, answer.headers, answer.read()
+
+    def _refuse(self, status: int, reason: str) -> None:
+        headers = HTTPMessage()
+        headers["Content-Type"] = "application/json"
+        if status == 401:
+            headers["WWW-Authenticate"] = "Basic"
+        self._say(status, headers, json.dumps({"error": {"reason": reason}, "status": status}).encode())
+
+    def _say(self, status: int, headers: HTTPMessage, content: bytes) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            if name.lower() not in OWN:
+                self.send_header(name, value)
+        # What is asked by HEAD has the length of a body that does not come.
+        self.send_header("Content-Length", str(len(content) or headers.get("Content-Length", 0)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+
+if __name__ == "__main__":
+    Proxy(Path(sys.argv[1])).serve_forever()
