@@ -17,6 +17,7 @@ from constructs_lib.config.receivers import HEARTBEAT_RECEIVER, TEAMS_RECEIVER, 
 from constructs_lib.config.routes import EACH, TEAM, Route, Timing, level
 from constructs_lib.contract import ORIGIN
 from constructs_lib.errors import ConstructError
+from constructs_lib.metrics.jaeger import JAEGER_COLLECTOR, SPAN_METRICS
 from constructs_lib.metrics.loki import LOKI
 from constructs_lib.rules.model import HEARTBEAT
 from constructs_lib.units import prometheus_duration
@@ -60,11 +61,24 @@ DEFAULT_INHIBITIONS = (
             ("LogCollectorsStuck", "LogCollectorStuck", "host"),
             ("LogsStopped", "LogCollectorsStuck"),
             *(("LokiWritesFailing", each) for each in ("LogsStopped", "LogCollectorsStuck", "LogCollectorStuck")),
-            *(("SpanStoreStuck", each, "pod") for each in ("SpanStoreFailing", "SpanQueueNearFull", "SpansRefused")),
+            *(
+                ("SpanStoreStuck", each, "pod")
+                for each in ("SpanStoreFailing", "SpanQueueNearFull", "SpansRefused", "SpansLostAtStore")
+            ),
             *(("SpanStoreStuck", each) for each in ("TracesStopped", "TraceQueriesFailing")),
-            *(("SpanStoreFailing", each, "pod") for each in ("SpanQueueNearFull", "SpansRefused")),
+            # What is refused for a while and tried again is counted as if it were lost.
+            *(("SpanStoreFailing", each, "pod") for each in ("SpanQueueNearFull", "SpansRefused", "SpansLostAtStore")),
             ("SpanQueueNearFull", "SpansRefused", "pod"),
         )
+    ),
+    # Two doors of the same pods.
+    *(
+        Inhibition(
+            source={"alertname": each, "job": JAEGER_COLLECTOR.job},
+            target={"alertname": each, "job": SPAN_METRICS.job},
+            equal=("cluster", *equal),
+        )
+        for each, *equal in (("JobDown",), ("JobMissing",), ("TargetDown", "pod"))
     ),
     # A store that does not run.
     *(

@@ -69,13 +69,16 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpanMetrics:
-    """Requests, errors and durations of every service, counted from its spans.
+    """Requests, errors and durations of every service, counted from its spans as they come.
+
+    What a program sends again, because it was not acknowledged in time, is counted again.
 
     Args:
         buckets: Of the durations: upper bounds, the smallest first.
-        series: Of one service, and so its span names; what is beyond is counted as one.
+        combinations: Of name, kind, status and dimensions of the spans of one service; what is beyond is counted as
+            one. Each is a counter and a histogram: three series and one for each bucket, from each collector.
         dimensions: Attributes of spans that become labels besides service, name, kind and status; each multiplies.
-        expiration: After which a service that is silent is forgotten.
+        expiration: After which a service that is silent is forgotten, within a minute or two.
     Raises:
         ConstructError: buckets out of order, or numbers that are none.
     Source: https://github.com/open-telemetry/opentelemetry-collector-contrib/tree/main/connector/spanmetricsconnector
@@ -84,15 +87,17 @@ class SpanMetrics:
     buckets: tuple[timedelta, ...] = tuple(
         timedelta(milliseconds=each) for each in (5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000)
     )
-    series: int = 500
+    combinations: int = 500
     dimensions: tuple[str, ...] = ()
     expiration: timedelta = timedelta(minutes=10)
 
     def __post_init__(self) -> None:
         if not self.buckets or self.buckets[0] <= timedelta(0) or any(a >= b for a, b in pairwise(self.buckets)):
             raise ConstructError("the buckets of durations are not in order: put the smallest, above 0, first")
-        if self.series < 1:
-            raise ConstructError(f"a service may have {self.series} series, which means no limit: use 1 or more")
+        if self.combinations < 1:
+            raise ConstructError(
+                f"a service may have {self.combinations} combinations, which means no limit: use 1 or more"
+            )
         for name in self.dimensions:
             if not re.fullmatch(r"[a-z][a-z0-9_.]*", name):
                 raise ConstructError(f"{name!r} cannot be an attribute of spans: use one such as 'http.route'")
@@ -106,7 +111,7 @@ class SpanMetrics:
             "exemplars": {"enabled": True},
             # Else each pod of a service is counted by itself, and all of them under the same labels: one would stay.
             "resource_metrics_key_attributes": ["service.name"],
-            "aggregation_cardinality_limit": self.series,
+            "aggregation_cardinality_limit": self.combinations,
             "metrics_flush_interval": "15s",
             "metrics_expiration": go_duration(self.expiration),
         }
@@ -256,7 +261,7 @@ class Collecting:
             "limit_mib": self.memory.scaled(LIMITED).count // mebibyte,
             "spike_limit_mib": self.memory.scaled(SPIKE).count // mebibyte,
         }
-        page = {"endpoint": f"{host}:{SPAN_METRICS}", "enable_open_metrics": True, "metric_expiration": "15m"}
+        page = {"endpoint": f"{host}:{SPAN_METRICS}", "enable_open_metrics": True, "metric_expiration": "1m"}
         return {
             "receivers": {"otlp": {"protocols": protocols}},
             "processors": {"memory_limiter": limiter},

@@ -109,6 +109,8 @@ class SearchStore:
                     "index_prefix": self.prefix,
                     **dict.fromkeys(("spans", "services", "dependencies", "sampling"), index),
                 },
+                # Else a trace is only looked for among those of the last three days.
+                "max_span_age": go_duration(self.retention + DAY),
                 "create_mappings": writes,
                 **({"bulk_processing": bulk} if writes else {}),
             }

@@ -32,7 +32,7 @@ from constructs_lib.kube.manifest import Body, ConfigMap, Manifest
 from constructs_lib.kube.network import Connections, Destination, PodPeer, PolicyPort
 from constructs_lib.kube.pod import Container, Placement
 from constructs_lib.kube.volumes import HostPath, Mount
-from constructs_lib.kube.workload import Scheduled, Stateful, Workload
+from constructs_lib.kube.workload import Scheduled, Stateful, Stateless, Workload
 from constructs_lib.names import dns_label
 from constructs_lib.units import whole_seconds
 
@@ -371,12 +371,14 @@ class Component(Construct):
             return {}
         labels = {"labelSelector": {"matchLabels": dict(self.pods.labels)}}
         # A node whose taint keeps the pods away must not count as an empty one.
-        common = {"maxSkew": 1, "nodeTaintsPolicy": "Honor"}
+        common: dict[str, Any] = {"maxSkew": 1, "nodeTaintsPolicy": "Honor"}
         # With fewer domains than replicas, two would share a node while another node is drained, and stay there.
         nodes = {
             "topologyKey": "kubernetes.io/hostname",
             "whenUnsatisfiable": "DoNotSchedule",
             "minDomains": self.workload.replicas,
         }
+        if isinstance(self.workload, Stateless):  # pods that are about to go must not count for those that replace them
+            common["matchLabelKeys"] = ["pod-template-hash"]
         zones = {"topologyKey": "topology.kubernetes.io/zone", "whenUnsatisfiable": "ScheduleAnyway"}
         return {"topologySpreadConstraints": [{**common, **nodes, **labels}, {**common, **zones, **labels}]}

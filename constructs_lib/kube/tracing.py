@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import time, timedelta
 
 from constructs import Construct
 
@@ -64,7 +64,7 @@ class Embedded:
 class Tracing(Construct):
     """Collectors of spans, a query, and a cleaner that deletes what is too old.
 
-    A span is acknowledged when a collector has handed it to the writer of its store, which writes it within a twentieth
+    A span is acknowledged when a collector has handed it to the writer of its store, which writes it within a tenth
     of a second: a collector that is killed loses some hundred acknowledged spans at most, and one that ends in good
     order none. While the store is away, nothing is acknowledged: programs wait, and are told to come again when the
     queue is full; only what had been acknowledged is lost, if a collector ends meanwhile. What the store refuses one by
@@ -77,7 +77,7 @@ class Tracing(Construct):
         namespace: Where all of it lives; `restricted` suffices.
         name: Of the collectors, `<name>-collector`, of the query, `<name>-query`, and of the cleaner.
         store: OpenSearch or Elasticsearch, or a volume of a single process.
-        collectors: How many; 1 where the store is a volume.
+        collectors: How many; 2 when absent, and the only one where the store is a volume.
         queries: How many.
         collector_resources: Of each; spans that wait are in memory.
         query_resources: Of each.
@@ -98,7 +98,7 @@ class Tracing(Construct):
         namespace: Namespace,
         name: str = JAEGER,
         store: SearchStore | Embedded,
-        collectors: int = 2,
+        collectors: int | None = None,
         queries: int = 1,
         collector_resources: Resources = Resources(cpu=Cpu(200), memory=Bytes.mib(512)),
         query_resources: Resources = Resources(cpu=Cpu(100), memory=Bytes.mib(128)),
@@ -117,7 +117,7 @@ class Tracing(Construct):
         )
         ports = (GRPC, HTTP, METRICS, *([COUNTED] if metrics else []), *([SHARES] if sampling else []))
         if isinstance(store, Embedded):
-            if (collectors, queries) != (1, 1):
+            if (collectors or 1, queries) != (1, 1):
                 raise ConstructError(
                     f"{name} keeps its spans on a volume, which is that of one process, but has {collectors} "
                     f"collectors and {queries} queries: use 1 and 1, or keep them in OpenSearch"
@@ -130,7 +130,7 @@ class Tracing(Construct):
             self.query = self.collector
         else:
             self.config = JaegerConfig(store=store, collects=collects, queries=False)
-            stateless = Stateless(replicas=collectors, user=USER, stop_within=STOP_WITHIN)
+            stateless = Stateless(replicas=2 if collectors is None else collectors, user=USER, stop_within=STOP_WITHIN)
             self.collector = self._process("collector", stateless, self.config, ports, collector_resources)
             answers = JaegerConfig(store=store, collects=None, queries=True)
             self.query = self._process(
@@ -251,7 +251,7 @@ class Tracing(Construct):
             name=f"{self._name}-index-cleaner",
             program=f"{JAEGER}-index-cleaner",
             image=versions.JAEGER_INDEX_CLEANER,
-            workload=Scheduled(schedule="5 0 * * *", user=USER),  # indices are of days in UTC
+            workload=Scheduled(at=time(0, 5), user=USER),  # indices are of days in UTC
             placement=self._placement,
         )
         cleaner.connect_to(store.server)

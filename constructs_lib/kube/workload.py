@@ -1,9 +1,8 @@
 """How a component's pods run: the part that differs between a StatefulSet, a Deployment, a DaemonSet and a CronJob."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import time, timedelta
 from typing import Any, ClassVar, Protocol
 
 from constructs_lib.contract import Pods
@@ -166,18 +165,17 @@ class PerNode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scheduled:
-    """A pod now and then, which does one thing and ends, as a CronJob; nobody asks it anything.
+    """A pod once a day, which does one thing and ends, as a CronJob; nobody asks it anything.
 
     What fails is tried again twice; a Job that failed stays until three others have, so that its log can be read.
 
     Args:
-        schedule: When, as cron has it: minute, hour, day of the month, month, day of the week.
-        time_zone: In which that is meant, such as 'Europe/Berlin'.
+        at: When, in UTC, to the minute.
         user: The id of user and group that run every container.
         end_within: How long it may take, all tries together: a minute or more.
         stop_within: How long a pod may take to end by itself when it is told to.
     Raises:
-        ConstructError: a schedule that is none, or too little time.
+        ConstructError: a time that is not a whole minute or is of another zone, or too little time.
     Source: https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/
     """
 
@@ -187,15 +185,16 @@ class Scheduled:
     tolerations: ClassVar[tuple[Mapping[str, Any], ...]] = ()
     replicas: ClassVar[int | None] = None
 
-    schedule: str
-    time_zone: str = "Etc/UTC"
+    at: time
     user: int
     end_within: timedelta = timedelta(minutes=30)
     stop_within: timedelta = timedelta(seconds=30)
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[-0-9*/,]+( [-0-9*/,a-zA-Z]+){4}", self.schedule):
-            raise ConstructError(f"{self.schedule!r} is no schedule: use five words, such as '5 0 * * *'")
+        if self.at != time(self.at.hour, self.at.minute):
+            raise ConstructError(
+                f"a pod is started at {self.at} every day: use a whole minute, in UTC without saying so"
+            )
         if self.end_within < timedelta(minutes=1):
             raise ConstructError(f"what is scheduled must end within {self.end_within}: use a minute or more")
 
@@ -206,8 +205,8 @@ class Scheduled:
             "template": {**template, "spec": {**template["spec"], "restartPolicy": "Never"}},
         }
         return {
-            "schedule": self.schedule,
-            "timeZone": self.time_zone,
+            "schedule": f"{self.at.minute} {self.at.hour} * * *",
+            "timeZone": "Etc/UTC",
             "concurrencyPolicy": "Forbid",
             "startingDeadlineSeconds": whole_seconds(CATCH_UP),
             "successfulJobsHistoryLimit": 1,

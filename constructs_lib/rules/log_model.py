@@ -47,7 +47,7 @@ class LogAlert:
         by: Labels by which lines are counted apart, and which the alert has.
         above: More lines than this must have come.
         within: In this time, which ends now: whole seconds, a minute to a day.
-        hold: How long that must last before it fires, 0 or more.
+        hold: How long that must last before it fires, 0 or more; it begins anew when its member of Loki is replaced.
         severity: How soon somebody must look.
         team: Who looks: a label value, such as 'backend'.
         summary: One sentence without values.

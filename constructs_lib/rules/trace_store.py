@@ -134,7 +134,7 @@ def _stuck(by: Evaluator, job: str) -> Alert:
         severity=Severity.WARNING,
         team=PLATFORM,
         summary="A collector writes nothing to the store of spans, though spans wait: senders wait, too.",
-        description="{{ $value | humanize }} spans wait at {{ $labels.pod }}.",
+        description="{{ $value | humanize1024 }}B of spans wait at {{ $labels.pod }}.",
         proof=Proof(
             fires={
                 **collector(0, 1, counter((1, PEACE), (0, long))),

@@ -5,14 +5,14 @@ from datetime import timedelta
 from constructs_lib.rules.log_model import LinesProof, LogAlert, LogRuleGroup
 from constructs_lib.rules.model import BACKEND, Severity
 
-# The first line of what a program writes of one, by who writes it so.
+# A line of what a program writes of one, by who writes it so.
 LINES = {
     "panic: ": "panic: runtime error: index out of range [3] with length 3",  # Go
     "fatal error: ": "fatal error: concurrent map writes",  # Go
     "Traceback (most recent call last):": "Traceback (most recent call last):",  # Python
     'Exception in thread "': 'Exception in thread "main" java.lang.NullPointerException',  # Java
-    "UnhandledPromiseRejection": "[UnhandledPromiseRejection: This error originated in an async function]",  # Node
-    "Uncaught ": "Uncaught TypeError: Cannot read properties of undefined",  # Node, PHP
+    "Node.js v": "Node.js v24.19.0",  # which ends what Node writes of one, as nothing else of it does
+    "PHP Fatal error:  ": "PHP Fatal error:  Uncaught Error: Call to undefined function shop() in /app/index.php:3",
 }
 HANDLED = "http: panic serving 10.0.0.1:4242: runtime error"  # by Go's own server, which answers the next request
 

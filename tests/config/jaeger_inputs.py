@@ -39,7 +39,7 @@ SPAN_METRICS = st.builds(
     buckets=st.lists(st.integers(1, 10**5), min_size=1, max_size=20, unique=True).map(
         lambda bounds: tuple(timedelta(milliseconds=each) for each in sorted(bounds))
     ),
-    series=st.integers(1, 10**5),
+    combinations=st.integers(1, 10**5),
     dimensions=st.lists(st.from_regex(r"[a-z][a-z0-9_.]{0,15}", fullmatch=True), max_size=3, unique=True).map(tuple),
     expiration=st.integers(1, 1000).map(lambda minutes: timedelta(minutes=minutes)),
 )

@@ -71,6 +71,7 @@ def test_indices_are_of_a_day_and_need_no_rotation() -> None:
         **{kind: {"shards": 1, "replicas": 1} for kind in ("spans", "services", "dependencies", "sampling")},
     }
     assert (written["create_mappings"], read["create_mappings"]) == (True, False)
+    assert read["max_span_age"] == "192h"  # all that is kept
     assert not {"use_aliases", "use_ilm", "rotation", "bulk_processing"} & read.keys()
 
 
@@ -200,7 +201,7 @@ def test_more_shards_than_there_may_be_are_refused() -> None:
         (lambda: SpanMetrics(buckets=()), "the buckets of durations are not in order"),
         (lambda: SpanMetrics(buckets=(timedelta(0),)), "put the smallest, above 0, first"),
         (lambda: SpanMetrics(buckets=(timedelta(seconds=2), timedelta(seconds=1))), "are not in order"),
-        (lambda: SpanMetrics(series=0), "a service may have 0 series, which means no limit: use 1 or more"),
+        (lambda: SpanMetrics(combinations=0), "a service may have 0 combinations, which means no limit: use 1 or more"),
         (lambda: SpanMetrics(dimensions=("Http Route",)), "'Http Route' cannot be an attribute of spans"),
         (lambda: SpanMetrics(expiration=timedelta(seconds=59)), "silent services are forgotten after 0:00:59"),
         (lambda: Sampling(default=1.1), "the share of traces of other services is 1.1: use 0 to 1"),

@@ -40,7 +40,7 @@ def build(chart: cdk8s.Chart) -> None:
 
 
 def build_embedded(chart: cdk8s.Chart) -> None:
-    traces = tracing(chart, store=Embedded(volume=Volume(Bytes.gib(3))), collectors=1, metrics=None)
+    traces = tracing(chart, store=Embedded(volume=Volume(Bytes.gib(3))), metrics=None)
     prometheus(chart).scrape(traces.metrics)
     traces.admit(API)
 

@@ -1,6 +1,6 @@
 """The ways in which pods run, and what a component makes of each."""
 
-from datetime import timedelta
+from datetime import UTC, time, timedelta
 from typing import Any
 
 import pytest
@@ -28,7 +28,7 @@ def build(chart: Construct) -> None:
         name="nightly",
         program="program",
         image=IMAGE,
-        workload=Scheduled(schedule="5 0 * * *", user=1000, time_zone="Europe/Berlin"),
+        workload=Scheduled(at=time(3, 15), user=1000),
         placement=Placement(),
     )
     nightly.add_container(container(ports=()))
@@ -160,7 +160,7 @@ def test_what_is_scheduled_ends_and_nobody_asks_it(objects: Objects) -> None:
     """One at a time, twice again where it fails, and no Service; what failed can be read."""
     job = objects.only("CronJob")["spec"]
     own = job["jobTemplate"]["spec"]
-    assert (job["schedule"], job["timeZone"], job["concurrencyPolicy"]) == ("5 0 * * *", "Europe/Berlin", "Forbid")
+    assert (job["schedule"], job["timeZone"], job["concurrencyPolicy"]) == ("15 3 * * *", "Etc/UTC", "Forbid")
     assert (own["backoffLimit"], own["activeDeadlineSeconds"]) == (2, 1800)
     assert own["template"]["spec"]["restartPolicy"] == "Never"
     assert (job["successfulJobsHistoryLimit"], job["failedJobsHistoryLimit"]) == (1, 3)
@@ -172,12 +172,12 @@ def test_what_is_scheduled_ends_and_nobody_asks_it(objects: Objects) -> None:
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ({"schedule": "daily"}, "'daily' is no schedule: use five words, such as '5 0 \\* \\* \\*'"),
-        ({"schedule": "* * * *"}, "is no schedule"),
+        ({"at": time(0, 5, 1)}, "started at 00:05:01 every day: use a whole minute"),
+        ({"at": time(0, 5, tzinfo=UTC)}, "in UTC without saying so"),
         ({"end_within": timedelta(seconds=59)}, "must end within 0:00:59: use a minute or more"),
     ],
 )
 def test_a_schedule_that_is_none_is_refused(more: dict[str, Any], message: str) -> None:
     """Kubernetes would refuse it, or kill what it has just begun."""
     with pytest.raises(ConstructError, match=message):
-        Scheduled(**{"schedule": "5 0 * * *", "user": 1000, **more})
+        Scheduled(**{"at": time(0, 5), "user": 1000, **more})

@@ -37,6 +37,7 @@ ODD = LogAlert(
     by=("pod",),
     above=2,
     within=timedelta(minutes=2),
+    hold=timedelta(seconds=2),
     severity=Severity.CRITICAL,
     team="web",
     summary="Odd lines.",

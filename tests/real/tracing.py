@@ -25,11 +25,15 @@ class Sender:
     process: "subprocess.Popen[str]"
     output: IO[str]
 
-    def acknowledged(self) -> list[str]:
-        """The traces that collectors took, once it has sent all."""
+    def sent(self) -> list[spans.Sent]:
+        """What became of each request, once it has sent all."""
         assert self.process.wait() == 0
         self.output.seek(0)
-        return spans.acknowledged(spans.read(self.output.read()))
+        return spans.read(self.output.read())
+
+    def acknowledged(self) -> list[str]:
+        """The traces that collectors took, once it has sent all."""
+        return spans.acknowledged(self.sent())
 
 
 @contextmanager
