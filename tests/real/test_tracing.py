@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import timedelta
 
@@ -30,6 +31,13 @@ OURS = f"{PROD.traces_prefix}-jaeger-span-*"
 def stored(search: Search, traces: list[str]) -> set[str]:
     """Which of these traces are kept."""
     return {str(document["traceID"]) for document in search.documents(OURS)} & set(traces)
+
+
+@pytest.fixture(scope="module")
+def steady(cluster: Cluster) -> Iterator[str]:
+    """The service of an application that keeps one client of gRPC for all that it sends."""
+    with sending(cluster, "grpc", "steady", "--service", "steady", "--rate", "5"):
+        yield "steady"
 
 
 @pytest.mark.parametrize("way", ["grpc", "http"])
@@ -101,6 +109,7 @@ def test_what_was_acknowledged_is_kept_when_collectors_end(
         assert lost <= (0 if ending == "replaced" else len(pods) * IN_HAND)
 
 
+@pytest.mark.usefixtures("steady")  # no collector ends any more, so its connection alone does, again and again
 def test_while_the_store_is_away_applications_wait_and_nothing_is_lost(cluster: Cluster, search: Search) -> None:
     """It answers 503: no more is acknowledged than the writers take in hand, and all of that is kept."""
     with sending(cluster, "grpc", "away", "--requests", "60", "--traces", "20", "--patience", "60") as sender:
@@ -153,9 +162,11 @@ def test_the_cleaner_deletes_what_is_too_old_of_ours_alone(cluster: Cluster, sea
 
 
 @pytest.mark.trap(68)
-def test_one_client_reaches_both_collectors_in_time(cluster: Cluster, servers: list[PrometheusPod]) -> None:
+def test_one_client_reaches_both_collectors_in_time(
+    cluster: Cluster, servers: list[PrometheusPod], steady: str
+) -> None:
     """Nothing ends but its connection, every half a minute: it connects anew, and both have counted its spans."""
-    calls = metric("traces_span_metrics_calls_total", service_name="steady")
+    calls = metric("traces_span_metrics_calls_total", service_name=steady)
 
     def reached() -> bool:
         pods = cluster.find("pods", "monitoring", "app.kubernetes.io/name=jaeger-collector")
@@ -163,5 +174,4 @@ def test_one_client_reaches_both_collectors_in_time(cluster: Cluster, servers: l
         assert counted == {each["metadata"]["name"] for each in pods}, counted
         return True
 
-    with sending(cluster, "grpc", "steady", "--service", "steady", "--rate", "5"):
-        cluster.wait("both collectors have had spans of one client", reached, REACHED_WITHIN)
+    cluster.wait("both collectors have had spans of one client", reached, REACHED_WITHIN)
