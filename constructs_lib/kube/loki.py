@@ -134,6 +134,7 @@ class LokiStore(Component):
         )
         self._rules: dict[str, LogRuleGroup] = {}
         self._told: tuple[Alertmanager, Links] | None = None
+        self._known = False  # whether somebody was told by `config` that there are no rules
         self._config = LokiConfig(
             directory=DATA,
             bucket=store,
@@ -155,8 +156,9 @@ class LokiStore(Component):
             alertmanager: Whose members.
             links: Where people read logs, which is Grafana, and where every alert has its page.
         Raises:
-            ConstructError: another Alertmanager, or other links; when rendered, no rule.
+            ConstructError: another Alertmanager, or other links, or `config` was asked before; when rendered, no rule.
         """
+        self._refuse_late()
         if self._told not in {None, (alertmanager, links)}:
             raise ConstructError(f"{self.name} sends alerts in two ways, so each would come twice: keep one")
         self._told = (alertmanager, links)
@@ -169,8 +171,10 @@ class LokiStore(Component):
         Args:
             groups: Their names are unlike.
         Raises:
-            ConstructError: another group of the same name, or a store with tenants; when rendered, nobody who hears.
+            ConstructError: another group of the same name, a store with tenants, or `config` was asked before; when
+                rendered, nobody who hears.
         """
+        self._refuse_late()
         if self._config.tenants is not None:
             raise ConstructError(f"{self.name} has tenants, and rules are of nobody's logs then: leave one of them out")
         if not self._rules and groups:
@@ -186,7 +190,7 @@ class LokiStore(Component):
 
     @property
     def config(self) -> LokiConfig:
-        """What it reads, as data; final when rendered.
+        """What it reads, as data; from here on, it gets no rules if it has none.
 
         Raises:
             ConstructError: rules that nobody hears of, or somebody who would hear of none.
@@ -194,6 +198,7 @@ class LokiStore(Component):
         if self._told is None:
             if self._rules:
                 raise ConstructError(f"{self.name} has rules, but nobody would hear of an alert: call send_alerts_to")
+            self._known = True
             return self._config
         if not self._rules:
             raise ConstructError(f"{self.name} sends alerts, but has no rules: add some, or leave send_alerts_to out")
@@ -205,6 +210,14 @@ class LokiStore(Component):
             labels=self.namespace.cluster.labels,
         )
         return replace(self._config, ruler=ruler)
+
+    def _refuse_late(self) -> None:
+        """Alerts on the ruler itself follow from `config`, and would be left out."""
+        if self._known:
+            raise ConstructError(
+                f"{self.name} gets rules after its config was asked for, so that no alert would say when they fail: "
+                "call add_rules and send_alerts_to before"
+            )
 
     def _make_rules(self) -> None:
         name = f"{self.name}-rules"

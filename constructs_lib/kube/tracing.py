@@ -116,8 +116,10 @@ class Tracing(Construct):
             sampling=f"{SAMPLING_DIRECTORY}/{SAMPLING_FILE}" if sampling else None,
         )
         ports = (GRPC, HTTP, METRICS, *([COUNTED] if metrics else []), *([SHARES] if sampling else []))
+        if collectors is None:
+            collectors = 1 if isinstance(store, Embedded) else 2
         if isinstance(store, Embedded):
-            if (collectors or 1, queries) != (1, 1):
+            if (collectors, queries) != (1, 1):
                 raise ConstructError(
                     f"{name} keeps its spans on a volume, which is that of one process, but has {collectors} "
                     f"collectors and {queries} queries: use 1 and 1, or keep them in OpenSearch"
@@ -130,7 +132,7 @@ class Tracing(Construct):
             self.query = self.collector
         else:
             self.config = JaegerConfig(store=store, collects=collects, queries=False)
-            stateless = Stateless(replicas=2 if collectors is None else collectors, user=USER, stop_within=STOP_WITHIN)
+            stateless = Stateless(replicas=collectors, user=USER, stop_within=STOP_WITHIN)
             self.collector = self._process("collector", stateless, self.config, ports, collector_resources)
             answers = JaegerConfig(store=store, collects=None, queries=True)
             self.query = self._process(

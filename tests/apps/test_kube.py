@@ -1,5 +1,6 @@
 """The assembly: which values reach which construct, seen in what is rendered."""
 
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -256,3 +257,11 @@ def test_only_prod_survives_the_loss_of_a_server(name: str, replicas: int) -> No
     assert members == {"alertmanager": replicas, "prometheus": replicas, "loki": 3 if replicas == 2 else 1, **alone}
     budgets = [each["metadata"]["name"] for each in ours.of("PodDisruptionBudget")]
     assert budgets == (["alertmanager", "jaeger-collector", "loki", "prometheus"] if replicas == 2 else [])
+
+
+def test_tracing_can_be_left_out_as_a_whole(tmp_path: Path) -> None:
+    """Then no object, job, rule, policy or inhibited alert of it is left, but what Alertmanager knows by default."""
+    ours = assembled(tmp_path, VALUES.but(tracing=False))
+    known = {"alertmanager-config"}  # whose inhibitions are about alerts that may be there or not
+    texts = [str(each) for each in ours.documents if each["metadata"]["name"] not in known]
+    assert not [text for text in texts if re.search("jaeger|opensearch|search.example.com|[^a-z]span", text.lower())]

@@ -132,6 +132,19 @@ def test_rules_need_somebody_who_hears_and_the_other_way_round() -> None:
         assert silent.config
 
 
+def test_rules_that_come_too_late_are_refused() -> None:
+    """The alerts on the ruler were left out by then, by whoever asked for the configuration to make them."""
+    chart = unrendered()
+    store = loki(chart)
+    assert store.config.ruler is None
+    for late in (
+        lambda: store.add_rules(LOGINS),
+        lambda: store.send_alerts_to(alertmanager(chart), links=LINKS),
+    ):
+        with pytest.raises(ConstructError, match="loki gets rules after its config was asked for, so that no alert"):
+            late()
+
+
 def test_two_ways_to_say_the_same_are_refused() -> None:
     """Two Alertmanagers never tell each other what was sent; one group of a name would replace the other."""
     chart = unrendered()
