@@ -46,6 +46,9 @@ KUBE_STATE_METRICS = Program(
         Metric("kube_daemonset_status_desired_number_scheduled", Kind.GAUGE, ("namespace", "daemonset")),
         Metric("kube_daemonset_status_number_available", Kind.GAUGE, ("namespace", "daemonset")),
         Metric("kube_daemonset_status_updated_number_scheduled", Kind.GAUGE, ("namespace", "daemonset")),
+        # Seconds since 1970; the second is there once it has succeeded.
+        Metric("kube_cronjob_created", Kind.GAUGE, ("namespace", "cronjob")),
+        Metric("kube_cronjob_status_last_successful_time", Kind.GAUGE, ("namespace", "cronjob")),
         Metric("kube_job_failed", Kind.GAUGE, ("namespace", "job_name", "condition")),
         Metric("kube_job_status_start_time", Kind.GAUGE, ("namespace", "job_name")),
         Metric("kube_node_status_condition", Kind.GAUGE, ("node", "condition", "status")),

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from constructs_lib.errors import ConstructError
-from constructs_lib.rules.limits import check_shares
+from constructs_lib.rules.limits import check_durations, check_shares
 from constructs_lib.rules.requests import Lasting
 
 
@@ -20,8 +20,9 @@ class TraceLimits:
             moment must be out of the window before it has lasted.
         span_errors: The share of the requests to a service that may fail, as its spans say.
         spans: Over what these are counted.
+        uncleaned: How long ago what is too old may have been deleted, which happens every night.
     Raises:
-        ConstructError: a share outside of 0 to 1, or no time to write in.
+        ConstructError: a share outside of 0 to 1, no time to write in, or a duration that is too short.
     """
 
     queue: float = 0.8
@@ -32,9 +33,11 @@ class TraceLimits:
     )
     span_errors: float = 0.05
     spans: Lasting = field(default_factory=Lasting)
+    uncleaned: timedelta = timedelta(hours=50)
 
     def __post_init__(self) -> None:
         check_shares(queue=self.queue, errors=self.errors, span_errors=self.span_errors)
+        check_durations(uncleaned=self.uncleaned)
         if self.write <= timedelta(0):
             raise ConstructError(f"write is {self.write}, in which nothing is written: use more than 0")
 

@@ -43,6 +43,11 @@ CONDITIONS = {
         'sum by (pod) (rate(jaeger_storage_bulk_index_latency_ok_seconds_sum{job="takes"}[10m]))'
         ' / sum by (pod) (rate(jaeger_storage_bulk_index_latency_ok_seconds_count{job="takes"}[10m])) > 1'
     ),
+    "SpansNotDeleted": (
+        "time() - max by (namespace, cronjob)"
+        ' (kube_cronjob_status_last_successful_time{job="kube-state-metrics",cronjob="jaeger-index-cleaner"} or'
+        ' kube_cronjob_created{job="kube-state-metrics",cronjob="jaeger-index-cleaner"}) > 180000'
+    ),
     "TraceQueriesFailing": (
         'sum by (operation) (operation_result:jaeger_storage_requests:rate{result="err"})'
         " / sum by (operation) (operation_result:jaeger_storage_requests:rate)"
@@ -58,7 +63,7 @@ CONDITIONS = {
         " > 0.05 and sum by (service_name) (service_status:traces_span_metrics_calls:rate) > 0.1"
     ),
 }
-OF_THE_STORE = {"SpansLostAtStore", "SpanStoreFailing", "SpanStoreStuck", "SpanStoreSlow"}
+OF_THE_STORE = {"SpansLostAtStore", "SpanStoreFailing", "SpanStoreStuck", "SpanStoreSlow", "SpansNotDeleted"}
 OF_SPANS = {"SpanMetricsOverflowing", "SpanErrorsHigh"}
 
 
@@ -74,7 +79,7 @@ def alerts(by: Evaluator = BY, limits: TraceLimits = LIMITS) -> dict[str, Alert]
 
 def jobs(group: RuleGroup) -> set[str]:
     """Whose series it reads."""
-    return set(re.findall(r'job="([^"]+)"', " ".join(rule.expr for rule in (*group.alerts, *group.recordings))))
+    return set(re.findall(r'[{,]job="([^"]+)"', " ".join(rule.expr for rule in (*group.alerts, *group.recordings))))
 
 
 def test_every_alert_reads_what_it_says() -> None:
@@ -86,12 +91,14 @@ def test_every_alert_reads_what_it_says() -> None:
 @pytest.mark.trap(69)
 def test_every_metric_is_read_as_it_is_exposed() -> None:
     """And of Jaeger, nothing is declared that nobody reads."""
-    assert list(complaints([JAEGER_COLLECTOR, JAEGER_QUERY, SPAN_METRICS], [ours()])) == []
+    group = ours()
+    of_jaeger = replace(group, alerts=tuple(each for each in group.alerts if each.name != "SpansNotDeleted"))
+    assert list(complaints([JAEGER_COLLECTOR, JAEGER_QUERY, SPAN_METRICS], [of_jaeger])) == []
 
 
 def test_the_jobs_are_those_of_the_programs_unless_an_app_says_otherwise() -> None:
     """As the constructs are scraped by the names that they have."""
-    assert jobs(traces(BY)) == {"jaeger-collector", "jaeger-query", "span-metrics"}
+    assert jobs(traces(BY)) == {"jaeger-collector", "jaeger-query", "span-metrics", "kube-state-metrics"}
 
 
 def test_a_store_within_the_collector_tells_of_no_writes() -> None:
@@ -105,7 +112,7 @@ def test_a_store_within_the_collector_tells_of_no_writes() -> None:
 def test_collectors_that_are_asked_themselves_are_watched_for_it() -> None:
     """Where no query has a process of its own."""
     group = traces(BY, query=None)
-    assert jobs(group) == {"jaeger-collector", "span-metrics"}
+    assert jobs(group) == {"jaeger-collector", "span-metrics", "kube-state-metrics"}
     assert [alert.name for alert in group.alerts] == list(CONDITIONS)
 
 
@@ -113,7 +120,7 @@ def test_without_metrics_of_spans_nothing_is_said_of_services() -> None:
     """No alert, and no recording, reads them."""
     group = traces(BY, spans=None)
     assert {alert.name for alert in group.alerts} == CONDITIONS.keys() - OF_SPANS
-    assert jobs(group) == {"jaeger-collector", "jaeger-query"}
+    assert jobs(group) == {"jaeger-collector", "jaeger-query", "kube-state-metrics"}
 
 
 def test_nobody_is_woken_for_traces() -> None:
@@ -135,7 +142,7 @@ def test_holds_follow_from_the_interval(interval: int, hold: int) -> None:
         assert holds.pop(name) == 600
     assert holds.pop("SpanStoreFailing") == 300
     assert holds.pop("SpanErrorsHigh") == max(180, 4 * interval)
-    assert holds == {"TracesStopped": hold, "SpanStoreStuck": hold}
+    assert holds == {"TracesStopped": hold, "SpanStoreStuck": hold, "SpansNotDeleted": hold}
 
 
 def test_the_store_is_blamed_before_the_queue_is() -> None:
@@ -154,10 +161,12 @@ def test_every_threshold_can_be_chosen() -> None:
         queries=lasting,
         span_errors=0.3,
         spans=lasting,
+        uncleaned=timedelta(hours=30),
     )
     chosen = alerts(limits=limits)
     assert chosen["SpanQueueNearFull"].expr.endswith(" > 0.5")
     assert chosen["SpanStoreSlow"].expr.endswith(" > 0.25")
+    assert chosen["SpansNotDeleted"].expr.endswith(" > 108000")
     for name, share in {"TraceQueriesFailing": "0.4", "SpanErrorsHigh": "0.3"}.items():
         assert f" > {share} and " in chosen[name].expr
         assert chosen[name].expr.endswith(" > 0.005")

@@ -70,6 +70,7 @@ def add(system: System, pods: list[Workload], values: Environment) -> None:
         if batch == "report-1":
             tell("kube_job_failed", steady(1), **labels, condition="true")
             tell("kube_job_failed", steady(0), **labels, condition="false")
+    _tell_of_cleaning(tell, values)
     _tell_of_starts(tell, pods, values)
     _tell_of_itself(system, pods)
     # A pod came for which a node had to be started first.
@@ -79,6 +80,14 @@ def add(system: System, pods: list[Workload], values: Environment) -> None:
     tell("kube_pod_container_status_running", but(only(minute(52), 8), minute(53), 7, 0), **report)
     tell("kube_pod_container_status_restarts_total", only(minute(52), 8, 0), **report)
     tell("kube_pod_container_status_terminated_reason", only(minute(53), 7), **report, reason="Completed")
+
+
+def _tell_of_cleaning(tell: Callable[..., None], values: Environment) -> None:
+    """What is too old is deleted every night, where somebody else keeps the spans."""
+    cleaner = {"namespace": values.namespace, "cronjob": "jaeger-index-cleaner"}
+    if values.tracing and values.traces_host:
+        tell("kube_cronjob_created", steady(WHOLE.total_seconds() - 9 * DAY), **cleaner)
+        tell("kube_cronjob_status_last_successful_time", steady(WHOLE.total_seconds() - DAY), **cleaner)
 
 
 def _tell_of_itself(system: System, pods: list[Workload]) -> None:
