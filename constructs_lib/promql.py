@@ -66,9 +66,14 @@ def metric(name: str, /, **labels: str | Matcher) -> str:
             )
         matcher = condition if isinstance(condition, Matcher) else None
         value = matcher.value if matcher else str(condition)
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-        conditions.append(f'{label}{matcher.operator if matcher else "="}"{escaped}"')
+        conditions.append(f"{label}{matcher.operator if matcher else '='}{quoted(value)}")
     return f"{name}{{{','.join(conditions)}}}" if conditions else name
+
+
+def quoted(text: str) -> str:
+    """A text in double quotes, as PromQL and LogQL have it."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
 
 
 def _reads_as_metric(name: str) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 import cdk8s
 from constructs import Construct
 
-from constructs_lib.contract import Cluster, Namespace, Port
+from constructs_lib.contract import Bucket, Cluster, Namespace, Port
 from constructs_lib.image import Image
 from constructs_lib.kube import (
     Alertmanager,
@@ -15,6 +15,7 @@ from constructs_lib.kube import (
     Container,
     Delivery,
     Links,
+    LokiStore,
     Placement,
     PrometheusHA,
     Receiver,
@@ -33,6 +34,7 @@ LINKS = Links(external_url="https://prometheus.example.com", runbooks="https://r
 IMAGE = Image(registry="registry.example.com", repository="team/program", tag="1.2.3")
 SMALL = Resources(cpu=Cpu(100), memory=Bytes.mib(64))
 WEB = Port(name="web", number=8080)
+LOGS = Bucket(name="logs", region="eu-central-1")
 WEBHOOK = Receiver(name="webhook", integrations=(Webhook(url=SecretKey("receivers", "webhook-url")),))
 
 
@@ -72,6 +74,10 @@ def prometheus(scope: Construct, name: str = "prometheus", **more: Any) -> Prome
 def alertmanager(scope: Construct, name: str = "alertmanager", **more: Any) -> Alertmanager:
     settings = {"namespace": NAMESPACE, "external_url": "https://alertmanager.example.com"}
     return Alertmanager(scope, name, name=name, **{**settings, "delivery": Delivery(default=WEBHOOK), **more})
+
+
+def loki(scope: Construct, name: str = "loki", **more: Any) -> LokiStore:
+    return LokiStore(scope, name, name=name, **{"namespace": NAMESPACE, "store": LOGS, **more})
 
 
 def alert(name: str = "TargetDown", **more: Any) -> Alert:

@@ -125,15 +125,15 @@ class Tracing(Construct):
                     f"collectors and {queries} queries: use 1 and 1, or keep them in OpenSearch"
                 )
             embedded = EmbeddedStore(directory=DATA, retention=store.retention)
-            self.config = JaegerConfig(store=embedded, collects=collects, queries=True)
+            config = JaegerConfig(store=embedded, collects=collects, queries=True)
             stateful = Stateful(replicas=1, volume=store.volume, user=USER, stop_within=STOP_WITHIN)
-            self.collector = self._process("collector", stateful, self.config, (*ports, QUERY), collector_resources)
+            self.collector = self._process("collector", stateful, config, (*ports, QUERY), collector_resources)
             self.collector.mount(Mount(source=Claimed(), path=DATA, read_only=False), into=JAEGER)
             self.query = self.collector
         else:
-            self.config = JaegerConfig(store=store, collects=collects, queries=False)
+            config = JaegerConfig(store=store, collects=collects, queries=False)
             stateless = Stateless(replicas=collectors, user=USER, stop_within=STOP_WITHIN)
-            self.collector = self._process("collector", stateless, self.config, ports, collector_resources)
+            self.collector = self._process("collector", stateless, config, ports, collector_resources)
             answers = JaegerConfig(store=store, collects=None, queries=True)
             self.query = self._process(
                 "query", Stateless(replicas=queries, user=USER), answers, (QUERY, METRICS), query_resources

@@ -11,7 +11,7 @@ from typing import Any
 
 from constructs_lib.config.matchers import check_labels
 from constructs_lib.errors import ConstructError
-from constructs_lib.promql import LABEL_NAME
+from constructs_lib.promql import LABEL_NAME, quoted
 from constructs_lib.rules.model import Severity, announcement, check_announcement, check_group
 from constructs_lib.units import go_duration, prometheus_duration
 
@@ -138,8 +138,8 @@ class LogAlert:
     @property
     def expr(self) -> str:
         """What it is in LogQL."""
-        selector = ",".join(f"{label}={_quoted(value)}" for label, value in sorted(self.streams.items()))
-        filters = " or ".join(map(_quoted, self.texts)) + "".join(f" != {_quoted(text)}" for text in self.but)
+        selector = ",".join(f"{label}={quoted(value)}" for label, value in sorted(self.streams.items()))
+        filters = " or ".join(map(quoted, self.texts)) + "".join(f" != {quoted(text)}" for text in self.but)
         count = f"count_over_time({{{selector}}} |= {filters} [{go_duration(self.within)}])"
         return f"sum by ({', '.join(self.by)}) ({count}) > {self.above}"
 
@@ -176,8 +176,3 @@ class LogRuleGroup:
             runbooks: The URL below which every alert has a page: its name with the suffix `.md`.
         """
         return {"groups": [{"name": self.name, "rules": [alert.to_dict(runbooks) for alert in self.alerts]}]}
-
-
-def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'

@@ -5,21 +5,14 @@ from typing import Any
 
 import cdk8s
 import pytest
-from constructs import Construct
 
-from constructs_lib.contract import Bucket, BucketAccess, Identity, Rights
+from constructs_lib.contract import BucketAccess, Identity, Rights
 from constructs_lib.errors import ConstructError
-from constructs_lib.kube import LogLimits, LokiStore, Loses, Resources, Volume
+from constructs_lib.kube import LogLimits, Loses, Resources, Volume
 from constructs_lib.units import Bytes, Cpu
-from tests.minimal import NAMESPACE, prometheus, unrendered
+from tests.minimal import LOGS, loki, prometheus, unrendered
 from tests.policies import Connection, one_sided
 from tests.rendered import Objects, rendered, text
-
-BUCKET = Bucket(name="logs", region="eu-central-1")
-
-
-def loki(scope: Construct, name: str = "loki", **more: Any) -> LokiStore:
-    return LokiStore(scope, name, name=name, **{"namespace": NAMESPACE, "store": BUCKET, **more})
 
 
 def build(chart: cdk8s.Chart) -> None:
@@ -182,7 +175,7 @@ def test_the_way_to_the_bucket_and_to_its_credentials_is_open(objects: Objects) 
 def test_the_other_half_learns_who_needs_which_bucket() -> None:
     """Cluster, namespace and service account, and all keys of the bucket: Loki knows no prefix."""
     identity = Identity(cluster="blue", namespace="monitoring", service_account="loki")
-    assert loki(unrendered()).buckets == (BucketAccess(identity=identity, bucket=BUCKET, rights=Rights.WRITE),)
+    assert loki(unrendered()).buckets == (BucketAccess(identity=identity, bucket=LOGS, rights=Rights.WRITE),)
     assert loki(unrendered(), store=None, replicas=1).buckets == ()
 
 

@@ -2,22 +2,18 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import cdk8s
 import pytest
-from constructs import Construct
 
-from constructs_lib.contract import Bucket
 from constructs_lib.errors import ConstructError
-from constructs_lib.kube import Links, LokiStore
+from constructs_lib.kube import Links
 from constructs_lib.rules.log_model import LinesProof, LogAlert, LogRuleGroup
 from constructs_lib.rules.model import Severity
-from tests.minimal import NAMESPACE, alertmanager, unrendered
+from tests.minimal import NAMESPACE, alertmanager, loki, unrendered
 from tests.policies import one_sided
 from tests.rendered import Objects, rendered
 
-BUCKET = Bucket(name="logs", region="eu-central-1")
 LOGINS = LogRuleGroup(
     name="logins",
     alerts=(
@@ -36,10 +32,6 @@ LOGINS = LogRuleGroup(
     ),
 )
 LINKS = Links(external_url="https://grafana.example.com", runbooks="https://runbooks.example.com")
-
-
-def loki(scope: Construct, name: str = "loki", **more: Any) -> LokiStore:
-    return LokiStore(scope, name, name=name, **{"namespace": NAMESPACE, "store": BUCKET, **more})
 
 
 def build(chart: cdk8s.Chart) -> None:

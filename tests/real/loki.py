@@ -2,21 +2,17 @@
 
 import json
 import os
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 from urllib.parse import urlencode
-from urllib.request import Request, urlopen
 
 from constructs_lib.config import to_yaml
 from constructs_lib.kube.loki import STOP_WITHIN
 from tests.cluster.programs import built
-from tests.cluster.waiting import wait
+from tests.real.loopback import free_port, soon
 
 ENVIRONMENT = {**os.environ, "POD_IP": "127.0.0.1"}
 NANOSECONDS = 10**9
@@ -34,35 +30,6 @@ def verified(document: dict[str, Any], directory: Path) -> subprocess.CompletedP
     """Let it read a configuration, whatever it says."""
     command = loki(document, directory, "-verify-config")
     return subprocess.run(command, check=False, capture_output=True, text=True, env=ENVIRONMENT)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def asked(url: str, data: object = None, *, tenant: str | None = None) -> str | None:
-    """What it answers; nothing when it does not, or says that it cannot."""
-    body = None if data is None else json.dumps(data).encode()
-    headers = {"Content-Type": "application/json", **({"X-Scope-OrgID": tenant} if tenant else {})}
-    try:
-        with urlopen(Request(url, data=body, headers=headers), timeout=10) as answer:  # noqa: S310
-            text: str = answer.read().decode()
-            return text
-    except (URLError, ConnectionError, TimeoutError):
-        return None
-
-
-def soon(url: str, data: object = None, *, within: timedelta = timedelta(seconds=90), tenant: str | None = None) -> str:
-    """What it answers as soon as it does."""
-
-    def answers() -> tuple[str, ...]:
-        answer = asked(url, data, tenant=tenant)
-        return () if answer is None else (answer,)  # which may be empty
-
-    return wait(f"{url} answers", answers, within)[0]
 
 
 @contextmanager

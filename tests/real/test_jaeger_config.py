@@ -24,7 +24,7 @@ from tests.cluster.programs import built
 from tests.cluster.waiting import wait
 from tests.config.jaeger_inputs import configurations
 from tests.real import spans
-from tests.real.loki import asked, free_port, soon
+from tests.real.loopback import asked, free_port, soon
 from tests.rendered import DIST, ENVIRONMENTS, read
 
 SOON = timedelta(seconds=60)

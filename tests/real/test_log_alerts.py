@@ -24,7 +24,8 @@ from constructs_lib.rules.model import Severity
 from constructs_lib.units import Bytes
 from tests.cluster.programs import built
 from tests.cluster.waiting import wait
-from tests.real.loki import NANOSECONDS, PUSH, asked, free_port, running, soon
+from tests.real.loki import NANOSECONDS, PUSH, running
+from tests.real.loopback import asked, free_port, soon
 
 SOON = timedelta(seconds=90)
 OF_PROD = [alert for group in monitoring(cdk8s.App(), "prod", PROD).loki.rules for alert in group.alerts]

@@ -15,7 +15,8 @@ from constructs_lib.contract import Bucket
 from constructs_lib.units import Bytes
 from tests.cluster.waiting import wait
 from tests.config.loki_inputs import configurations
-from tests.real.loki import NANOSECONDS, PUSH, asked, found, push, pushed, running, soon, verified
+from tests.real.loki import NANOSECONDS, PUSH, found, push, pushed, running, verified
+from tests.real.loopback import asked, soon
 
 ALONE = LokiConfig(directory="/loki", bucket=None, memory=Bytes.gib(2))
 SEVERAL = LokiConfig(

@@ -18,7 +18,8 @@ from constructs_lib.contract import Bucket
 from constructs_lib.units import Bytes
 from tests.cluster.programs import built
 from tests.cluster.waiting import wait
-from tests.real.loki import NANOSECONDS, found, free_port, push, running, soon
+from tests.real.loki import NANOSECONDS, found, push, running
+from tests.real.loopback import free_port, soon
 
 ACCESS, SECRET = "AKIAIOSFODNN7EXAMPLE", "of-loopback-alone"
 LOGS = Bucket(name="logs", region="us-east-1")

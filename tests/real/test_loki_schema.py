@@ -14,7 +14,8 @@ from constructs_lib.config.log_schema import Index, LogSchema, SchemaPeriod
 from constructs_lib.config.loki import LokiConfig
 from constructs_lib.units import Bytes
 from tests.cluster.waiting import wait
-from tests.real.loki import NANOSECONDS, PUSH, asked, found, push, pushed, running, soon, verified
+from tests.real.loki import NANOSECONDS, PUSH, found, push, pushed, running, verified
+from tests.real.loopback import asked, soon
 
 DAY, SOON = timedelta(days=1), timedelta(seconds=30)
 # Beside the file: it is ready, and its parts know each other, sooner; and the compactor begins after a second.

@@ -152,3 +152,11 @@ def complaints(programs: Iterable[Program], groups: Iterable[RuleGroup]) -> Iter
     reader = Reader(programs)
     reader.read_groups(groups)
     yield from reader.complaints
+
+
+def reads_as_sentences(alert: Alert) -> None:
+    """The summary holds no values, and both end as sentences do."""
+    assert "{{" not in alert.summary
+    assert "{{" in alert.description
+    assert alert.summary.endswith(".")
+    assert alert.description.endswith(".")

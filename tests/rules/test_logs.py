@@ -15,6 +15,7 @@ from constructs_lib.rules.logs import LogStoreLimits, logs
 from constructs_lib.rules.model import PLATFORM, Alert, Evaluator, RuleGroup, Severity
 from constructs_lib.rules.requests import Lasting
 from constructs_lib.units import Bytes
+from tests.rules.reading import reads_as_sentences
 
 BY = Evaluator(interval=timedelta(seconds=15), job="prom", replicas=2, jobs=("prom",))
 MEMBERS = "loki-headless.monitoring.svc.cluster.local:7946"
@@ -276,8 +277,4 @@ def test_no_probe_and_no_stranger_is_asked(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(CONDITIONS))
 def test_every_alert_reads_as_sentences(name: str) -> None:
     """The summary holds no values, and both end as sentences do."""
-    alert = alerts()[name]
-    assert "{{" not in alert.summary
-    assert "{{" in alert.description
-    assert alert.summary.endswith(".")
-    assert alert.description.endswith(".")
+    reads_as_sentences(alerts()[name])

@@ -19,6 +19,7 @@ from tests.cluster.injection import AUDIENCE, associations, seen
 from tests.cluster.machine import Machine
 from tests.cluster.outside.client import FORM, ask
 from tests.cluster.outside.eks import S3
+from tests.cluster.outside.files import write
 from tests.cluster.outside.record import Record
 from tests.cluster.outside.signature import Credentials, signed
 from tests.cluster.programs import built, python
@@ -112,9 +113,9 @@ class Aws:
         for host in self._hosts.s3_addresses:
             options = ("--virtual-domain", host, "--iam-standalone-endpoint", IAM_SOCKET, "--iam-cache-disable")
             self._gateway(host, *options, "posix", str(self._objects))
-        self._write("associations.json", {})
-        configuration = self._write(
-            "eks.json",
+        write(self._directory / "associations.json", {})
+        configuration = write(
+            self._directory / "eks.json",
             {
                 "certificate": self._authority.path(f"{PUBLIC}.crt"),
                 "key": self._authority.path(f"{PUBLIC}.key"),
@@ -130,7 +131,7 @@ class Aws:
     def wait_ready(self) -> None:
         """Wait until everything answers, and make the cluster known, whose API server must be ready."""
         for file, path in (("issuer.json", "/.well-known/openid-configuration"), ("keys.json", "/openid/v1/jwks")):
-            self._write(file, json.loads(self._kubectl("get", "--raw", path)))
+            write(self._directory / file, json.loads(self._kubectl("get", "--raw", path)))
         wait("AWS answers", self._ready, SOON)
         known = {"Url": self._spec.issuer, "ClientIDList.member.1": AUDIENCE, "ThumbprintList.member.1": "0" * 40}
         self._iam("CreateOpenIDConnectProvider", **known)
@@ -159,7 +160,7 @@ class Aws:
             self._iam("CreateRole", RoleName=role, AssumeRolePolicyDocument=self._trust(namespace, service_account))
             self._roles[association] = f"arn:aws:iam::{ACCOUNT}:role/{role}"
         self._iam("PutRolePolicy", RoleName=role, PolicyName="access", PolicyDocument=json.dumps(policy))
-        self._write("associations.json", self._roles)
+        write(self._directory / "associations.json", self._roles)
         self._tell_cluster()
 
     @contextmanager
@@ -238,10 +239,3 @@ class Aws:
         if status >= 300:
             raise ClusterError(f"{method} https://{host}{path} was answered with {status}: {text}")
         return text
-
-    def _write(self, name: str, content: object) -> str:
-        path = self._directory / name
-        whole = path.with_suffix(".new")
-        whole.write_text(json.dumps(content))
-        whole.rename(path)  # at once: who reads it never reads a part
-        return str(path)

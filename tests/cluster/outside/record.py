@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.cluster.outside.files import Numbers
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
@@ -40,7 +42,7 @@ class Record:
     """Files in one directory, written on one side by the services, and on the other by tests."""
 
     def __init__(self, directory: Path) -> None:
-        self._received, self._failing = directory / "received.jsonl", directory / "failing.json"
+        self._received, self._failing = directory / "received.jsonl", Numbers(directory / "failing.json")
         self._lock = threading.Lock()
 
     def add(self, received: Received) -> None:
@@ -57,23 +59,10 @@ class Record:
 
     def fault(self, host: str) -> int | None:
         """The status with which a host has to fail just now."""
-        status: int | None = self._faults().get(host)
-        return status
+        return self._failing.read().get(host)
 
     @contextmanager
     def failing(self, host: str, status: int) -> Iterator[None]:
         """Let a host fail for a while."""
-        self._write(self._faults() | {host: status})
-        try:
+        with self._failing.set(host, status):
             yield
-        finally:
-            self._write({other: status for other, status in self._faults().items() if other != host})
-
-    def _faults(self) -> dict[str, int]:
-        faults: dict[str, int] = json.loads(self._failing.read_text()) if self._failing.exists() else {}
-        return faults
-
-    def _write(self, faults: dict[str, int]) -> None:
-        whole = self._failing.with_suffix(".new")
-        whole.write_text(json.dumps(faults))
-        whole.rename(self._failing)  # at once: the services never read a part

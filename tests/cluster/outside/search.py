@@ -13,6 +13,7 @@ from tests.cluster.authority import PUBLIC, Authority
 from tests.cluster.errors import ClusterError
 from tests.cluster.machine import Machine
 from tests.cluster.outside.client import PATIENCE, ask
+from tests.cluster.outside.files import Numbers, write
 from tests.cluster.outside.record import Record
 from tests.cluster.outside.search_proxy import AGED, BULK, EVERYTHING, STORE
 from tests.cluster.programs import built, java, python
@@ -65,15 +66,15 @@ class Search:
         self.machine = Machine("search", directory)
         self.address = address
         self._spec, self._authority, self._directory = spec, authority, directory
-        self._record = Record(directory)
+        self._record, self._ages = Record(directory), Numbers(directory / AGED)
 
     def start(self) -> None:
         """Start everything, on a machine that has its network."""
         self._prepare()
         setpriv = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--no-new-privs"]
         self.machine.start("opensearch", [*setpriv, java(), *ARGUMENTS])
-        configuration = self._write(
-            "search.json",
+        configuration = write(
+            self._directory / "search.json",
             {
                 "certificate": self._authority.path(f"{PUBLIC}.crt"),
                 "key": self._authority.path(f"{PUBLIC}.key"),
@@ -135,11 +136,8 @@ class Search:
     @contextmanager
     def aged(self, index: str, by: timedelta) -> Iterator[None]:
         """Let an index look older for a while to those who ask for its settings."""
-        self._write(AGED, self._ages() | {index: by // timedelta(milliseconds=1)})
-        try:
+        with self._ages.set(index, by // timedelta(milliseconds=1)):
             yield
-        finally:
-            self._write(AGED, {other: age for other, age in self._ages().items() if other != index})
 
     def _prepare(self) -> None:
         """Make the program readable and a directory writable for nobody, who may read no directory of the tests."""
@@ -160,18 +158,6 @@ class Search:
         if status != 200:
             raise ClusterError(f"it answers with {status}: {text}")
         return True
-
-    def _ages(self) -> dict[str, int]:
-        path = self._directory / AGED
-        ages: dict[str, int] = json.loads(path.read_text()) if path.exists() else {}
-        return ages
-
-    def _write(self, name: str, content: object) -> str:
-        path = self._directory / name
-        whole = path.with_suffix(".new")
-        whole.write_text(json.dumps(content))
-        whole.rename(path)  # at once: who reads it never reads a part
-        return str(path)
 
 
 def _asked(method: str, path: str, body: object) -> tuple[int, str]:

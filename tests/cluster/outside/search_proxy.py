@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
+from tests.cluster.outside.files import Numbers
 from tests.cluster.outside.record import Record
 from tests.cluster.outside.servers import PATIENCE, WebServer, context
 from tests.cluster.outside.services import WEB_PORT
@@ -31,7 +32,7 @@ class Proxy(WebServer):
 
     def __init__(self, configuration: Path) -> None:
         given = json.loads(configuration.read_text())
-        self._aged = configuration.with_name(AGED)
+        self._aged = Numbers(configuration.with_name(AGED))
         self.authorization: str = given["authorization"]
         tls = context(given["certificate"], given["key"])
         super().__init__(("", WEB_PORT), Handler, tls, Record(configuration.parent))
@@ -43,7 +44,7 @@ class Proxy(WebServer):
 
     def aged(self, content: bytes) -> bytes:
         """An answer in which indices are as old as tests want them to be."""
-        ages: dict[str, int] = json.loads(self._aged.read_text()) if self._aged.exists() else {}
+        ages = self._aged.read()
         try:
             document = json.loads(content) if ages else None
         except ValueError:
