@@ -4,10 +4,13 @@ import pytest
 
 from apps.environments import DEV, PROD
 from constructs_lib.metrics.jaeger import JAEGER_COLLECTOR, JAEGER_QUERY, SPAN_METRICS
+from constructs_lib.metrics.kube_state_metrics import KUBE_STATE_METRICS
 from constructs_lib.rules.model import HEARTBEAT, Evaluator
 from constructs_lib.rules.observability import observability
 from constructs_lib.rules.proving import alone
+from constructs_lib.rules.trace_cleaner import MADE, SUCCEEDED
 from constructs_lib.rules.traces import traces
+from tests.real.healthy.kubernetes import DAY
 from tests.real.healthy.traces import SERVED, WRITES, quiet
 from tests.real.simulation import WHOLE, Course, counts, grows, judged, steady, stops
 
@@ -27,6 +30,7 @@ TROUBLES: dict[str, tuple[str, Course]] = {
     "SpanStoreSlow": (f"{LATENCY}_ok_seconds_sum jaeger-collector-0", grows(1.5 * WRITES)),
     "TraceQueriesFailing": ('operation="find_traces" result="err"', counts(0.02)),
     "SpanMetricsOverflowing": ('otel_metric_overflow="true" jaeger-collector-0', counts(1)),
+    "SpansNotDeleted": ("kube_cronjob_status_last_successful_time", steady(-3 * DAY)),
     "SpanErrorsHigh": (
         'service_name="backend" SPAN_KIND_SERVER STATUS_CODE_ERROR',
         counts(0.1 * SERVED["backend"]),
@@ -68,4 +72,5 @@ def test_every_metric_of_traces_is_there() -> None:
     """All series that rules may read, and no others."""
     programs = (JAEGER_COLLECTOR, JAEGER_QUERY, SPAN_METRICS)
     told = {each.name: {name for own in each.metrics for name in own.series()} for each in programs}
+    told[KUBE_STATE_METRICS.name] = {SUCCEEDED, MADE}
     assert quiet(PROD).shown == told

@@ -70,7 +70,7 @@ def add(system: System, pods: list[Workload], values: Environment) -> None:
         if batch == "report-1":
             tell("kube_job_failed", steady(1), **labels, condition="true")
             tell("kube_job_failed", steady(0), **labels, condition="false")
-    _tell_of_cleaning(tell, values)
+    add_cleaning(system, pods, values)
     _tell_of_starts(tell, pods, values)
     _tell_of_itself(system, pods)
     # A pod came for which a node had to be started first.
@@ -82,12 +82,14 @@ def add(system: System, pods: list[Workload], values: Environment) -> None:
     tell("kube_pod_container_status_terminated_reason", only(minute(53), 7), **report, reason="Completed")
 
 
-def _tell_of_cleaning(tell: Callable[..., None], values: Environment) -> None:
+def add_cleaning(system: System, pods: list[Workload], values: Environment) -> None:
     """What is too old is deleted every night, where somebody else keeps the spans."""
+    target = target_of(pods, KUBE_STATE_METRICS.job)
     cleaner = {"namespace": values.namespace, "cronjob": "jaeger-index-cleaner"}
+    times = {"kube_cronjob_created": 9 * DAY, "kube_cronjob_status_last_successful_time": DAY}
     if values.tracing and values.traces_host:
-        tell("kube_cronjob_created", steady(WHOLE.total_seconds() - 9 * DAY), **cleaner)
-        tell("kube_cronjob_status_last_successful_time", steady(WHOLE.total_seconds() - DAY), **cleaner)
+        for name, age in times.items():
+            system.add(KUBE_STATE_METRICS, target, name, steady(WHOLE.total_seconds() - age), **cleaner)
 
 
 def _tell_of_itself(system: System, pods: list[Workload]) -> None:

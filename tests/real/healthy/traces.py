@@ -2,6 +2,7 @@
 
 from apps.environment import Environment
 from constructs_lib.metrics.jaeger import JAEGER_COLLECTOR, JAEGER_QUERY, SPAN_METRICS
+from tests.real.healthy.kubernetes import add_cleaning
 from tests.real.healthy.workloads import Workload, workloads
 from tests.real.simulation import Course, System, Target, but, counts, grows, happens, minute, only, steady, sways
 
@@ -21,9 +22,10 @@ QUEUED = {
 
 
 def quiet(values: Environment) -> System:
-    """Four hours of traces alone."""
-    system = System(values.scrape_interval)
-    add(system, workloads(values), values)
+    """Four hours of traces alone, and of who deletes old ones."""
+    system, pods = System(values.scrape_interval), workloads(values)
+    add(system, pods, values)
+    add_cleaning(system, pods, values)
     return system
 
 
