@@ -7,20 +7,16 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
-from tests.cluster.debian import add_files, libraries
 from tests.cluster.errors import ClusterError
 from tests.cluster.image import Image
+from tests.cluster.interpreter import DEBIAN_PYTHON, PYTHON, add_python, readable
 
 ROOT = Path(__file__).parents[2]
 LOCK = ROOT / "agent" / "requirements.txt"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "constructs_lib" / "agent"
 HOME = "/opt/agent"
-PYTHON = "/usr/bin/python3"
-DEBIAN_PYTHON = "/usr/bin/python3.11"  # Debian 12's, as in the Dockerfile's base
-STANDARD_LIBRARY = ("libpython3.11-minimal", "libpython3.11-stdlib")
 UNUSED = ("kubernetes/aio", "bin")  # as in the Dockerfile
 
 
@@ -38,32 +34,17 @@ def agent_image(name: str) -> Image:
 
 def _add_agent(tar: tarfile.TarFile) -> None:
     packages = _packages()
-    library = list(_standard_library())
-    extensions = [path for path in (*library, *packages.rglob("*")) if ".so" in path.suffixes]
-    loaded = {path for path in libraries([Path(DEBIAN_PYTHON), *extensions]) if not path.is_relative_to(packages)}
-    add_files([Path(DEBIAN_PYTHON), *library, *sorted(loaded)], tar)
-    link = tarfile.TarInfo(PYTHON.lstrip("/"))
-    link.type, link.linkname = tarfile.SYMTYPE, Path(DEBIAN_PYTHON).name
-    tar.addfile(link)
-    tar.add(packages, HOME, filter=_readable)
+    add_python(tar, packages=[packages])
+    tar.add(packages, HOME, filter=readable)
     for path in sources():
-        tar.add(path, f"{HOME}/{path.relative_to(ROOT)}", filter=_readable)
+        tar.add(path, f"{HOME}/{path.relative_to(ROOT)}", filter=readable)
 
 
 def sources() -> list[Path]:
-    """What the image holds of this library: all that needs no engine."""
+    """What the image holds of this library: all that needs neither the engine nor the SDK of Grafana."""
     package = ROOT / "constructs_lib"
-    return [path for path in sorted(package.rglob("*.py")) if not path.is_relative_to(package / "kube")]
-
-
-def _standard_library() -> Iterator[Path]:
-    """The files of Debian's packages, and the bytecode that their installation made of them."""
-    listed = subprocess.run(["dpkg", "-L", *STANDARD_LIBRARY], capture_output=True, text=True, check=True).stdout
-    for line in listed.splitlines():
-        path = Path(line)
-        if path.is_relative_to("/usr/lib") and path.is_file():
-            yield path
-            yield from path.parent.glob(f"__pycache__/{path.stem}.cpython-311.pyc")
+    left_out = (package / "kube", package / "dashboards")
+    return [path for path in sorted(package.rglob("*.py")) if not any(path.is_relative_to(each) for each in left_out)]
 
 
 def _packages() -> Path:
@@ -89,10 +70,3 @@ def _run(*command: str) -> None:
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     if ran.returncode != 0:
         raise ClusterError(f"{' '.join(command)} failed: {ran.stderr.strip()}")
-
-
-def _readable(entry: tarfile.TarInfo) -> tarfile.TarInfo:
-    """Root's, and for all to read, whatever this machine's umask is."""
-    entry.uid = entry.gid = 0
-    entry.mode |= 0o555 if entry.isdir() else 0o444
-    return entry
