@@ -1,0 +1,25 @@
+"""Names of hosts under which people reach something."""
+
+import re
+
+from constructs_lib.errors import ConstructError
+
+LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+# A Secret with the host's certificate is named after it, with four characters more.
+LIMIT = 249
+
+
+def host_name(value: str, *, of: str) -> str:
+    """Give back a host's name.
+
+    Raises:
+        ConstructError: no DNS name in lower case, a wildcard, or an address.
+    """
+    if value.startswith("*"):
+        raise ConstructError(f"{value!r} cannot be {of}, which would be many hosts: name each")
+    if not re.fullmatch(rf"({LABEL}\.)*{LABEL}", value) or len(value) > LIMIT or re.search(r"(^|\.)\d+$", value):
+        raise ConstructError(
+            f"{value!r} cannot be {of}: use a DNS name of up to {LIMIT} lower-case letters, digits, dashes and dots, "
+            "such as 'prometheus.example.com'"
+        )
+    return value
