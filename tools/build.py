@@ -55,6 +55,7 @@ PROGRAMS: dict[str, dict[str, tuple[str, ...]]] = {
         "github.com/prometheus-community/postgres_exporter/cmd/postgres_exporter": ("postgres_exporter",)
     },
     "redis_exporter": {"github.com/oliver006/redis_exporter": ("redis_exporter",)},
+    "blackbox_exporter": {"github.com/prometheus/blackbox_exporter": ("blackbox_exporter",)},
     "loki": {
         "github.com/grafana/loki/v3/cmd/loki": ("loki",),
         "github.com/grafana/loki/v3/cmd/logcli": ("logcli",),
@@ -65,6 +66,8 @@ PROGRAMS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "versitygw": {"github.com/versity/versitygw/cmd/versitygw": ("versitygw",)},
     "alloy": {".": ("alloy",)},
+    "oauth2-proxy": {"github.com/oauth2-proxy/oauth2-proxy/v7": ("oauth2-proxy",)},
+    "traefik": {"github.com/traefik/traefik/v3/cmd/traefik": ("traefik",)},
 }
 # Module -> the Go module that it builds from a copy, over which the files below its `_added` are laid: those that a
 # release makes and its Go module lacks, without which it does not compile, and those that leave out what no test runs.

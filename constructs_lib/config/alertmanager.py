@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from constructs_lib.config.blackbox import EXPORTER
 from constructs_lib.config.inhibitions import Inhibition
 from constructs_lib.config.integrations import Integration
 from constructs_lib.config.intervals import TimeInterval
@@ -17,6 +18,7 @@ from constructs_lib.config.receivers import HEARTBEAT_RECEIVER, TEAMS_RECEIVER, 
 from constructs_lib.config.routes import EACH, TEAM, Route, Timing, level
 from constructs_lib.contract import ORIGIN
 from constructs_lib.errors import ConstructError
+from constructs_lib.metrics.blackbox_exporter import BLACKBOX_EXPORTER
 from constructs_lib.metrics.jaeger import JAEGER_COLLECTOR, SPAN_METRICS
 from constructs_lib.metrics.loki import LOKI
 from constructs_lib.rules.model import HEARTBEAT
@@ -58,6 +60,7 @@ DEFAULT_INHIBITIONS = (
             ("ApiErrorsHigh", "ApiErrors", "service"),
             ("VolumeFillingUp", "VolumeAlmostFull", "namespace", "persistentvolumeclaim"),
             ("NodeFilesystemFillingUp", "NodeFilesystemAlmostFull", "node", "device"),
+            ("CertificateAboutToExpire", "CertificateNearExpiry", "instance"),
             ("LogCollectorsStuck", "LogCollectorStuck", "host"),
             ("LogsStopped", "LogCollectorsStuck"),
             *(("LokiWritesFailing", each) for each in ("LogsStopped", "LogCollectorsStuck", "LogCollectorStuck")),
@@ -79,6 +82,15 @@ DEFAULT_INHIBITIONS = (
             equal=("cluster", *equal),
         )
         for each, *equal in (("JobDown",), ("JobMissing",), ("TargetDown", "pod"))
+    ),
+    # Nobody asks the hosts.
+    *(
+        Inhibition(
+            source={"alertname": each, "job": EXPORTER},
+            target={"alertname": "JobDown", "job": BLACKBOX_EXPORTER.job},
+            equal=("cluster",),
+        )
+        for each in ("JobDown", "JobMissing")
     ),
     # A store that does not run.
     *(

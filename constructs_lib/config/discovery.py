@@ -1,4 +1,4 @@
-"""The scrape jobs of any cluster, of declared pods, and of what carries the annotations `prometheus.io/...`.
+"""The scrape jobs of any cluster, of declared pods, of what carries the annotations `prometheus.io/...`, and of hosts.
 
 Each target belongs to exactly one job: a dedicated job wins over the pod's annotation, that over its Service's. Within
 a job, Prometheus takes targets with the same address and labels for one; so labels that differ between the containers,
@@ -11,12 +11,14 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from constructs_lib.config.blackbox import ProbedHost
 from constructs_lib.config.prometheus import (
     ClusterTls,
     KubernetesDiscovery,
     Limits,
     Relabel,
     ScrapeJob,
+    StaticTargets,
     drop,
     drop_equal,
     drop_label,
@@ -24,12 +26,13 @@ from constructs_lib.config.prometheus import (
     literally,
     replace,
 )
-from constructs_lib.contract import MONITORED_BY, NAME, ORIGIN, Cluster, Pods, PortRange
+from constructs_lib.contract import MONITORED_BY, NAME, ORIGIN, Cluster, Endpoint, Pods, PortRange
 from constructs_lib.errors import ConstructError
 from constructs_lib.units import Bytes
 
 API_SERVER, KUBELET, CADVISOR = "apiserver", "kubelet", "cadvisor"
 ANNOTATED_PODS, ANNOTATED_SERVICES = "annotated-pods", "annotated-services"
+BLACKBOX = "blackbox"
 # A control plane, or a node with a hundred pods, sends more than an application may.
 INFRASTRUCTURE = Limits(samples=200_000, body=Bytes.mib(256))
 # What kube-prometheus drops too: histograms with thousands of series that no rule or dashboard of the field reads.
@@ -261,4 +264,28 @@ def nodes(cluster: Cluster, limits: Limits = INFRASTRUCTURE) -> tuple[ScrapeJob,
             honor_timestamps=False,  # the times of its cache: a container that is gone would linger
             limits=limits,
         ),
+    )
+
+
+def probes(exporter: Endpoint, hosts: Iterable[ProbedHost], limits: Limits) -> ScrapeJob:
+    """Hosts outside, each asked by the exporter for every scrape: `instance` is the URL, not the exporter's address.
+
+    Source: https://github.com/prometheus/blackbox_exporter/blob/v0.28.0/README.md#prometheus-configuration
+    """
+    urls: dict[str, list[str]] = {}
+    for host in hosts:
+        urls.setdefault(host.module_name, []).append(host.url)
+    target = "__param_target"
+    return ScrapeJob(
+        name=BLACKBOX,
+        discovery=StaticTargets(
+            groups=tuple(({"__param_module": module}, tuple(sorted(those))) for module, those in sorted(urls.items()))
+        ),
+        relabelings=(
+            replace(target, "__address__"),
+            replace("instance", target),
+            replace("__address__", replacement=exporter.address),
+        ),
+        path="/probe",
+        limits=limits,
     )

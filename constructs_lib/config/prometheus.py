@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from constructs_lib.errors import ConstructError
 from constructs_lib.promql import REPLICA_LABEL
@@ -172,6 +172,33 @@ class KubernetesDiscovery:
             body["attach_metadata"] = {"namespace": True}
         return body
 
+    def configurations(self) -> dict[str, Any]:
+        """As a part of the job."""
+        return {"kubernetes_sd_configs": [self.to_dict()]}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StaticTargets:
+    """Targets that nobody needs to discover.
+
+    Args:
+        groups: Targets that have labels in common, each after these labels.
+    """
+
+    namespaces: ClassVar[tuple[str, ...]] = ()
+
+    groups: tuple[tuple[Mapping[str, str], tuple[str, ...]], ...]
+
+    def rights(self) -> set[tuple[str, str]]:
+        """Nothing is read of the API server."""
+        return set()
+
+    def configurations(self) -> dict[str, Any]:
+        """As a part of the job."""
+        return {
+            "static_configs": [{"targets": list(targets), "labels": dict(labels)} for labels, targets in self.groups]
+        }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterTls:
@@ -219,7 +246,7 @@ class ScrapeJob:
     """
 
     name: str
-    discovery: KubernetesDiscovery
+    discovery: KubernetesDiscovery | StaticTargets
     relabelings: tuple[Relabel, ...] = ()
     path: str = "/metrics"
     tls: ClusterTls | None = None
@@ -246,7 +273,7 @@ class ScrapeJob:
             **self.limits.to_dict(),
             **({} if self.targets is None else {"target_limit": self.targets}),
             **(self.tls.to_dict() if self.tls else {}),
-            "kubernetes_sd_configs": [self.discovery.to_dict()],
+            **self.discovery.configurations(),
             "relabel_configs": [step.to_dict() for step in self.relabelings],
             **({"metric_relabel_configs": kept} if (kept := self._kept()) else {}),
         }

@@ -140,6 +140,16 @@ def test_a_job_that_is_down_silences_its_targets() -> None:
     } in config(inhibitions=DEFAULT_INHIBITIONS).to_dict()["inhibit_rules"]
 
 
+@pytest.mark.parametrize("alert", ["JobDown", "JobMissing"])
+def test_hosts_that_nobody_asks_are_silent(alert: str) -> None:
+    """Who asks them is away, which is told: that no probe arrives says the same."""
+    assert {
+        "source_matchers": [f'alertname="{alert}"', 'job="blackbox-exporter"', 'origin=""'],
+        "target_matchers": ['alertname="JobDown"', 'job="blackbox"', 'origin=""'],
+        "equal": ["cluster"],
+    } in config(inhibitions=DEFAULT_INHIBITIONS).to_dict()["inhibit_rules"]
+
+
 CHANNELS = Slack(api_url=SecretKey("receivers", "slack-url"), channel="#alerts-{team}")
 
 
