@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import kubernetes
 from kubernetes.client.exceptions import ApiException
 
-from constructs_lib.config.collected import COLLECT, LARGEST
+from constructs_lib.config.collected import COLLECT, largest
 from constructs_lib.config.teams import Owner
 from constructs_lib.contract import MONITORED_BY, TEAM_OF_NAMESPACE
 
@@ -56,12 +56,13 @@ class Item:
         """From what the client returns."""
         data = config_map.data or {}
         size = sum(len(text.encode()) for text in data.values())
+        kind = config_map.metadata.labels.get(COLLECT, "")
         return cls(
             namespace=config_map.metadata.namespace,
             name=config_map.metadata.name,
             uid=config_map.metadata.uid,
-            kind=config_map.metadata.labels.get(COLLECT, ""),
-            data=data if size <= LARGEST.count else None,
+            kind=kind,
+            data=data if size <= largest(kind).count else None,
         )
 
 
@@ -71,6 +72,7 @@ class _Namespace:
     stop: threading.Event = field(default_factory=threading.Event)
     items: dict[str, Item] = field(default_factory=dict)
     known: bool = False
+    answered: bool = False
     failing: bool = False
     changes: deque[float] = field(default_factory=lambda: deque(maxlen=OFTEN))
 
@@ -83,10 +85,18 @@ class Cluster:
         namespace: Of the monitoring, which namespaces name that opt in.
         changed: Called, from any thread, with the namespace and the name of what changed; without a name where
             everything of the namespace may have, and with an empty namespace where everything at all may.
+        holding: Selector of the labels of ConfigMaps.
     """
 
-    def __init__(self, core: "kubernetes.client.CoreV1Api", namespace: str, changed: Callable[[str, str | None], None]):
-        self._core, self._namespace, self._changed = core, namespace, changed
+    def __init__(
+        self,
+        core: "kubernetes.client.CoreV1Api",
+        namespace: str,
+        changed: Callable[[str, str | None], None],
+        *,
+        holding: str = COLLECT,
+    ) -> None:
+        self._core, self._namespace, self._changed, self._holding = core, namespace, changed, holding
         self._lock = threading.Lock()
         self._namespaces: dict[str, _Namespace] = {}
         self._known = self._blind = False
@@ -107,6 +117,12 @@ class Cluster:
     def known(self) -> bool:
         """Whether the API server has told all namespaces: until then, none is known to be gone."""
         return self._known
+
+    @property
+    def settled(self) -> bool:
+        """Whether every namespace was told of, or refused once."""
+        with self._lock:
+            return self._known and all(each.answered for each in self._namespaces.values())
 
     def owners(self) -> dict[str, Owner]:
         """Who opted in, by namespace."""
@@ -198,6 +214,7 @@ class Cluster:
             if len(found) > MOST:
                 log.warning("%s has more than %d labelled ConfigMaps: the others are not looked at", name, MOST)
             self._changed(name, None)
+            namespace.answered = True
 
         def changed(kind: str, item: Item) -> None:
             with self._lock:
@@ -217,6 +234,7 @@ class Cluster:
                 namespace.failing = status != 403 or bool(namespace.items)
                 if status != 403:
                     return
+                namespace.answered = True
                 refused_since = refused_since or time.monotonic()
                 empty = namespace.known and not namespace.items
                 if empty or time.monotonic() - refused_since < WITHDRAWN_AFTER.total_seconds():
@@ -231,7 +249,7 @@ class Cluster:
             changed,
             failed,
             namespace=name,
-            label_selector=COLLECT,
+            label_selector=self._holding,
             stop=namespace.stop,
             most=MOST,
         )

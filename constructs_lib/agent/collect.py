@@ -4,56 +4,41 @@ Every ConfigMap is bound to its namespace, judged by promtool, and written as a 
 leaves what was live before as it is, and is said in an Event beside the ConfigMap and in a metric.
 """
 
-import faulthandler
-import hashlib
-import json
 import logging
 import math
 import re
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import kubernetes
-from kubernetes.utils.keepalive import tcp_keepalive_socket_options
-from prometheus_client import REGISTRY, start_http_server
 from pydantic import TypeAdapter, ValidationError
 
-from constructs_lib.agent.cluster import Cluster, Item
-from constructs_lib.agent.events import SAY_AGAIN_AFTER, Events
+from constructs_lib.agent.cluster import Item
+from constructs_lib.agent.collecting import Collecting, digest, held, run
 from constructs_lib.agent.files import JOBS, NEW, RULES, Files
-from constructs_lib.agent.metrics import Metrics
 from constructs_lib.agent.promtool import NoVerdictError, Promtool
-from constructs_lib.agent.queue import Queue
 from constructs_lib.config import to_yaml
 from constructs_lib.config.collected import (
+    ALL_BUT_DASHBOARDS,
     COLLECT,
     DATA,
-    LARGEST,
     RULE_GROUP,
     SCRAPE_JOB,
     GroupData,
     JobData,
     object_name,
 )
-from constructs_lib.config.platform import Platform
 from constructs_lib.config.teams import Owner
 from constructs_lib.errors import ConstructError
 
 # The same bytes of a later version may be bound otherwise: what is live is made again.
 VERSION = "1"
-IDLE = timedelta(seconds=1)
-STUCK = timedelta(minutes=10)  # longer than all answers of promtool on one ConfigMap can take
-HICCUP = timedelta(seconds=2)
-GONE = {"idle": 15, "interval": 5, "count": 3}  # in seconds: half a minute until a connection counts as dead
 LONGEST_NAME = 63  # of a ConfigMap that can be one of these; a file has a longer one
 SEPARATOR = "_"  # in no name of Kubernetes
 CHECKED_BY = "checked-by"
 AT_ONCE = 500  # files, in one call of promtool: seconds, and less than 100 MiB
-WATCHES = 2000
 LIMITED = re.compile(r"^  (?:sample|target)_limit: (\d+)$", re.MULTILINE)
 KINDS = {SCRAPE_JOB: JOBS, RULE_GROUP: RULES}
 JOB, GROUP = TypeAdapter(JobData), TypeAdapter(GroupData)
@@ -77,21 +62,8 @@ class Options:
     port: int
 
 
-@dataclass(slots=True)
-class Refusal:
-    """Why a ConfigMap is not live as it is.
-
-    Args:
-        made_of: What of, and beside how many series.
-        reason: One sentence.
-    """
-
-    made_of: str
-    reason: str
-
-
-class Collector:
-    """What the command does, one ConfigMap after the other.
+class Collector(Collecting):
+    """Jobs and rules, beside a Prometheus.
 
     Args:
         options: The command line.
@@ -101,21 +73,10 @@ class Collector:
 
     def __init__(self, options: Options, core: "kubernetes.client.CoreV1Api", promtool: Promtool) -> None:
         self._options, self.promtool = options, promtool
-        self._files, self._events = Files(options.output), Events(core)
-        self._queue = Queue()
-        self._text = options.platform.read_text()
-        self._platform = Platform.from_contract(json.loads(self._text))
-        self._cluster = Cluster(core, self._platform.namespace, self._changed)
-        self._say_again = 0.0
-        self._refused: dict[tuple[str, str], Refusal] = {}
-        self.metrics = Metrics(self._cluster, self._queue, self.refusals)
-
-    def refusals(self) -> list[tuple[str, str]]:
-        """Namespace and name of what is not live as it is."""
-        return list(self._refused)
+        self._files = Files(options.output)
+        super().__init__(core, options.platform, holding=ALL_BUT_DASHBOARDS)
 
     def prepare(self) -> None:
-        """Before anything is asked: what is live stays live, unless this Prometheus would not start with it."""
         self._files.prepare()
         marker = self._options.output / CHECKED_BY
         if marker.exists() and marker.read_text() == self.promtool.version:
@@ -131,82 +92,29 @@ class Collector:
             return  # and is judged when this starts again
         marker.write_text(self.promtool.version)
 
-    def start(self) -> None:
-        """Begin to watch the cluster."""
-        self._cluster.start()
-
-    def stop(self) -> None:
-        """Watch no longer."""
-        self._cluster.stop()
-
-    def step(self, timeout: timedelta) -> None:
-        """Look at one ConfigMap, or wait for one."""
-        if self._read_again():
-            for namespace in self._cluster.owners():
-                self._changed(namespace, None)
-        if time.monotonic() > self._say_again:
-            self._say_again = time.monotonic() + SAY_AGAIN_AFTER.total_seconds()
-            for key in list(self._refused):
-                self._queue.add(*key)
-        taken = self._queue.take(timeout)
-        if taken is None:
-            return
-        begun = time.monotonic()
-        since = self._queue.begin(*taken)
-        try:
-            self._look_at(*taken)
-        except (OSError, NoVerdictError) as error:  # a full disk, a promtool that was killed
-            log.warning("cannot say yet what becomes of %s/%s: %s", *taken, error)
-            self._queue.add(*taken, since=since)
-            begun -= HICCUP.total_seconds()
-        self._queue.rest(taken[0], time.monotonic() - begun)
-
-    def _changed(self, namespace: str, name: str | None) -> None:
-        if self._cluster.changes_often(namespace):  # also where nothing stays as long as it takes to change
-            self._events.changes_often(namespace)
-        if name is not None:
-            self._queue.add(namespace, name)
-            return
+    def _live(self, namespace: str) -> Iterator[tuple[str, str]]:
         for _, file in self._files.live(file_name(namespace, "") if namespace else ""):
             owner, separator, object_name = file.partition(SEPARATOR)
             if separator:  # nobody else should write here, but who knows
-                self._queue.add(owner, object_name)
-        for key in [each for each in list(self._refused) if namespace in {"", each[0]}]:
-            self._queue.add(*key)
-        for each in self._cluster.items(namespace) or ():
-            self._queue.add(namespace, each)
+                yield owner, object_name
 
-    def _look_at(self, namespace: str, name: str) -> None:
-        before = self._series(file_name(namespace, name))
-        self._bring_or_forget(namespace, name)
-        if self._series(file_name(namespace, name)) != before:  # those after it have more left, or less
-            for each in self._cluster.items(namespace) or ():
-                if each > name and file_kind(each) == JOBS:
-                    self._queue.add(namespace, each)
+    def _remove(self, namespace: str, name: str) -> bool:
+        kind = file_kind(name)
+        return kind is not None and self._files.remove(kind, file_name(namespace, name))
 
-    def _bring_or_forget(self, namespace: str, name: str) -> None:
-        owner, items = self._cluster.owner(namespace), self._cluster.items(namespace)
-        if owner is None and self._cluster.known:
-            self._forget(namespace, name)
-        if owner is None or items is None:
-            return
-        if name not in items:
-            self._forget(namespace, name)
-            return
-        alike = sorted(each for each in items if file_kind(each) == file_kind(name))
-        self.bring(items[name], owner, place=alike.index(name))
+    def _kind(self, name: str) -> str | None:
+        return file_kind(name)
+
+    def _felt(self, namespace: str, name: str) -> int:
+        """Those after it have the more left of the budget of series, the fewer it has."""
+        return self._series(file_name(namespace, name))
 
     def bring(self, item: Item, owner: Owner, *, place: int = 0) -> None:
-        """Make a ConfigMap live as it is, or refuse it.
-
-        Args:
-            place: How many of its kind come before it, by name.
-        """
         key, kind, file = (item.namespace, item.name), file_kind(item.name), file_name(item.namespace, item.name)
         allowed = self._platform.allowed
         beyond = place >= (allowed.jobs if kind == JOBS else allowed.groups)
-        bound_by = _digest(repr((owner, allowed, self.promtool.version, VERSION, beyond)))
-        made_of = f"{_digest(repr((item.kind, item.data)))} {bound_by}"
+        bound_by = digest(repr((owner, allowed, self.promtool.version, VERSION, beyond)))
+        made_of = f"{digest(repr((item.kind, item.data)))} {bound_by}"
         live = self._files.made_of(kind, file) if kind else None
         others = self._series_before(item.namespace, file) if kind == JOBS else 0
         crowded = live is not None and others + self._series(file) > allowed.series
@@ -231,17 +139,10 @@ class Collector:
             # What the team changed leaves its last good version; what it may no longer do does not.
             if kind and live and (crowded or not live.endswith(bound_by)):
                 self._files.remove(kind, file)
-            self._refused[key] = Refusal(judged, str(error))
-            self._events.refused(item, str(error), judged)
-            log.info("refused %s/%s: %s", *key, error)
+            self._refuse(item, str(error), judged)
             return
         log.info("live: %s/%s, made of %s", *key, made_of)
         self._mended(item, made_of)
-
-    def _mended(self, item: Item, made_of: str) -> None:
-        """If it was refused, it no longer is."""
-        if self._refused.pop((item.namespace, item.name), None) is not None:
-            self._events.live(item, made_of)
 
     def _series(self, file: str) -> int:
         """How many a live job may have, by what Prometheus reads of it; 0 where there is none."""
@@ -276,13 +177,8 @@ class Collector:
     def _document(self, item: Item, owner: Owner, others: int) -> dict[str, Any]:
         if item.kind not in KINDS:
             raise ConstructError(f"the label {COLLECT} is {item.kind!r}: use {' or '.join(KINDS)}")
-        if item.data is None:
-            raise ConstructError(
-                f"{item.name} holds more than {LARGEST.count // 1024} KiB: put fewer rules into one group"
-            )
-        if set(item.data) != {DATA}:
-            raise ConstructError(f"{item.name} holds {', '.join(sorted(item.data)) or 'nothing'}: it must hold {DATA}")
-        data = (JOB if item.kind == SCRAPE_JOB else GROUP).validate_json(item.data[DATA])
+        text = held(item, rather="put fewer rules into one group")
+        data = (JOB if item.kind == SCRAPE_JOB else GROUP).validate_json(text)
         if item.name != object_name(item.kind, data.name):
             raise ConstructError(
                 f"the ConfigMap {item.name} holds {data.name}: call it {object_name(item.kind, data.name)}, so that "
@@ -310,46 +206,14 @@ class Collector:
     def _check(self, kind: str) -> Callable[..., None]:
         return self.promtool.check_jobs if kind == JOBS else self.promtool.check_rules
 
-    def _forget(self, namespace: str, name: str) -> None:
-        """Nothing remains of it."""
-        self._refused.pop((namespace, name), None)
-        kind = file_kind(name)
-        if kind and self._files.remove(kind, file_name(namespace, name)):
-            log.info("gone: %s/%s", namespace, name)
-
-    def _read_again(self) -> bool:
-        """Whether the platform's contract is another one; one that this version cannot read changes nothing."""
-        text = self._options.platform.read_text()
-        if text == self._text:
-            return False
-        self._text = text
-        try:
-            self._platform = Platform.from_contract(json.loads(text))
-        except (ConstructError, ValueError) as error:
-            log.warning("the platform's contract stays as it was: %s", error)
-            return False
-        return True
-
 
 def collect(options: Options) -> None:
     """Bring what other teams release into Prometheus' files, until the process is told to stop."""
-    kubernetes.config.load_config()
-    configuration = kubernetes.client.Configuration.get_default_copy()
-    # A watch is silent for hours: else nobody notices that the other side is gone, or, by default, three minutes later.
-    configuration.socket_options = tcp_keepalive_socket_options(**GONE)
-    configuration.connection_pool_maxsize = WATCHES
-    core = kubernetes.client.CoreV1Api(kubernetes.client.ApiClient(configuration))
-    collector = Collector(options, core, Promtool(path=options.promtool, scratch=options.output / NEW))
-    REGISTRY.register(collector.metrics)
-    try:
-        start_http_server(options.port, addr="::")  # of both families
-    except OSError:
-        start_http_server(options.port)
-    collector.prepare()  # a new promtool may need a minute for all that is live, and a probe does not wait so long
-    collector.start()
-    while True:
-        faulthandler.dump_traceback_later(STUCK.total_seconds(), exit=True)  # and the kubelet starts it again
-        collector.step(IDLE)
+
+    def make(core: "kubernetes.client.CoreV1Api") -> Collector:
+        return Collector(options, core, Promtool(path=options.promtool, scratch=options.output / NEW))
+
+    run(make, options.port)
 
 
 def file_name(namespace: str, name: str) -> str:
@@ -362,7 +226,3 @@ def file_kind(name: str) -> str | None:
     if len(name) > LONGEST_NAME:
         return None
     return next((files for kind, files in KINDS.items() if name.startswith(object_name(kind, ""))), None)
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:24]

@@ -59,7 +59,7 @@ class Events:
             api_version="v1", kind="Namespace", name=namespace, namespace=namespace
         )  # an Event must lie where what it is about does
         reason = (
-            f"ConfigMaps of jobs and rules changed more than {OFTEN} times within {OVER.total_seconds():.0f} s: only "
+            f"ConfigMaps that are collected changed more than {OFTEN} times within {OVER.total_seconds():.0f} s: only "
             "now and then the newest version is taken"
         )
         self._say(about, namespace, "ChangesTooOften", reason, unique=f"{namespace} {_turn()}")

@@ -69,6 +69,12 @@ class Queue:
             self._not_before = {each: until for each, until in self._not_before.items() if until > now}
             self._not_before[namespace] = now + PAUSE * spent
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing waits."""
+        with self._lock:
+            return not self._due
+
     def age(self) -> float:
         """Of the oldest change that waits, in seconds."""
         with self._lock:

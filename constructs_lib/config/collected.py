@@ -23,10 +23,12 @@ from constructs_lib.urls import absolute_url
 
 COLLECT = "constructs-lib/collect"
 """The label by which a ConfigMap is collected; its value says what it holds."""
-SCRAPE_JOB, RULE_GROUP = "scrape-job", "rule-group"
+SCRAPE_JOB, RULE_GROUP, DASHBOARD = "scrape-job", "rule-group", "dashboard"
+# Selectors of labels: who takes dashboards over is not who takes the rest, an unknown kind included.
+DASHBOARDS, ALL_BUT_DASHBOARDS = f"{COLLECT}={DASHBOARD}", f"{COLLECT},{COLLECT}!={DASHBOARD}"
 DATA = "data.json"
 """The one file in it."""
-LARGEST = Bytes(128 * 1024)
+LARGEST, LARGEST_DASHBOARD = Bytes(128 * 1024), Bytes(256 * 1024)
 """Of one ConfigMap's data."""
 LONGEST = 4096
 """Characters of one expression: parsers of deeper ones could run out of stack."""
@@ -37,6 +39,11 @@ NOT_PROVEN = Proof(fires={}, at=timedelta(0), quiet={})  # proofs stay where the
 def object_name(kind: str, name: str) -> str:
     """Of the ConfigMap: Kubernetes itself sees to it that there is one of a name."""
     return f"{kind}-{name}"
+
+
+def largest(kind: str) -> Bytes:
+    """Of the data of a ConfigMap of a kind."""
+    return LARGEST_DASHBOARD if kind == DASHBOARD else LARGEST
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

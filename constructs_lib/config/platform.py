@@ -14,6 +14,21 @@ FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DashboardsTaken:
+    """Who takes over dashboards, and how many.
+
+    Args:
+        account: The service account that reads what is handed over.
+        role: The ClusterRole that a namespace binds to that account, so that it may.
+        allowed: Of one namespace; those after them, by name, are refused.
+    """
+
+    account: str
+    role: str
+    allowed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Platform:
     """The monitoring of a cluster, as other releases see it.
 
@@ -22,12 +37,14 @@ class Platform:
         account: The service account that reads what is handed over.
         role: The ClusterRole that a namespace binds to that account, so that it may.
         allowed: What every team may do.
+        dashboards: Who takes over dashboards; None where nobody does.
     """
 
     prometheus: Endpoint
     account: str
     role: str
     allowed: Allowed
+    dashboards: DashboardsTaken | None = None
 
     @property
     def namespace(self) -> str:
@@ -46,6 +63,8 @@ class Platform:
         """The document that other teams get."""
         document = {"format": FORMAT, **asdict(self)}
         document["prometheus"]["pods"]["labels"] = dict(self.prometheus.pods.labels)
+        if self.dashboards is None:
+            del document["dashboards"]
         return document
 
     @classmethod
@@ -79,9 +98,16 @@ class Platform:
                     **{name: int(allowed[name]) for name in counts},
                     reserved_recordings=tuple(allowed["reserved_recordings"]),
                 ),
+                dashboards=_dashboards(document.get("dashboards")),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ConstructError(
                 f"the platform's contract cannot be read, {type(error).__name__} {error}: take all of platform.json, "
                 "and the version of constructs_lib that the platform uses"
             ) from error
+
+
+def _dashboards(document: Mapping[str, Any] | None) -> DashboardsTaken | None:
+    if document is None:
+        return None
+    return DashboardsTaken(account=document["account"], role=document["role"], allowed=int(document["allowed"]))

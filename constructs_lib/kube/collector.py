@@ -7,9 +7,10 @@ from datetime import timedelta
 from constructs import Construct
 
 from constructs_lib import versions
-from constructs_lib.config.platform import Platform
+from constructs_lib.config.platform import DashboardsTaken, Platform
 from constructs_lib.config.teams import Allowed
 from constructs_lib.contract import Endpoint, Port
+from constructs_lib.errors import ConstructError
 from constructs_lib.image import Image
 from constructs_lib.kube.manifest import ConfigMap
 from constructs_lib.kube.network import Destination
@@ -53,6 +54,7 @@ class Collector(Construct):
     ) -> None:
         super().__init__(scope, id)
         self._prometheus, self._allowed = prometheus, allowed
+        self._dashboards: DashboardsTaken | None = None
         self.metrics = prometheus.endpoint(PORT)
         prometheus.add_init_container(self._promtool())
         prometheus.add_container(self._container(image, resources))
@@ -61,11 +63,11 @@ class Collector(Construct):
         prometheus.scrape(self.metrics, job=METRICS.job)
         prometheus.allow(Destination.opted_in(prometheus.namespace, allowed.ports))
         grant_everywhere(prometheus, lambda: to_watch([("", "namespaces")]), purpose=COLLECTOR)
-        offer(prometheus, _in_a_namespace, purpose=COLLECTED)
+        offer(prometheus, lambda: in_a_namespace("configmaps", "pods"), purpose=COLLECTED)
         ConfigMap(
             self,
             "contract",
-            name=self._file_name,
+            name=self.contract,
             namespace=prometheus.namespace.name,
             labels=prometheus.labels,
             files=self._files,
@@ -80,11 +82,26 @@ class Collector(Construct):
             account=self._prometheus.name,
             role=cluster_name(self._prometheus, COLLECTED),
             allowed=self._allowed.reserving(self._prometheus.groups),
+            dashboards=self._dashboards,
         )
 
     @property
-    def _file_name(self) -> str:
+    def contract(self) -> str:
+        """The ConfigMap that holds it."""
         return f"{self._prometheus.name}-{COLLECTOR}"
+
+    def hand_dashboards_to(self, taken: DashboardsTaken, metrics: Endpoint, *, job: str) -> None:
+        """Tell other releases who takes over their dashboards, and scrape that.
+
+        Raises:
+            ConstructError: a second one that differs: each team hands over to one.
+        """
+        if self._dashboards not in {None, taken}:
+            raise ConstructError(
+                f"the dashboards of other releases go to two collectors, of {taken.account} and another one: keep one"
+            )
+        self._dashboards = taken
+        self._prometheus.scrape(metrics, job=job)
 
     def _files(self) -> Mapping[str, str]:
         return {FILE: json.dumps(self.platform.to_contract(), indent=1) + "\n"}
@@ -116,7 +133,7 @@ class Collector(Construct):
             ),
             ports=(PORT,),
             mounts=(
-                Mount(source=ConfigMapFiles(COLLECTOR, self._file_name), path=CONTRACT),
+                Mount(source=ConfigMapFiles(COLLECTOR, self.contract), path=CONTRACT),
                 Mount(source=Claimed(), path=PROGRAMS, sub_path="programs"),
                 # What reads other teams' texts sees no sample.
                 Mount(source=Claimed(), path=VOLUME, sub_path=COLLECTED, read_only=False),
@@ -128,7 +145,11 @@ class Collector(Construct):
         )
 
 
-def _in_a_namespace() -> Rules:
-    """ConfigMaps and the pods of jobs are read; what is refused is said in an Event."""
-    rules = to_watch([("", "configmaps"), ("", "pods")])
+def in_a_namespace(*resources: str) -> Rules:
+    """Something is read; what is refused is said in an Event.
+
+    Args:
+        resources: Of the core API.
+    """
+    rules = to_watch(("", each) for each in resources)
     return [*rules, {"apiGroups": [""], "resources": ["events"], "verbs": ["create"]}]

@@ -3,6 +3,9 @@
 from constructs_lib import __version__
 from constructs_lib.metrics.model import Kind, Metric, Program
 
+# The same program, beside Grafana.
+DASHBOARDS_JOB = "dashboard-collector"
+
 COLLECTOR = Program(
     name="collector",
     version=__version__,

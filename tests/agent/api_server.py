@@ -45,13 +45,13 @@ class ApiServer:
         self._changes.append((path, kind, document))
         self._changed.notify_all()
 
-    def listed(self, path: str) -> Document:
+    def listed(self, path: str, selector: str = "") -> Document:
         """The answer to a list."""
         with self._changed:
-            items = list(self._objects.get(path, {}).values())
+            items = [each for each in self._objects.get(path, {}).values() if selected(each, selector)]
             return {"items": items, "metadata": {"resourceVersion": str(len(self._changes))}}
 
-    def watched(self, path: str, version: int) -> Iterator[Document]:
+    def watched(self, path: str, version: int, selector: str = "") -> Iterator[Document]:
         """The answer to a watch, until the server ends."""
         while True:
             with self._changed:
@@ -60,13 +60,31 @@ class ApiServer:
                 if self.ended:
                     return
                 changes, version = self._changes[version:], len(self._changes)
-            yield from ({"type": kind, "object": document} for of, kind, document in changes if of == path)
+            yield from (
+                {"type": kind, "object": document}
+                for of, kind, document in changes
+                if of == path and selected(document, selector)
+            )
 
     def end(self) -> None:
         """Let every watch end."""
         with self._changed:
             self.ended = True
             self._changed.notify_all()
+
+
+def selected(document: Document, selector: str) -> bool:
+    """Whether an object's labels are as a selector demands, of keys that are there, equal or not equal."""
+    labels = document["metadata"].get("labels", {})
+    for demand in filter(None, selector.split(",")):
+        key, unequal, value = demand.partition("!=")
+        if not unequal:
+            key, equal, value = demand.partition("=")
+        if unequal and labels.get(key) == value:
+            return False
+        if not unequal and (labels.get(key) != value if equal else key not in labels):
+            return False
+    return True
 
 
 @contextmanager
@@ -87,8 +105,9 @@ def serving() -> Iterator[ApiServer]:
             self.send_header("Content-Type", "application/json")
             self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
-            watched = api.watched(url.path, int(query["resourceVersion"][0])) if "watch" in query else None
-            for document in [api.listed(url.path)] if watched is None else watched:
+            (selector,) = query.get("labelSelector", [""])
+            watched = api.watched(url.path, int(query["resourceVersion"][0]), selector) if "watch" in query else None
+            for document in [api.listed(url.path, selector)] if watched is None else watched:
                 line = json.dumps(document).encode() + b"\n"
                 self.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
                 self.wfile.flush()

@@ -21,7 +21,7 @@ from constructs_lib.agent import cluster
 from constructs_lib.agent.collect import Collector, Options
 from constructs_lib.agent.files import JOBS, NEW, RULES
 from constructs_lib.agent.promtool import Promtool
-from constructs_lib.config.collected import COLLECT, DATA, SCRAPE_JOB, JobData, object_name
+from constructs_lib.config.collected import COLLECT, DASHBOARD, DATA, SCRAPE_JOB, JobData, object_name
 from constructs_lib.config.prometheus import Limits
 from constructs_lib.config.teams import TeamJob
 from tests.agent.api_server import ApiServer, serving, threads_end
@@ -185,6 +185,18 @@ def test_namespace_that_changes_too_often_hears_of_it(
     wait(collector, lambda: told(api, "ChangesTooOften"))
 
     assert [each["type"] for each in told(api, "ChangesTooOften")] == ["Warning"]
+
+
+def test_dashboard_is_another_collectors(collector: Collector, api: ApiServer, tmp_path: Path) -> None:
+    """It is not refused here; an unknown kind is, since nobody else would say so."""
+    for name, kind in (("dashboard-a", DASHBOARD), ("dashbord-a", "dashbord")):
+        api.put(CONFIG_MAPS, {"name": name, "namespace": "shop", "labels": {COLLECT: kind}}, data={DATA: "{}"})
+    release(api, "a", targets=1)
+
+    wait(collector, lambda: live(tmp_path) == {"a"} and collector.refusals())
+
+    assert collector.refusals() == [("shop", "dashbord-a")]
+    assert told(api, "Refused")[0]["message"].startswith("the label constructs-lib/collect is 'dashbord'")
 
 
 def test_new_promtool_finds_the_bad_among_many_in_few_calls(tmp_path: Path) -> None:

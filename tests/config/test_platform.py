@@ -1,11 +1,12 @@
 """The contract that a platform publishes, and other teams read."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from constructs_lib.config.platform import Platform
+from constructs_lib.config.platform import DashboardsTaken, Platform
 from constructs_lib.config.teams import Allowed
 from constructs_lib.contract import Endpoint, Pods, Port, PortRange
 from constructs_lib.errors import ConstructError
@@ -31,6 +32,24 @@ def contract() -> dict[str, Any]:
 def test_contract_is_read_as_it_was_written():
     """Through JSON and back."""
     assert Platform.from_contract(contract()) == PLATFORM
+
+
+def test_contract_tells_of_dashboards_where_somebody_takes_them():
+    """One of before says nothing of them, and is read all the same."""
+    taking = replace(PLATFORM, dashboards=DashboardsTaken(account="grafana", role="monitoring-grafana-c", allowed=7))
+
+    assert Platform.from_contract(json.loads(json.dumps(taking.to_contract()))) == taking
+    assert "dashboards" not in contract()
+
+
+@pytest.mark.parametrize("lacking", ["account", "role", "allowed"])
+def test_contract_that_lacks_something_of_dashboards_is_one_sentence(lacking: str):
+    """As of the rest."""
+    taken = {"account": "grafana", "role": "monitoring-grafana-c", "allowed": 7}
+    del taken[lacking]
+
+    with pytest.raises(ConstructError, match=f"cannot be read, KeyError '{lacking}': take all of platform.json"):
+        Platform.from_contract({**contract(), "dashboards": taken})
 
 
 @pytest.mark.parametrize("lacking", ["prometheus", "account", "role", "allowed"])
