@@ -96,6 +96,10 @@ class Environment(BaseModel):
         "them off full nodes; it must exist. Empty for none."
     )
     prometheus_url: str = Field(description="Under which people reach Prometheus.")
+    hosts_at: Ranges = Field(
+        description="Address ranges in which the hosts of these URLs resolve, which are asked whether they answer; "
+        "empty where nobody asks."
+    )
     runbooks_url: str = Field(description="Below which every alert has a page of its name.")
     prometheus_replicas: int = Field(ge=1, description="Two survive the loss of one.")
     prometheus_cpu: Share = Field(description="Promised to each Prometheus; it may use four times as much.")
@@ -164,6 +168,28 @@ class Environment(BaseModel):
         ge=1, description="Streams of logs: two a container that writes, and for half an hour after it ended."
     )
     grafana_url: str = Field(description="Under which people reach Grafana, where links of alerts on logs lead.")
+    grafana_replicas: int = Field(ge=1, description="2 survive the loss of one, and need PostgreSQL; 1 without it.")
+    grafana_cpu: Share = Field(description="Promised to each Grafana; it may use four times as much.")
+    grafana_memory: Size = Field(description="Likewise.")
+    grafana_volume: Size = Field(
+        description="Size of each Grafana's volume: of all that people make, where there is no PostgreSQL."
+    )
+    grafana_credentials: str = Field(
+        description="Secret with the keys admin-password and secret-key, and where there is PostgreSQL "
+        "postgres-password, and postgres-ca where GRAFANA_POSTGRES_CA is on."
+    )
+    grafana_postgres_host: str | None = Field(
+        description="PostgreSQL that keeps what people make in Grafana, by TLS; empty for a volume of a single Grafana."
+    )
+    grafana_postgres_port: int = Field(ge=1, le=65535, description="Of PostgreSQL.")
+    grafana_postgres_at: Ranges = Field(
+        description="Address ranges of PostgreSQL; RDS has private ones of its VPC, which 0.0.0.0/0 does not hold."
+    )
+    grafana_postgres_database: str = Field(description="The database there, which its user owns.")
+    grafana_postgres_user: str = Field(description="Who logs in there.")
+    grafana_postgres_ca: bool = Field(
+        description="Whether an authority that is not public has signed PostgreSQL's certificate, as that of RDS."
+    )
     tracing: bool = Field(description="Whether there is tracing; without it, nothing of it remains.")
     traces_host: str | None = Field(
         description="OpenSearch that keeps the spans, by TLS; empty for a volume of a single collector."

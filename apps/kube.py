@@ -6,26 +6,34 @@ from dataclasses import dataclass
 import cdk8s
 
 from apps.alerting import alerting
+from apps.dashboards import dashboards
 from apps.environment import Environment
+from constructs_lib.config.blackbox import BEHIND_LOGIN, ProbedHost
 from constructs_lib.config.discovery import INFRASTRUCTURE, Annotated, PodsJob
 from constructs_lib.config.prometheus import Limits, ScrapeDefaults
 from constructs_lib.contract import Bucket, Endpoint, ExternalHost, Namespace, Pods, Port, PortRange
+from constructs_lib.dashboards.system_health import system_health
 from constructs_lib.errors import ConstructError
 from constructs_lib.kube import (
     Alertmanager,
     Allowed,
+    BlackboxExporter,
     Collector,
     Embedded,
+    Grafana,
     KubeStateMetrics,
     Links,
     LogCollector,
+    Login,
     LogLimits,
     LokiStore,
     Namespaces,
     NodeExporter,
     Placement,
     PostgresExporter,
+    PostgresStore,
     PrometheusHA,
+    Queryable,
     RedisExporter,
     Resources,
     Retention,
@@ -41,6 +49,7 @@ from constructs_lib.metrics.postgres import POSTGRES_EXPORTER
 from constructs_lib.metrics.redis import REDIS_EXPORTER
 from constructs_lib.rules.application import application
 from constructs_lib.rules.databases import databases
+from constructs_lib.rules.hosts import hosts
 from constructs_lib.rules.kubernetes import kubernetes
 from constructs_lib.rules.logs import logs
 from constructs_lib.rules.model import Evaluator, RuleGroup
@@ -106,7 +115,10 @@ def monitoring(app: cdk8s.App, name: str, values: Environment) -> Stack:
 
     loki = _logs(app, namespaces, values, prometheus, alertmanager)
     tracing = _traces(app, namespaces.restricted, values, prometheus)
+    asked: list[Queryable] = [loki, *([tracing] if tracing else []), alertmanager]
+    grafana = _grafana(app, namespaces.restricted, values, prometheus, *asked)
     _watch_databases(app, namespaces.restricted, values, prometheus)
+    _ask_hosts(app, namespaces.restricted, values, prometheus)
     for service in values.application_services:
         pods = Pods.named(values.application_namespace, service)
         prometheus.scrape_pods(PodsJob(job=service, pods=pods, ports=values.scrape_ports))
@@ -114,7 +126,10 @@ def monitoring(app: cdk8s.App, name: str, values: Environment) -> Stack:
         pods = Pods.named(values.application_namespace, database)
         prometheus.scrape_pods(PodsJob(job=database, pods=pods, ports=PortRange.only(port)))
     collector = _collector(prometheus, values)
-    prometheus.add_rules(*_rules(prometheus.evaluator, values, loki, tracing))
+    by = prometheus.evaluator
+    prometheus.add_rules(*_rules(by, values, loki, tracing))
+    grafana.set_home(system_health())
+    grafana.add_dashboard(*dashboards(by, values, loki, tracing))
     return Stack(prometheus, loki, tracing, collector)
 
 
@@ -178,6 +193,58 @@ def _traces(app: cdk8s.App, namespace: Namespace, values: Environment, prometheu
     return tracing
 
 
+def _grafana(
+    app: cdk8s.App, namespace: Namespace, values: Environment, prometheus: PrometheusHA, *others: Queryable
+) -> Grafana:
+    """What people see of all that."""
+    grafana = Grafana(
+        cdk8s.Chart(app, "grafana"),
+        "grafana",
+        namespace=namespace,
+        replicas=values.grafana_replicas,
+        database=_people_store(values),
+        volume=Volume(values.grafana_volume, values.storage_class or None),
+        resources=Resources(cpu=values.grafana_cpu, memory=values.grafana_memory, memory_headroom=4),
+        root_url=values.grafana_url,
+        login=Login(
+            password=SecretKey(values.grafana_credentials, "admin-password"),
+            secret_key=SecretKey(values.grafana_credentials, "secret-key"),
+        ),
+        placement=Placement(priority_class=values.priority_class),
+    )
+    for source in (prometheus, *others):
+        grafana.add_datasource(source)
+    prometheus.scrape(grafana.web)
+    return grafana
+
+
+def _ask_hosts(app: cdk8s.App, namespace: Namespace, values: Environment, prometheus: PrometheusHA) -> None:
+    """Whether people reach what they open, and for how long its certificate is good."""
+    if not values.hosts_at:
+        return
+    exporter = BlackboxExporter(cdk8s.Chart(app, "blackbox-exporter"), "blackbox-exporter", namespace=namespace)
+    health = f"{values.grafana_url.rstrip('/')}/api/health"  # which answers without a login
+    prometheus.probe(exporter, ProbedHost(url=health, addresses=values.hosts_at))
+    for url in (values.prometheus_url, values.alertmanager_url):
+        prometheus.probe(exporter, ProbedHost(url=url, addresses=values.hosts_at, module=BEHIND_LOGIN))
+
+
+def _people_store(values: Environment) -> PostgresStore | None:
+    if not values.grafana_postgres_host:
+        return None
+    return PostgresStore(
+        server=ExternalHost(
+            host=values.grafana_postgres_host,
+            port=values.grafana_postgres_port,
+            addresses=values.grafana_postgres_at,
+        ),
+        database=values.grafana_postgres_database,
+        user=values.grafana_postgres_user,
+        password=SecretKey(values.grafana_credentials, "postgres-password"),
+        ca=SecretKey(values.grafana_credentials, "postgres-ca") if values.grafana_postgres_ca else None,
+    )
+
+
 def _span_store(values: Environment) -> SearchStore | Embedded:
     if not values.traces_host:
         return Embedded(
@@ -214,6 +281,8 @@ def _rules(by: Evaluator, values: Environment, loki: LokiStore, tracing: Tracing
         yield traces(by, query=None if alone else JAEGER_QUERY.job, searched=not alone)
     if values.agent_image:
         yield teams(by)
+    if values.hosts_at:
+        yield hosts(by)
     if values.application_services:
         yield services(by, jobs=values.application_services)
         yield application(by, jobs=values.application_services)

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from constructs_lib.kube import (
         Alertmanager,
+        AuthProxy,
+        BlackboxExporter,
         Collector,
+        DashboardCollector,
+        Grafana,
+        Ingress,
         KubeStateMetrics,
         LogCollector,
         LokiStore,
@@ -19,6 +24,7 @@ if TYPE_CHECKING:
         PostgresExporter,
         PrometheusHA,
         RedisExporter,
+        Routes,
         StorageClass,
         Tracing,
     )
@@ -26,7 +32,12 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "Alertmanager",
+    "AuthProxy",
+    "BlackboxExporter",
     "Collector",
+    "DashboardCollector",
+    "Grafana",
+    "Ingress",
     "KubeStateMetrics",
     "LogCollector",
     "LokiStore",
@@ -36,6 +47,7 @@ __all__ = [
     "PostgresExporter",
     "PrometheusHA",
     "RedisExporter",
+    "Routes",
     "StorageClass",
     "Tracing",
 ]

@@ -12,6 +12,9 @@ KUBE_STATE_METRICS = Image(  # of Kubernetes 1.36, and of those before and after
 ALLOY = Image(registry="docker.io", repository="grafana/alloy", tag="v1.19.2")
 POSTGRES_EXPORTER = Image(registry="quay.io", repository="prometheuscommunity/postgres-exporter", tag="v0.17.1")
 REDIS_EXPORTER = Image(registry="quay.io", repository="oliver006/redis_exporter", tag="v1.74.0")
+BLACKBOX_EXPORTER = Image(registry="quay.io", repository="prometheus/blackbox-exporter", tag="v0.28.0")
+OAUTH2_PROXY = Image(registry="quay.io", repository="oauth2-proxy/oauth2-proxy", tag="v7.15.6")
+GRAFANA = Image(registry="docker.io", repository="grafana/grafana", tag="13.2.3")
 LOKI = Image(registry="docker.io", repository="grafana/loki", tag="3.7.8")
 # Of the same source as the Go module github.com/jaegertracing/jaeger v1.76.0; later ones are no Go modules.
 JAEGER = Image(registry="docker.io", repository="jaegertracing/jaeger", tag="2.13.0")

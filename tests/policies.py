@@ -50,6 +50,20 @@ def one_sided(objects: Objects) -> set[Connection]:
     return set(_opened(objects, "egress")) ^ set(_opened(objects, "ingress"))
 
 
+def opened(objects: Objects, policy: str, direction: str, *, peer: str | None = None) -> set[int]:
+    """The ports that a policy opens to pods of a program, or to addresses when none is named."""
+
+    def meant(other: dict[str, Any]) -> bool:
+        if peer is None:
+            return "ipBlock" in other
+        labels = other.get("podSelector", {}).get("matchLabels", {})
+        return bool(labels.get("app.kubernetes.io/name") == peer)
+
+    rules = objects.named("NetworkPolicy", policy)["spec"].get(direction, [])
+    side = "to" if direction == "egress" else "from"
+    return {port["port"] for rule in rules if any(meant(other) for other in rule[side]) for port in rule["ports"]}
+
+
 def _opened(objects: Objects, direction: str) -> Iterator[Connection]:
     for workload in objects.workloads:
         for policy in policies_of(objects, workload):

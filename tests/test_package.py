@@ -18,7 +18,9 @@ ALLOWED = {"kube": {"cdk8s", "cdk8s_plus_27", "constructs"}, "aws": {"aws_cdk", 
 MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 WITHOUT_ENGINE = [module for module in MODULES if module.parts[0] not in ALLOWED]
 PUBLIC = {
-    *("Alertmanager", "Collector", "KubeStateMetrics", "LokiStore", "Monitored", "Namespaces", "NodeExporter"),
+    *("Alertmanager", "AuthProxy", "BlackboxExporter", "Collector", "DashboardCollector", "Grafana", "Ingress"),
+    *("KubeStateMetrics", "LokiStore", "Monitored", "Routes"),
+    *("Namespaces", "NodeExporter"),
     *("LogCollector", "PostgresExporter", "PrometheusHA", "RedisExporter", "StorageClass", "Tracing"),
 }
 PUBLIC_OF_KUBE = PUBLIC | {
@@ -30,6 +32,10 @@ PUBLIC_OF_KUBE = PUBLIC | {
     *("Delivery", "Email", "Heartbeat", "Inhibition", "PagerDuty", "Receiver", "Route", "Slack", "TimeInterval"),
     *("Timing", "Webhook"),
     *("Allowed", "Platform", "TeamJob"),
+    *("AlertmanagerSource", "DataSource", "JaegerSource", "LokiSource", "PrometheusSource", "Queryable"),
+    *("Login", "PostgresStore"),
+    *("BEHIND_LOGIN", "OPEN", "HttpsModule", "ProbedHost", "Dashboard", "OidcProvider", "Session", "Visitors"),
+    *("UNLIMITED", "ClusterIssuer", "Gateway", "Issuer", "OtherController", "RequestLimits", "Traefik"),
     *("Embedded", "Engine", "Sampling", "SearchStore", "SpanLimits", "SpanMetrics"),
     *("Index", "Kept", "LogLimits", "LogSchema", "Loses", "SchemaPeriod"),
 }

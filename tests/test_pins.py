@@ -27,14 +27,19 @@ MODULES = {
     versions.ALLOY: ("alloy", "github.com/grafana/alloy", *AS_IT_IS),
     versions.JAEGER: JAEGER,
     versions.JAEGER_INDEX_CLEANER: JAEGER,
+    versions.BLACKBOX_EXPORTER: ("blackbox_exporter", "github.com/prometheus/blackbox_exporter", *AS_IT_IS),
+    versions.OAUTH2_PROXY: ("oauth2-proxy", "github.com/oauth2-proxy/oauth2-proxy/v7", *AS_IT_IS),
 }
+# Grafana's server cannot be built from modules, since a part of it is made by other tools: the tests read its files.
+NOT_RUN = {versions.GRAFANA}
 
 
 def test_every_image_has_a_module():
-    """No image is shipped whose program is not built for the tests."""
+    """No image is shipped whose program is not built for the tests, unless it is said why."""
     shipped = {value for value in vars(versions).values() if isinstance(value, Image)}
 
-    assert shipped == MODULES.keys()
+    assert shipped - NOT_RUN == MODULES.keys()
+    assert shipped >= NOT_RUN
 
 
 @pytest.mark.parametrize("image", MODULES, ids=lambda image: image.repository)

@@ -2,7 +2,20 @@
 
 from constructs_lib.config.alertmanager import Inhibition, Route, Timing
 from constructs_lib.config.alloy import Streams
+from constructs_lib.config.auth_proxy import OidcProvider, Session, Visitors
+from constructs_lib.config.blackbox import BEHIND_LOGIN, OPEN, HttpsModule, ProbedHost
+from constructs_lib.config.controllers import (
+    UNLIMITED,
+    ClusterIssuer,
+    Gateway,
+    Issuer,
+    OtherController,
+    RequestLimits,
+    Traefik,
+)
+from constructs_lib.config.datasources import AlertmanagerSource, DataSource, JaegerSource, LokiSource, PrometheusSource
 from constructs_lib.config.discovery import Annotated, PodsJob
+from constructs_lib.config.grafana import Login, PostgresStore
 from constructs_lib.config.intervals import TimeInterval
 from constructs_lib.config.jaeger import Sampling, SpanLimits, SpanMetrics
 from constructs_lib.config.log_limits import LogLimits
@@ -13,10 +26,16 @@ from constructs_lib.config.receivers import Email, Heartbeat, PagerDuty, Receive
 from constructs_lib.config.secrets import SecretKey
 from constructs_lib.config.span_store import Engine, SearchStore
 from constructs_lib.config.teams import Allowed, TeamJob
+from constructs_lib.dashboards.model import Dashboard
 from constructs_lib.kube.alertmanager import Alertmanager, Delivery
+from constructs_lib.kube.auth_proxy import AuthProxy
+from constructs_lib.kube.blackbox_exporter import BlackboxExporter
 from constructs_lib.kube.collector import Collector
 from constructs_lib.kube.component import Component, ComponentEndpoint
+from constructs_lib.kube.dashboard_collector import DashboardCollector
 from constructs_lib.kube.exporters import PostgresExporter, RedisExporter
+from constructs_lib.kube.grafana import Grafana, Queryable
+from constructs_lib.kube.ingress import Ingress, Routes
 from constructs_lib.kube.kube_state_metrics import KubeStateMetrics
 from constructs_lib.kube.log_collector import LogCollector
 from constructs_lib.kube.loki import LokiStore, Loses
@@ -36,26 +55,42 @@ from constructs_lib.urls import Links
 
 __all__ = [
     "API_ACCESS",
+    "BEHIND_LOGIN",
+    "OPEN",
+    "UNLIMITED",
     "Alertmanager",
+    "AlertmanagerSource",
     "Allowed",
     "Annotated",
+    "AuthProxy",
+    "BlackboxExporter",
     "Claimed",
+    "ClusterIssuer",
     "Collector",
     "Component",
     "ComponentEndpoint",
     "ConfigMap",
     "ConfigMapFiles",
     "Container",
+    "Dashboard",
+    "DashboardCollector",
+    "DataSource",
     "Delivery",
     "Destination",
     "Email",
     "Embedded",
     "Engine",
     "FieldOfPod",
+    "Gateway",
+    "Grafana",
     "Heartbeat",
     "HostPath",
+    "HttpsModule",
     "Index",
+    "Ingress",
     "Inhibition",
+    "Issuer",
+    "JaegerSource",
     "Kept",
     "KubeStateMetrics",
     "Limits",
@@ -63,6 +98,8 @@ __all__ = [
     "LogCollector",
     "LogLimits",
     "LogSchema",
+    "Login",
+    "LokiSource",
     "LokiStore",
     "Loses",
     "Manifest",
@@ -71,19 +108,27 @@ __all__ = [
     "Namespaces",
     "NodeExporter",
     "OfSecret",
+    "OidcProvider",
+    "OtherController",
     "PagerDuty",
     "PerNode",
     "Placement",
     "Platform",
     "PodsJob",
     "PostgresExporter",
+    "PostgresStore",
     "Probe",
+    "ProbedHost",
     "PrometheusHA",
+    "PrometheusSource",
+    "Queryable",
     "Receiver",
     "RedisExporter",
+    "RequestLimits",
     "Resources",
     "Retention",
     "Route",
+    "Routes",
     "Sampling",
     "Scheduled",
     "SchemaPeriod",
@@ -91,6 +136,7 @@ __all__ = [
     "SearchStore",
     "SecretFiles",
     "SecretKey",
+    "Session",
     "Slack",
     "SpanLimits",
     "SpanMetrics",
@@ -103,6 +149,8 @@ __all__ = [
     "TimeInterval",
     "Timing",
     "Tracing",
+    "Traefik",
+    "Visitors",
     "Volume",
     "Webhook",
     "synth",

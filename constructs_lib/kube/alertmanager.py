@@ -15,6 +15,7 @@ from constructs_lib.config.alertmanager import (
     Route,
     Timing,
 )
+from constructs_lib.config.datasources import AlertmanagerSource
 from constructs_lib.config.integrations import Integration
 from constructs_lib.config.intervals import TimeInterval
 from constructs_lib.config.receivers import TEAMS_RECEIVER, Heartbeat, Receiver
@@ -200,6 +201,11 @@ class Alertmanager(Component):
             raise ConstructError(f"{self.name} tells other teams in two different ways: say all of them at once")
         self._teams = integrations
         self._open(receiver)
+
+    @property
+    def datasource(self) -> AlertmanagerSource:
+        """As which Grafana asks it."""
+        return AlertmanagerSource(endpoint=self.web, name=self.name)
 
     @property
     def config(self) -> AlertmanagerConfig:

@@ -9,6 +9,7 @@ from constructs import Construct
 
 from constructs_lib import versions
 from constructs_lib.config import to_yaml
+from constructs_lib.config.datasources import LokiSource
 from constructs_lib.config.log_limits import LogLimits
 from constructs_lib.config.log_schema import LogSchema
 from constructs_lib.config.loki import (
@@ -210,6 +211,19 @@ class LokiStore(Component):
             labels=self.namespace.cluster.labels,
         )
         return replace(self._config, ruler=ruler)
+
+    @property
+    def datasource(self) -> LokiSource:
+        """As which Grafana asks it.
+
+        Raises:
+            ConstructError: a store with tenants, of whom one must be named.
+        """
+        if self._config.tenants is not None:
+            raise ConstructError(
+                f"{self.name} has tenants, so it must be said whose logs are seen: add a LokiSource for each of them"
+            )
+        return LokiSource(endpoint=self.web, name=self.name)
 
     def _refuse_late(self) -> None:
         """Alerts on the ruler itself follow from `config`, and would be left out."""

@@ -7,10 +7,13 @@ from constructs import Construct
 
 from constructs_lib import versions
 from constructs_lib.config import discovery, to_yaml
+from constructs_lib.config.blackbox import OFFSET, ProbedHost
+from constructs_lib.config.datasources import PrometheusSource
 from constructs_lib.config.prometheus import Limits, PrometheusConfig, ScrapeDefaults, ScrapeJob
 from constructs_lib.contract import Endpoint, Namespace, Port, PortRange
 from constructs_lib.errors import ConstructError
 from constructs_lib.kube.alertmanager import Alertmanager
+from constructs_lib.kube.blackbox_exporter import BlackboxExporter
 from constructs_lib.kube.component import Component
 from constructs_lib.kube.manifest import ConfigMap
 from constructs_lib.kube.network import Destination
@@ -101,6 +104,8 @@ class PrometheusHA(Component):
         self._cluster_jobs: tuple[ScrapeJob, ...] = ()
         self._pods_jobs: dict[str, discovery.PodsJob] = {}
         self._annotated: discovery.Annotated | None = None
+        self._exporter: BlackboxExporter | None = None
+        self._hosts: set[ProbedHost] = set()
         self._alertmanager: Alertmanager | None = None
         self._rules: list[RuleGroup | Callable[[Evaluator], RuleGroup]] = []
         self._has_cluster_role = False
@@ -119,7 +124,7 @@ class PrometheusHA(Component):
         """What rule groups need to know of who evaluates them; final when rendered."""
         # A collector that is missing costs nobody's sleep: what was live is live.
         declared = sorted(self._pods_jobs.keys() - {self._collector_job})
-        must_exist = (*(job.name for job in self._cluster_jobs), *declared)
+        must_exist = (*(job.name for job in (*self._cluster_jobs, *self._probes())), *declared)
         members = self._alertmanager
         return Evaluator(
             interval=self._scrape.interval,
@@ -131,6 +136,11 @@ class PrometheusHA(Component):
             collector_job=self._collector_job,
             series=self._memory.count // SERIES,
         )
+
+    @property
+    def datasource(self) -> PrometheusSource:
+        """As which Grafana asks it: behind their Service, since a caller stays with one server."""
+        return PrometheusSource(endpoint=self.web, name=self.name, interval=self._scrape.interval)
 
     @property
     def groups(self) -> tuple[RuleGroup, ...]:
@@ -217,6 +227,27 @@ class PrometheusHA(Component):
         for member in alertmanager.members_at_web:
             self.connect_to(member)
 
+    def probe(self, exporter: BlackboxExporter, *hosts: ProbedHost) -> None:
+        """Let an exporter ask hosts outside whether they answer, scrape it, and open the network all the way.
+
+        Raises:
+            ConstructError: another exporter, a timeout that ends after the scrape, or what the exporter refuses.
+        """
+        if self._exporter not in {None, exporter}:
+            raise ConstructError(f"{self.name} probes through two exporters, {exporter.name} is the second: keep one")
+        most = self._scrape.scrape_timeout - OFFSET
+        for host in hosts:
+            if host.module.timeout > most:
+                raise ConstructError(
+                    f"the module {host.module.name} may take {prometheus_duration(host.module.timeout)}, but the "
+                    f"scrapes of {self.name} end after {prometheus_duration(self._scrape.scrape_timeout)}: use up to "
+                    f"{prometheus_duration(most)}"
+                )
+            exporter.add_host(host)
+            self._hosts.add(host)
+        self._exporter = exporter
+        self.scrape(exporter.metrics)
+
     def add_rules(self, *rules: RuleGroup | Callable[[Evaluator], RuleGroup]) -> None:
         """Evaluate rule groups; every job that they name must be scraped.
 
@@ -256,7 +287,17 @@ class PrometheusHA(Component):
     def _jobs(self) -> list[ScrapeJob]:
         dedicated, limits = sorted(self._pods_jobs.values(), key=lambda job: job.job), self._scrape.limits
         annotated = self._annotated.to_scrape_jobs(self.namespace.name, dedicated, limits) if self._annotated else ()
-        return [*self._cluster_jobs, *(job.to_scrape_job(limits) for job in dedicated), *annotated]
+        return [
+            *self._cluster_jobs,
+            *(job.to_scrape_job(limits) for job in dedicated),
+            *self._probes(),
+            *annotated,
+        ]
+
+    def _probes(self) -> tuple[ScrapeJob, ...]:
+        if self._exporter is None or not self._hosts:
+            return ()
+        return (discovery.probes(self._exporter.metrics, self._hosts, self._scrape.limits),)
 
     def _container(self, resources: Resources) -> Container:
         healthy, ready = "/-/healthy", "/-/ready"

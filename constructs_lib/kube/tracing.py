@@ -9,6 +9,7 @@ from constructs import Construct
 
 from constructs_lib import versions
 from constructs_lib.config import to_yaml
+from constructs_lib.config.datasources import JaegerSource
 from constructs_lib.config.jaeger import (
     GO,
     HEALTH,
@@ -154,6 +155,11 @@ class Tracing(Construct):
             self._share(sampling)
         if self.query is self.collector:
             self._name_query()
+
+    @property
+    def datasource(self) -> JaegerSource:
+        """As which Grafana asks its query."""
+        return JaegerSource(endpoint=self.web, name=self._name)
 
     def admit(self, pods: Pods) -> None:
         """Let pods of an application send spans, by gRPC and HTTP, and ask how many. Idempotent."""

@@ -24,6 +24,7 @@ VALUES = PROD.but(
         "namespace": "watching",
         "storage_class": "fast",
         "prometheus_url": "https://p.example.com",
+        "hosts_at": ("198.51.100.0/24",),
         "runbooks_url": "https://r.example.com",
         "prometheus_replicas": 3,
         "prometheus_volume": Bytes.gib(10),
@@ -60,6 +61,17 @@ VALUES = PROD.but(
         "logs_rate": Bytes.mib(8),
         "logs_streams": 6000,
         "grafana_url": "https://g.example.com",
+        "grafana_replicas": 3,
+        "grafana_cpu": Cpu(350),
+        "grafana_memory": Bytes.mib(384),
+        "grafana_volume": Bytes.gib(21),
+        "grafana_credentials": "people",
+        "grafana_postgres_host": "sql.example.com",
+        "grafana_postgres_port": 5433,
+        "grafana_postgres_at": ("198.51.100.0/24",),
+        "grafana_postgres_database": "boards",
+        "grafana_postgres_user": "somebody",
+        "grafana_postgres_ca": True,
         "tracing": True,
         "traces_host": "search.example.com",
         "traces_port": 9200,
@@ -156,6 +168,9 @@ def test_jobs_are_those_of_the_services_the_cluster_and_the_annotations(objects:
             "jaeger-collector",
             "jaeger-query",
             "span-metrics",
+            "grafana",
+            "blackbox",
+            "blackbox-exporter",
         ),
         *("apiserver", "kubelet", "cadvisor", "annotated-pods", "annotated-services"),
     }
@@ -235,8 +250,21 @@ def test_logs_are_taken_from_nodes_and_applications(objects: Objects) -> None:
     callers = [each["from"][0]["podSelector"]["matchLabels"]["app.kubernetes.io/name"] for each in policy["ingress"]]
     outside = [each["to"][0]["ipBlock"]["cidr"] for each in policy["egress"] if "ipBlock" in each["to"][0]]
 
-    assert sorted(callers) == ["cart", "log-collector", "loki", "prometheus", "till"]
+    assert sorted(callers) == ["cart", "grafana", "log-collector", "loki", "prometheus", "till"]
     assert sorted(outside) == ["169.254.170.23/32", "198.51.100.0/24"]
+
+
+def test_people_see_all_that_there_is(objects: Objects) -> None:
+    """Every data source, a dashboard of each part, and of the services' own; the database that replicas share."""
+    sources = objects.file("grafana-datasources", "datasources.yaml")["datasources"]
+    dashboards = {name for each in objects.of("ConfigMap") for name in each["data"] if name.endswith(".json")}
+    ini = objects.named("ConfigMap", "grafana-config")["data"]["grafana.ini"]
+
+    assert [each["uid"] for each in sources] == ["prometheus", "loki", "jaeger", "alertmanager"]
+    assert dashboards >= {f"{name}.json" for name in ("system-health", "prometheus", "loki", "logs", "jaeger")}
+    assert dashboards >= {"application-performance.json", "business.json"}
+    assert "host = sql.example.com:5433" in ini
+    assert "default_home_dashboard_path = /etc/grafana/dashboards/system-health/system-health.json" in ini
 
 
 def test_a_stack_tells_what_aws_must_allow() -> None:
@@ -250,13 +278,14 @@ def test_a_stack_tells_what_aws_must_allow() -> None:
 
 @pytest.mark.parametrize(("name", "replicas"), [("dev", 1), ("staging", 1), ("prod", 2)])
 def test_only_prod_survives_the_loss_of_a_server(name: str, replicas: int) -> None:
-    """Two servers and two members in prod, three of the store of logs; one of each elsewhere."""
+    """Two of each in prod, three of the store of logs; one of each elsewhere."""
     ours = read(DIST / name)
     members = {each["metadata"]["name"]: each["spec"]["replicas"] for each in ours.of("StatefulSet")}
     alone = {"jaeger-collector": 1} if name == "dev" else {}  # elsewhere its spans are in OpenSearch
-    assert members == {"alertmanager": replicas, "prometheus": replicas, "loki": 3 if replicas == 2 else 1, **alone}
+    pairs = dict.fromkeys(("alertmanager", "grafana", "prometheus"), replicas)
+    assert members == {**pairs, "loki": 3 if replicas == 2 else 1, **alone}
     budgets = [each["metadata"]["name"] for each in ours.of("PodDisruptionBudget")]
-    assert budgets == (["alertmanager", "jaeger-collector", "loki", "prometheus"] if replicas == 2 else [])
+    assert sorted(budgets) == sorted([*pairs, "jaeger-collector", "loki"] if replicas == 2 else [])
 
 
 def test_tracing_can_be_left_out_as_a_whole(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ from tests.cluster.spec import API_PORT, ClusterSpec
 # The authority that everybody trusts, and its one server. It is not the cluster's: who must name that, as clients of
 # kubelets must, would otherwise get by without.
 PUBLIC = "public"
+# The authority of managed databases, which only those trust who have its certificate.
+SQL = "sql"
 # User of the API server -> group. kube-router is no part of Kubernetes, so no default role exists for it.
 USERS = {
     "admin": "system:masters",
@@ -46,6 +48,9 @@ class Authority:
         names = (*spec.outside_names, *spec.search_addresses, *spec.aws.certified)
         outside = [f"DNS:{name}" for name in names] + [f"IP:{spec.outside_host}"]
         self._issue(PUBLIC, "/CN=outside", outside, authority=f"{PUBLIC}-ca")
+        if spec.sql:
+            self._self_signed(f"{SQL}-ca", "/CN=test-databases")
+            self._issue(SQL, "/CN=postgres", [f"DNS:{spec.sql.host}"], authority=f"{SQL}-ca")
         self._openssl("genrsa", "-out", self.path("service-accounts.key"), "2048")
         users = USERS | {f"system:node:{node.name}": "system:nodes" for node in spec.nodes}
         tokens = {user: secrets.token_hex(16) for user in users}

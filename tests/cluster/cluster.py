@@ -23,6 +23,7 @@ from tests.cluster.manifests import manifests
 from tests.cluster.node import Node
 from tests.cluster.outside.aws import Aws
 from tests.cluster.outside.search import Search
+from tests.cluster.outside.sql import SERVER, Sql
 from tests.cluster.outside.world import Outside
 from tests.cluster.programs import JAVA, built, require
 from tests.cluster.rundirectory import RunDirectory, remove_leftovers
@@ -74,7 +75,8 @@ class Cluster(Kubernetes):
             ClusterError: something did not start; the message ends with the last lines of all logs.
         """
         packages = [package for image in self._images for package in image.packages]
-        require([*packages, JAVA] if self.spec.search else packages)
+        outside = [*([JAVA] if self.spec.search else []), *([SERVER] if self.spec.sql else [])]
+        require([*packages, *outside])
         remove_leftovers()
         self._stop_when_interrupted()
         try:
@@ -172,6 +174,8 @@ class Cluster(Kubernetes):
         self.outside.aws.wait_ready()
         if self.outside.search:
             self.outside.search.wait_ready()
+        if self.outside.sql:
+            self.outside.sql.wait_ready()
         self.wait_ready("kube-system", timeout=STEP)
 
     def _own(self, machine: Machine) -> Machine:
@@ -197,7 +201,8 @@ class Cluster(Kubernetes):
     def _start_outside(self, directory: Path) -> None:
         aws = Aws(self.spec, self._authority, directory.with_name("aws"), self.kubectl)
         search = self._search(directory.with_name("search"))
-        outside = self.outside = Outside(self.spec, self._authority, directory, aws, search)
+        sql = self._sql(directory.with_name("sql"))
+        outside = self.outside = Outside(self.spec, self._authority, directory, aws, search=search, sql=sql)
         self._boot_outside(outside.machine, outside.address, *outside.addresses.values())
         outside.start()
         self._boot_outside(aws.machine, *dict.fromkeys(self.spec.aws.addresses.values()))
@@ -205,11 +210,27 @@ class Cluster(Kubernetes):
         if search:
             self._boot_outside(search.machine, search.address)
             search.start()
+        if sql:
+            self._boot_inside(sql.machine, sql.address)
+            sql.start()
 
     def _search(self, directory: Path) -> Search | None:
         if self.spec.search is None:
             return None
         return Search(self.spec.search, self.spec.search_addresses[self.spec.search.host], self._authority, directory)
+
+    def _sql(self, directory: Path) -> Sql | None:
+        return Sql(self.spec.sql, self._authority, directory) if self.spec.sql else None
+
+    def _boot_inside(self, machine: Machine, address: IPv4Address) -> None:
+        """Start a machine in the nodes' network."""
+        self._own(machine).boot()
+        self._plug_in(
+            machine,
+            f"address add {address}/{self.spec.network.prefixlen} dev eth0",
+            "link set eth0 up",
+            *(f"route add {node.pods} via {node.address}" for node in self.spec.nodes),
+        )
 
     def _boot_outside(self, machine: Machine, *addresses: IPv4Address) -> None:
         self._own(machine).boot()

@@ -115,6 +115,10 @@ class Machine:
         self.run("bash", "-euc", f"kill -KILL $(pidof {name})")
         self._processes.pop(name).wait()
 
+    def wait(self, name: str) -> None:
+        """Wait for the end of a started process, which was asked for."""
+        self._processes.pop(name).wait()
+
     def check(self) -> None:
         """Fail if a started process has ended."""
         for name, process in self._processes.items():

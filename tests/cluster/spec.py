@@ -37,6 +37,22 @@ class SearchSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SqlSpec:
+    """PostgreSQL outside, and the one user who may use its one database.
+
+    Args:
+        address: Inside the cluster's network, as a managed server's: not a public one.
+    """
+
+    host: str
+    address: IPv4Address
+    port: int
+    database: str
+    user: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterSpec:
     """The cluster's facts; one node per zone.
 
@@ -55,6 +71,7 @@ class ClusterSpec:
         outside_ports: Of the host that is nobody's, TCP and UDP.
         services: What receives notifications outside.
         search: OpenSearch outside, if there is one.
+        sql: PostgreSQL outside, likewise.
         lost_after: Silence after which a node counts as lost (`--node-monitor-grace-period`).
     """
 
@@ -75,10 +92,13 @@ class ClusterSpec:
     outside_ports: tuple[int, ...] = (80, 5432, 8080, 9094)
     services: tuple[Service, ...] = ()
     search: SearchSpec | None = None
+    sql: SqlSpec | None = None
     lost_after: timedelta = timedelta(seconds=20)
 
     def __post_init__(self) -> None:
-        for what, inside in (("control plane", self.control_plane), ("node range", self.node_range.network_address)):
+        sql = [("PostgreSQL", self.sql.address)] if self.sql else []
+        nodes = self.node_range.network_address
+        for what, inside in (("control plane", self.control_plane), ("node range", nodes), *sql):
             if inside not in self.network:
                 raise ClusterError(f"the {what} {inside} lies outside the network {self.network}: choose one inside it")
 
@@ -111,6 +131,11 @@ class ClusterSpec:
     def search_addresses(self) -> dict[str, IPv4Address]:
         """Name of OpenSearch -> its address, if there is one."""
         return {self.search.host: self.outside[6]} if self.search else {}
+
+    @property
+    def sql_addresses(self) -> dict[str, IPv4Address]:
+        """Name of PostgreSQL -> its address, if there is one."""
+        return {self.sql.host: self.sql.address} if self.sql else {}
 
     @property
     def aws(self) -> AwsHosts:

@@ -13,7 +13,7 @@ from constructs_lib.errors import ConstructError
 from constructs_lib.kube import Embedded, Sampling, SearchStore, Tracing, Volume
 from constructs_lib.units import Bytes
 from tests.minimal import NAMESPACE, prometheus, unrendered
-from tests.policies import one_sided
+from tests.policies import one_sided, opened
 from tests.rendered import Objects, rendered, template
 
 SERVER = ExternalHost(host="search.example.com", port=9200, addresses=("198.51.100.0/24",))
@@ -60,20 +60,6 @@ def embedded() -> Objects:
 def container(objects: Objects, kind: str, name: str) -> dict[str, Any]:
     (found,) = template(objects.named(kind, name))["spec"]["containers"]
     return dict(found)
-
-
-def opened(objects: Objects, policy: str, direction: str, *, peer: str | None = None) -> set[int]:
-    """The ports that a policy opens to pods of a program, or to addresses when none is named."""
-
-    def meant(other: dict[str, Any]) -> bool:
-        if peer is None:
-            return "ipBlock" in other
-        labels = other.get("podSelector", {}).get("matchLabels", {})
-        return bool(labels.get("app.kubernetes.io/name") == peer)
-
-    rules = objects.named("NetworkPolicy", policy)["spec"][direction]
-    side = "to" if direction == "egress" else "from"
-    return {port["port"] for rule in rules if any(meant(other) for other in rule[side]) for port in rule["ports"]}
 
 
 @pytest.mark.trap(63)

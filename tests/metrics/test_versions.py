@@ -11,6 +11,7 @@ from constructs_lib.image import Image
 from constructs_lib.metrics.alertmanager import ALERTMANAGER
 from constructs_lib.metrics.alloy import ALLOY
 from constructs_lib.metrics.application import APPLICATION
+from constructs_lib.metrics.blackbox_exporter import BLACKBOX_EXPORTER
 from constructs_lib.metrics.cadvisor import CADVISOR
 from constructs_lib.metrics.collector import COLLECTOR
 from constructs_lib.metrics.jaeger import JAEGER_COLLECTOR, JAEGER_QUERY, SPAN_METRICS
@@ -29,6 +30,7 @@ from tests.rules.test_contracts import PROGRAMS
 IMAGES = {
     ALERTMANAGER.name: (ALERTMANAGER, versions.ALERTMANAGER),
     ALLOY.name: (ALLOY, versions.ALLOY),
+    BLACKBOX_EXPORTER.name: (BLACKBOX_EXPORTER, versions.BLACKBOX_EXPORTER),
     JAEGER_COLLECTOR.name: (JAEGER_COLLECTOR, versions.JAEGER),
     JAEGER_QUERY.name: (JAEGER_QUERY, versions.JAEGER),
     LOKI.name: (LOKI, versions.LOKI),

@@ -24,15 +24,15 @@ from tests.cluster.outside.aws import access as allowed
 from tests.cluster.outside.search import Search
 from tests.cluster.outside.world import Outside
 from tests.cluster.spec import ClusterSpec
+from tests.real.applications import FILE, applications
 from tests.real.images import CHECKOUT, SHIPPED
 from tests.real.logs import WRITERS, LokiPod
-from tests.real.outside import POSTGRES, REDIS, SEARCH, SERVICES, credentials
+from tests.real.outside import POSTGRES, REDIS, SEARCH, SERVICES, SQL, credentials
 from tests.real.prometheus import COUNT_BY_JOB, DIST, PODS_BY_JOB, PrometheusPod
 from tests.real.teams import documents
 from tests.real.traces import files, processes, runs
 
 ADDED = "resolve_timeout: 6m"
-APPLICATIONS = Path(__file__).with_name("applications.yaml")
 SOON = timedelta(minutes=2)
 # What was rendered in an earlier release: an upgrade from it must be possible.
 EARLIER = Path(__file__).parents[1] / "fixtures" / "earlier" / "prod"
@@ -73,6 +73,7 @@ def prod_cluster() -> ClusterSpec:
         create_storage_class=False,  # dist/prod makes it
         services=SERVICES,
         search=SEARCH,
+        sql=SQL,
         lost_after=timedelta(seconds=10),
     )
     endpoints = [IPv4Network(cidr) for cidr in PROD.api_server]
@@ -110,9 +111,10 @@ def search(outside: Outside) -> Search:
 @pytest.fixture(scope="session")
 def before_upgrade(cluster: Kubernetes) -> dict[str, dict[str, Any]]:
     """The pods of an earlier release, which runs beside the applications, by name."""
-    cluster.apply(APPLICATIONS)
+    cluster.apply(applications())
     cluster.apply(EARLIER)
-    cluster.apply(credentials())
+    sql = cluster.outside.sql if cluster.outside else None
+    cluster.apply(credentials(sql.authority if sql else ""))
     cluster.wait_ready("monitoring")
     for server in (PrometheusPod(cluster, f"prometheus-{ordinal}") for ordinal in range(2)):
         own = f'up{{job="prometheus",pod="{server.name}"}}'
@@ -137,15 +139,16 @@ def applied(cluster: Kubernetes, before_upgrade: dict[str, dict[str, Any]], buck
     assert before_upgrade
     assert bucket or cluster.outside is None
     said = cluster.apply(DIST)
-    stateless = ("kube-state-metrics", "postgres-exporter", "redis-exporter", "jaeger-collector", "jaeger-query")
-    workloads = [f"statefulset/{name}" for name in ("prometheus", "alertmanager", "loki")]
+    exporters = ("postgres-exporter", "redis-exporter", "blackbox-exporter")
+    stateless = ("kube-state-metrics", *exporters, "jaeger-collector", "jaeger-query")
+    workloads = [f"statefulset/{name}" for name in ("prometheus", "alertmanager", "loki", "grafana")]
     # Each member of Alertmanager must have been ready for a minute before the next one is replaced.
     timeout = timedelta(minutes=5)
     cluster.wait_ready("monitoring", *workloads, *(f"deployment/{name}" for name in stateless), timeout=timeout)
     cluster.wait_ready("monitoring-host")
     yield said
     cluster.kubectl("delete", "--wait=false", "-k", str(DIST))
-    cluster.kubectl("delete", "--wait=false", "-f", str(APPLICATIONS))
+    cluster.kubectl("delete", "--wait=false", "-f", str(FILE))
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from constructs_lib import versions
 from constructs_lib.image import Image as Shipped
 from tests.cluster.agent import agent_image
 from tests.cluster.debian import add_programs
+from tests.cluster.grafana import grafana_image
 from tests.cluster.image import Image
 
 
@@ -43,6 +44,8 @@ JAEGER_INDEX_CLEANER = Image(
     entrypoint=("/go/bin/es-index-cleaner-linux",),
     user="10001",
 )
+# Its server cannot be built here: what stands for it reads all that it would read.
+GRAFANA = grafana_image(versions.GRAFANA.reference())
 AGENT = agent_image(PROD.agent_image.reference())
 # A customer's service, of the example of an onboarded one.
 CHECKOUT = Image(
@@ -63,5 +66,7 @@ SHIPPED = (
     image(versions.KUBE_STATE_METRICS, "kube-state-metrics"),
     image(versions.POSTGRES_EXPORTER, "bin/postgres_exporter"),
     image(versions.REDIS_EXPORTER, "redis_exporter", user="59000"),
+    image(versions.BLACKBOX_EXPORTER, "bin/blackbox_exporter"),
+    GRAFANA,
     AGENT,
 )

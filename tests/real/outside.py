@@ -1,22 +1,48 @@
 """What surrounds dist/prod in the tests: the services outside, the databases, and the credentials of both."""
 
+from ipaddress import IPv4Network
 from secrets import token_hex
+from urllib.parse import urlsplit
 
 import yaml
 
 from apps.environments import PROD
 from tests.cluster.debian import postgres_image, redis_image
-from tests.cluster.outside.services import Mailbox, PagerDuty, Slack, Webhook
-from tests.cluster.spec import SearchSpec
+from tests.cluster.outside.services import Mailbox, PagerDuty, Site, Slack, Webhook
+from tests.cluster.spec import SearchSpec, SqlSpec
+
+
+def host_of(url: str) -> str:
+    """The name of the host that is asked."""
+    host = urlsplit(url).hostname
+    assert host
+    return host
+
 
 WEBHOOK = Webhook(host="webhook.example.com", path=f"/alerts?token={token_hex(16)}")
 HEARTBEAT = Webhook(host="heartbeat.example.com", path=f"/beat/{token_hex(16)}")
 SLACK = Slack(host="hooks.slack.com", path=f"/services/T00000000/B00000000/{token_hex(12)}")
 PAGERDUTY = PagerDuty(host="events.pagerduty.com", routing_key=token_hex(16))
 MAILBOX = Mailbox(host=PROD.smtp_host, user=PROD.smtp_user, password=token_hex(16))
-SERVICES = (WEBHOOK, HEARTBEAT, SLACK, PAGERDUTY, MAILBOX)
+# What people open, at the names of prod: Grafana has a login of its own, the others one before them.
+LOGIN = "https://login.example.com/authorize"
+SITES = (
+    Site(host=host_of(PROD.grafana_url)),
+    *(Site(host=host_of(url), login=LOGIN) for url in (PROD.prometheus_url, PROD.alertmanager_url)),
+)
+SERVICES = (WEBHOOK, HEARTBEAT, SLACK, PAGERDUTY, MAILBOX, *SITES)
 assert PROD.traces_host
 SEARCH = SearchSpec(host=PROD.traces_host, user=PROD.traces_user, password=token_hex(16))
+assert PROD.grafana_postgres_host
+SQL = SqlSpec(
+    host=PROD.grafana_postgres_host,
+    address=IPv4Network(PROD.grafana_postgres_at[0])[5],
+    port=PROD.grafana_postgres_port,
+    database=PROD.grafana_postgres_database,
+    user=PROD.grafana_postgres_user,
+    password=token_hex(16),
+)
+GRAFANA_PASSWORD, GRAFANA_KEY = token_hex(16), token_hex(16)
 
 POSTGRES_PASSWORD, REDIS_PASSWORD = token_hex(16), token_hex(16)
 POSTGRES = postgres_image(
@@ -27,8 +53,12 @@ POSTGRES = postgres_image(
 REDIS = redis_image("registry.local/redis:7", password=REDIS_PASSWORD)
 
 
-def credentials() -> str:
-    """The Secrets that dist/prod asks for, to apply."""
+def credentials(databases_authority: str = "") -> str:
+    """The Secrets that dist/prod asks for, to apply.
+
+    Args:
+        databases_authority: The certificate of who signed that of Grafana's database; a foreign cluster has none.
+    """
     receivers = {
         "webhook-url": f"https://{WEBHOOK.host}{WEBHOOK.path}",
         "heartbeat-url": f"https://{HEARTBEAT.host}{HEARTBEAT.path}",
@@ -37,6 +67,12 @@ def credentials() -> str:
         "smtp-password": MAILBOX.password,
     }
     databases = {"postgres-password": POSTGRES_PASSWORD, "redis-password": REDIS_PASSWORD}
+    grafana = {
+        "admin-password": GRAFANA_PASSWORD,
+        "secret-key": GRAFANA_KEY,
+        "postgres-password": SQL.password,
+        "postgres-ca": databases_authority,
+    }
     traces = {"opensearch-password": SEARCH.password}
     return yaml.safe_dump_all(
         {
@@ -49,5 +85,6 @@ def credentials() -> str:
             (PROD.receivers_credentials, receivers),
             (PROD.databases_credentials, databases),
             (PROD.traces_credentials, traces),
+            (PROD.grafana_credentials, grafana),
         )
     )

@@ -115,7 +115,7 @@ def test_drained_node_gives_up_its_pods_and_no_alert(cluster: Kubernetes, outsid
     node, pods = next(iter(nodes_of_pairs(cluster).items()))
     left = [member for member in MEMBERS if member not in pods]
     budgets = [each["metadata"]["name"] for each in cluster.find("poddisruptionbudgets", "monitoring")]
-    assert budgets == ["alertmanager", "jaeger-collector", "loki", "prometheus"]
+    assert budgets == ["alertmanager", "grafana", "jaeger-collector", "loki", "prometheus"]
     gone = (*pods, "loki")  # each node has a member of it
     try:
         drain = ("drain", node, "--ignore-daemonsets", f"--pod-selector={OURS}", "--timeout=120s")

@@ -12,7 +12,8 @@ from tests.cluster.agent import ROOT, sources
 from tests.cluster.errors import CannotRunError
 from tests.cluster.image import Image, layer
 from tests.cluster.programs import installed, require
-from tests.real.images import AGENT, PROMETHEUS
+from tests.cluster.stand_in.database import PSQL
+from tests.real.images import AGENT, GRAFANA, PROMETHEUS
 
 # Every module that the agent's image holds of ours, and all packages that it was given.
 IMPORT_ALL = """
@@ -75,3 +76,13 @@ def test_prometheus_image_has_the_cp_of_the_official_one(tmp_path: Path) -> None
     run(PROMETHEUS, root, "/bin/cp", "/bin/promtool", "/tmp/promtool")  # noqa: S108 - of the image
 
     assert "promtool, version" in run(PROMETHEUS, root, "/tmp/promtool", "--version")  # noqa: S108 - of the image
+
+
+def test_what_stands_for_grafana_loads_all_that_it_consists_of(tmp_path: Path) -> None:
+    """Its interpreter, both of its databases' clients, and the start script, by the official image's user."""
+    root = unpacked(GRAFANA, tmp_path)
+    code = "import sqlite3, yaml; from tests.cluster.stand_in.server import main; print('whole')"
+
+    assert run(GRAFANA, root, "/usr/bin/python3", "-c", code) == "whole\n"
+    assert "psql (PostgreSQL) 15" in run(GRAFANA, root, PSQL, "--version")
+    assert (root / GRAFANA.entrypoint[0].lstrip("/")).stat().st_mode & 0o111

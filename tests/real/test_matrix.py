@@ -27,7 +27,7 @@ APPLICATIONS, OURS, HOST = "insurance-lead-gen", "monitoring", "monitoring-host"
 # Every port of every component, those of applications and databases, and some that nobody has.
 PORTS = sorted(
     {
-        *(9090, 8082, 9093, 9094, 8080, 8081, 9100, 9187, 9121, 3100, 9095, 7946, 12345),
+        *(9090, 8082, 9093, 9094, 8080, 8081, 9100, 9187, 9121, 9115, 3100, 9095, 7946, 12345),
         *(5432, 6379, 2004, 6333, 7777, 8000, 9999),
         *(4317, 4318, 8888, 8889, 13133, 16685, 16686, 5778),
         *(22, 25, 53, 80, 443, 587, 7999, 10000, 10250, 3000),
@@ -43,9 +43,11 @@ PODS = {
     "log-collector": (HOST, 2),
     "jaeger-collector": (OURS, 2),
     "jaeger-query": (OURS, 1),
+    "grafana": (OURS, 2),
     "kube-state-metrics": (OURS, 1),
     "postgres-exporter": (OURS, 1),
     "redis-exporter": (OURS, 1),
+    "blackbox-exporter": (OURS, 1),
 }
 CLOSED = set(PODS)
 OPEN = {"api", "worker", "nats", "neo4j", "qdrant", "postgresql", "redis", "stranger", "dns", "outside"}
@@ -57,10 +59,12 @@ MATRIX = {
         "kube-state-metrics": {("tcp", 8080), ("tcp", 8081)},
         "postgres-exporter": {("tcp", 9187)},
         "redis-exporter": {("tcp", 9121)},
+        "blackbox-exporter": {("tcp", 9115)},
         "loki": {("tcp", 3100)},
         "log-collector": {("tcp", 12345)},
         "jaeger-collector": {("tcp", 8888), ("tcp", 8889)},
         "jaeger-query": {("tcp", 8888)},
+        "grafana": {("tcp", 3000)},
         # A namespace that opted in, on the ports that the app declares; databases on their own besides.
         "api": IN_RANGE,
         "worker": IN_RANGE,
@@ -84,9 +88,17 @@ MATRIX = {
     "api": {"loki": {("tcp", 3100)}, "jaeger-collector": {("tcp", 4317), ("tcp", 4318)}},
     "jaeger-collector": {"outside": {("tcp", 443)}},  # OpenSearch
     "jaeger-query": {"outside": {("tcp", 443)}},
+    "grafana": {
+        "prometheus": {("tcp", 9090)},
+        "loki": {("tcp", 3100)},
+        "jaeger-query": {("tcp", 16686)},
+        "alertmanager": {("tcp", 9093)},
+        "grafana": {("tcp", 9094), ("udp", 9094)},
+    },
     "kube-state-metrics": {},
     "postgres-exporter": {"postgresql": {("tcp", 5432)}},
     "redis-exporter": {"redis": {("tcp", 6379)}},
+    "blackbox-exporter": {"outside": {("tcp", 443)}},
 }
 RESOLVING = {("tcp", 53), ("udp", 53)}
 # What is no pod, or shares its node's network: who reaches it, by TCP.

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -19,6 +20,7 @@ import (
 
 const usage = `usage:
   probe serve [-path /metrics] [-metrics FILE] PORT...   HTTP: metrics under the path (from FILE, $METRICS or a default), "/" answers 200
+                                                         where a value of $METRICS ends in "/s" it grows by so much a second
   probe listen PORT...                                   accept TCP connections, echo UDP datagrams
   probe get URL [HEADER:VALUE]...                        print the status code, then the body
   probe post URL BODY [HEADER:VALUE]...                  the same, sending JSON
@@ -34,7 +36,11 @@ const usage = `usage:
 // Short, so that a denied connection costs a test little; long enough for a busy machine.
 const limit = 3 * time.Second
 
-var requests atomic.Int64
+var (
+	requests atomic.Int64
+	started  = time.Now()
+	growing  = regexp.MustCompile(`(?m) ([0-9.e+-]+)/s$`)
+)
 
 func main() {
 	if len(os.Args) < 2 {
@@ -153,7 +159,7 @@ func metrics(file string) (string, error) {
 		return string(text), err
 	}
 	if text, given := os.LookupEnv("METRICS"); given {
-		return strings.TrimSuffix(text, "\n") + "\n", nil // the format refuses a last line without its end
+		return strings.TrimSuffix(grown(text), "\n") + "\n", nil // the format refuses a last line without its end
 	}
 	return fmt.Sprintf(`# HELP probe_requests_total Requests answered since the start.
 # TYPE probe_requests_total counter
@@ -162,6 +168,16 @@ probe_requests_total %d
 # TYPE probe_up gauge
 probe_up 1
 `, requests.Load()), nil
+}
+
+// grown puts a counter in the place of each rate.
+func grown(text string) string {
+	age := time.Since(started).Seconds()
+	return growing.ReplaceAllStringFunc(text, func(value string) string {
+		rate, err := strconv.ParseFloat(growing.FindStringSubmatch(value)[1], 64)
+		check(err)
+		return " " + strconv.FormatFloat(rate*age, 'f', -1, 64)
+	})
 }
 
 // contentType names the format, which Prometheus 3 requires: OpenMetrics is the one that ends with a mark.

@@ -15,6 +15,7 @@ from tests.cluster.outside.aws import Aws
 from tests.cluster.outside.record import Received, Record
 from tests.cluster.outside.search import Search
 from tests.cluster.outside.services import MAIL_PORT, WEB_PORT
+from tests.cluster.outside.sql import Sql
 from tests.cluster.programs import built, python
 from tests.cluster.spec import ClusterSpec
 from tests.cluster.waiting import wait
@@ -28,12 +29,20 @@ class Outside:
         addresses: Name of a service's host -> its address; cluster DNS answers with it.
         aws: On a machine of its own.
         search: OpenSearch, likewise, if the specification asks for it.
+        sql: PostgreSQL, likewise.
     """
 
     def __init__(
-        self, spec: ClusterSpec, authority: Authority, directory: Path, aws: Aws, search: Search | None
+        self,
+        spec: ClusterSpec,
+        authority: Authority,
+        directory: Path,
+        aws: Aws,
+        *,
+        search: Search | None,
+        sql: Sql | None,
     ) -> None:
-        self.aws, self.search = aws, search
+        self.aws, self.search, self.sql = aws, search, sql
         self.machine = Machine("outside", directory)
         self.address: IPv4Address = spec.outside_host
         self.addresses: Mapping[str, IPv4Address] = spec.outside_addresses

@@ -1,0 +1,1 @@
+"""Tests of what stands for Grafana on the test cluster."""
