@@ -179,8 +179,8 @@ class AuthProxyConfig:
             "upstream-timeout": self.timeout,
             "proxy-websockets": False,
             "api-route": API,
-            # Who asks, and for which host, is what the controller says, which alone may connect. `trusted-ip` is no
-            # part of that: whom it names is let in without any login.
+            # Who asks, and for which host, is what the controller says: the policy lets nobody else connect, which
+            # `trusted-proxy-ip` would say once more. Whom `trusted-ip` names is let in without any login: never that.
             "reverse-proxy": True,
             "real-client-ip-header": "X-Forwarded-For",
             "provider": "oidc",

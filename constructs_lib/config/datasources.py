@@ -168,7 +168,7 @@ class JaegerSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertmanagerSource:
-    """Alerts and silences; alerts of Grafana's own rules can be sent there, since it leads to people.
+    """Alerts and silences; alerts of Grafana's own rules can be sent there once its administrator says so.
 
     Args:
         endpoint: Where it answers.

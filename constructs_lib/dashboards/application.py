@@ -113,9 +113,11 @@ def _slowest(ours: Matcher, limits: ApplicationLimits) -> Panel:
     buckets = metric("http_request_duration_seconds_bucket", job=ours, service=SERVICE)
     return figure(
         f"Slowest {1 - QUANTILE:.0%}",
-        f"What {QUANTILE:.0%} of all answers took at most in the time that is looked at.",
+        f"What {QUANTILE:.0%} of the answers of the slowest service took at most in the time that is looked at.",
         SECONDS,
-        latest(f"histogram_quantile({QUANTILE:g}, sum by (le) (increase({buckets}[{RANGE}])))", "slowest"),
+        latest(
+            f"max(histogram_quantile({QUANTILE:g}, sum by (service, le) (increase({buckets}[{RANGE}]))))", "slowest"
+        ),
         warning=limits.latency.total_seconds(),
     )
 

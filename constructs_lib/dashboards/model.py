@@ -4,7 +4,9 @@ Source: https://grafana.com/docs/grafana/latest/visualizations/dashboards/build-
 """
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from constructs_lib.errors import ConstructError
 from constructs_lib.names import dns_label
@@ -50,6 +52,21 @@ class Dashboard:
                 "kubectl can apply: make two of it"
             )
 
+    @property
+    def sources(self) -> frozenset[str]:
+        """The uids of the data sources that it asks, but for variables and what every Grafana has."""
+        return frozenset(uid for uid in _uids(json.loads(self.text)) if not uid.startswith(("$", "-- ")))
+
     def to_json(self) -> str:
         """The file that Grafana reads."""
         return self.text
+
+
+def _uids(part: Any) -> Iterator[str]:
+    """Of all data sources that a part names."""
+    if isinstance(part, dict):
+        source = part.get("datasource")
+        if isinstance(source, dict) and source.get("uid"):
+            yield str(source["uid"])
+    for inner in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+        yield from _uids(inner)

@@ -193,9 +193,9 @@ def _not_taken(by: Evaluator) -> Panel:
     )
     return graph(
         "Alerts not taken",
-        "How many alerts a member of Alertmanager fails to take from a server, for each that it takes.",
+        "The share of a server's alerts that a member of Alertmanager fails to take.",
         SHARE,
-        series(f"max by (pod, alertmanager) ({failed} / {sent})", "{{pod}} to {{alertmanager}}"),
+        series(f"max by (pod, alertmanager) ({failed} / ({failed} + {sent}))", "{{pod}} to {{alertmanager}}"),
         warning=ERRORS,
     )
 

@@ -1,5 +1,6 @@
 """What is wrong at the moment, and what will be: the dashboard that people see first."""
 
+from constructs_lib.contract import ORIGIN
 from constructs_lib.dashboards import containers
 from constructs_lib.dashboards.firing import all_firing, firing
 from constructs_lib.dashboards.layout import LOW, Row, dashboard
@@ -98,9 +99,9 @@ def _warnings() -> Panel:
 def _targets_down() -> Panel:
     return figure(
         "Targets down",
-        "How many targets cannot be scraped, so that nothing is known of them.",
+        "How many targets of the platform cannot be scraped, so that nothing is known of them.",
         COUNT,
-        series(f"count({metric('up')} == 0) or vector(0)", "down"),
+        series(f"sum({metric('up', **{ORIGIN: ''})} == bool 0)", "down"),
         warning=ANY,
         link=to_dashboard("How Prometheus is", PROMETHEUS),
     )
@@ -112,7 +113,7 @@ def _nodes_not_ready(objects: str) -> Panel:
         "Nodes not ready",
         "How many nodes are not ready, whose pods are moved away.",
         COUNT,
-        series(f"count(max by (node) ({ready}) == 0) or vector(0)", "not ready"),
+        series(f"sum(max by (node) ({ready}) == bool 0)", "not ready"),
         critical=ANY,
     )
 
@@ -120,7 +121,7 @@ def _nodes_not_ready(objects: str) -> Panel:
 def _alerts() -> Panel:
     return listing(
         "Firing alerts",
-        "All alerts that fire; where not even the heartbeat does, nothing is evaluated.",
+        "All alerts of Prometheus that fire; where not even the heartbeat does, nothing is evaluated.",
         COUNT,
         latest(all_firing(), "{{alertname}}"),
         of_value="Series",
@@ -142,8 +143,8 @@ def _pods_missing(objects: str) -> Panel:
     """Sums, since of each workload there would be a curve at 0."""
     asked = [
         series(
-            f"sum by (namespace) (max by (namespace, {kind.lower()}) ({metric(wanted, job=objects)})"
-            f" - max by (namespace, {kind.lower()}) ({metric(there, job=objects)}))",
+            f"sum by (namespace) (clamp_min(max by (namespace, {kind.lower()}) ({metric(wanted, job=objects)})"
+            f" - max by (namespace, {kind.lower()}) ({metric(there, job=objects)}), 0))",
             f"{{{{namespace}}}}, of {kind}s",
         )
         for kind, (wanted, there, _, _) in WORKLOADS.items()

@@ -41,7 +41,7 @@ WEB = Port(name="web", number=HTTP_PORT)
 # Replicas tell each other by both which notifications were sent.
 GOSSIP = tuple(Port(name=f"gossip-{each.lower()}", number=GOSSIP_PORT, transport=each) for each in Transport)
 USER = 472  # of the image
-GO = 0.8  # of the memory limit, which Go tries not to exceed
+GO = 0.5  # of the memory limit, which Go tries not to exceed: data sources are processes beside it
 PLATFORM = "Platform"
 
 
@@ -198,6 +198,12 @@ class Grafana(Component):
     def _provisioned(self) -> Mapping[str, Any]:
         if not self._sources:
             raise ConstructError(f"{self.name} has no data source, so that it could show nothing: add one")
+        for each in self._dashboards.values():
+            for unknown in sorted(each.sources - self._sources.keys()):
+                raise ConstructError(
+                    f"the dashboard {each.name} asks the data source {unknown!r}, but {self.name} has "
+                    f"{', '.join(sorted(self._sources))}: add it under this name, or leave the dashboard out"
+                )
         return provisioned(self._sources)
 
     def _make_files(self) -> None:
@@ -230,7 +236,6 @@ class Grafana(Component):
             environment={
                 "GF_PATHS_CONFIG": Text(f"{CONFIG}/{INI}"),
                 POD_IP: FieldOfPod("status.podIP"),
-                "TMPDIR": Text(DATA),
                 "GOMEMLIMIT": Text(str(resources.memory_limit.scaled(GO).count)),
             },
             mounts=(
@@ -238,6 +243,8 @@ class Grafana(Component):
                 files("datasources", f"{PROVISIONING}/datasources"),
                 files("providers", f"{PROVISIONING}/dashboards"),
                 Mount(source=Claimed(), path=DATA, read_only=False),
+                # Where each data source, which is a process of its own, has the socket by which it is asked.
+                Mount(source=Claimed(), path="/tmp", sub_path="tmp", read_only=False),  # noqa: S108 - of the container
             ),
             resources=resources,
             # The first start makes some hundred tables.

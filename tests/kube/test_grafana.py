@@ -9,6 +9,7 @@ from constructs import Construct
 
 from constructs_lib.contract import Endpoint, ExternalHost, Pods, Port
 from constructs_lib.dashboards.model import Dashboard
+from constructs_lib.dashboards.system_health import system_health
 from constructs_lib.errors import ConstructError
 from constructs_lib.kube import (
     Embedded,
@@ -137,10 +138,9 @@ def test_all_replicas_have_one_secret_key_and_wait_for_it(objects: Objects) -> N
 
 @pytest.mark.trap(40)
 def test_it_writes_on_its_volume_alone(objects: Objects) -> None:
-    """Its data, and what is temporary, as where the variable says; no plugin is fetched."""
+    """Its data, and the sockets of its data sources; no plugin is fetched."""
     writable = {each["mountPath"] for each in program(objects)["volumeMounts"] if not each.get("readOnly")}
-    assert writable == {"/var/lib/grafana"}
-    assert {"name": "TMPDIR", "value": "/var/lib/grafana"} in program(objects)["env"]
+    assert writable == {"/var/lib/grafana", "/tmp"}  # noqa: S108 - of the container
     assert program(objects)["securityContext"]["readOnlyRootFilesystem"] is True
 
 
@@ -211,6 +211,18 @@ def test_no_data_source_is_refused() -> None:
     """When rendered, since they may come in any order."""
     with pytest.raises(ConstructError, match="grafana has no data source, so that it could show nothing: add one"):
         rendered(lambda chart: grafana(chart) and None)
+
+
+def test_a_dashboard_of_a_data_source_that_is_not_there_is_refused() -> None:
+    """Each of its panels would show nothing but an error."""
+
+    def build(chart: cdk8s.Chart) -> None:
+        seen = grafana(chart)
+        seen.add_datasource(LokiSource(endpoint=ELSEWHERE, name="logs"))
+        seen.set_home(system_health())
+
+    with pytest.raises(ConstructError, match="system-health asks the data source 'prometheus', but grafana has logs"):
+        rendered(build)
 
 
 def test_logs_of_a_tenant_must_be_named() -> None:
