@@ -86,7 +86,7 @@ class Authority:
     def _request(self, name: str, subject: str, *options: str) -> None:
         key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", self.path(f"{name}.key"))
         # Without the system's configuration, whose extensions would come on top of ours.
-        request = ("req", "-config", "/dev/null", "-x509", "-days", "7", "-subj", subject)
+        request = ("req", "-config", "/dev/null", "-x509", "-days", "90", "-subj", subject)
         self._openssl(*request, *key, "-out", self.path(f"{name}.crt"), *options)
 
     def _kubeconfig(self, spec: ClusterSpec, token: str) -> dict[str, object]:
