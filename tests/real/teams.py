@@ -121,7 +121,7 @@ REFUSED: Mapping[str, tuple[Document, str]] = {
             job("kubelet", within=CLUMSY, port=10250),
             "10250, but the network is open from 8000 to 9999",
         ),
-        (config_map("dashboard", "nice", {}), "the label constructs-lib/collect is 'dashboard'"),
+        (config_map("panel", "nice", {}), "the label constructs-lib/collect is 'panel'"),
         (
             config_map(SCRAPE_JOB, "alias", job("other")["data"][DATA], namespace=CLUMSY),
             "call it scrape-job-other",

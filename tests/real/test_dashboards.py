@@ -131,15 +131,16 @@ def test_a_query_finds_what_its_legend_names(cluster: Kubernetes, sources: Sourc
 
 @pytest.mark.parametrize("each", VARIABLES, ids=lambda each: f"{each.dashboard}-{each.variable}")
 def test_a_variable_has_values_and_each_query_takes_one(cluster: Kubernetes, sources: Sources, each: Offered) -> None:
-    """Some panel shows what there is of the first value, and Prometheus and Loki understand all of them."""
+    """Some panel shows what there is of one of them, and Prometheus and Loki understand all of it."""
     values = cluster.wait(f"there are values of {each.variable}", lambda: sources.choices(each), SOON)
 
-    queries = asked(BOARDS[each.dashboard], interval=RATE, span=SPAN, values={each.variable: values[:1]})
+    def changed(value: str) -> list[Asked]:
+        queries = asked(BOARDS[each.dashboard], interval=RATE, span=SPAN, values={each.variable: [value]})
+        return [query for query in queries if query not in QUERIES]
 
-    changed = [query for query in queries if query not in QUERIES]
-    assert changed, "no query uses it"
-    shown = [query for query in changed if complaint(query, sources.find(query)) == ""]
-    assert shown, [query.expr for query in changed]
+    assert changed(values[0]), "no query uses it"
+    # Of what was there an hour ago, nothing may be left to show.
+    assert any(complaint(query, sources.find(query)) == "" for value in values for query in changed(value)), values
 
 
 def test_there_are_all_dashboards() -> None:
