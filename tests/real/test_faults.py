@@ -116,7 +116,10 @@ def test_drained_node_gives_up_its_pods_and_no_alert(cluster: Kubernetes, outsid
     left = [member for member in MEMBERS if member not in pods]
     budgets = [each["metadata"]["name"] for each in cluster.find("poddisruptionbudgets", "monitoring")]
     assert budgets == ["alertmanager", "grafana", "jaeger-collector", "loki", "prometheus"]
-    gone = (*pods, "loki")  # each node has a member of it
+    # What has its volume there can be nowhere else; each node has a member of Loki.
+    there = (pod["metadata"] for pod in cluster.find("pods", "monitoring", OURS) if pod["spec"]["nodeName"] == node)
+    gone = [each["name"] for each in there if each["ownerReferences"][0]["kind"] == "StatefulSet"]
+    assert {*pods, "loki"} <= {*gone, *(name.rpartition("-")[0] for name in gone)}
     try:
         drain = ("drain", node, "--ignore-daemonsets", f"--pod-selector={OURS}", "--timeout=120s")
         cluster.kubectl(*drain)
