@@ -21,8 +21,17 @@ GROUPS = monitoring(cdk8s.App(), "prod", PROD).prometheus.groups
 # Their status moves by itself.
 WORKLOADS = {"StatefulSet", "Deployment", "DaemonSet"}
 BROKEN = {"crashing", "homeless", "test"}
-# What else this machine does is no concern of the stack: how busy it is, and how fast something fills its disk.
-OF_THE_MACHINE = {"NodeCpuSaturated", "NodeFilesystemFillingUp", "VolumeFillingUp"}
+# What else this machine does is no concern of the stack: how busy it is, how full its disk is (nodes and volumes are
+# directories on it), and how fast something fills it.
+OF_THE_MACHINE = {
+    "NodeCpuSaturated",
+    "NodeFilesystemAlmostFull",
+    "NodeFilesystemFillingUp",
+    "NodeFilesystemInodesAlmostFull",
+    "VolumeAlmostFull",
+    "VolumeFillingUp",
+    "VolumeInodesAlmostFull",
+}
 # Tests send a few spans, and then nobody does.
 OF_THE_TESTS = {"TracesStopped"}
 # What Loki does for the first time some ten minutes after its start: until then these may be pending.
