@@ -68,10 +68,15 @@ PROGRAMS: dict[str, dict[str, tuple[str, ...]]] = {
     "alloy": {".": ("alloy",)},
     "oauth2-proxy": {"github.com/oauth2-proxy/oauth2-proxy/v7": ("oauth2-proxy",)},
     "traefik": {"github.com/traefik/traefik/v3/cmd/traefik": ("traefik",)},
+    "external-secrets": {"github.com/external-secrets/external-secrets": ("external-secrets",)},
 }
 # Module -> the Go module that it builds from a copy, over which the files below its `_added` are laid: those that a
 # release makes and its Go module lacks, without which it does not compile, and those that leave out what no test runs.
-ADDED = {"alertmanager": "github.com/prometheus/alertmanager", "alloy": "github.com/grafana/alloy"}
+ADDED = {
+    "alertmanager": "github.com/prometheus/alertmanager",
+    "alloy": "github.com/grafana/alloy",
+    "external-secrets": "github.com/external-secrets/external-secrets",
+}
 
 OPENSEARCH = "opensearch"
 # Without plugins: nobody is asked for a password, and there is no TLS.

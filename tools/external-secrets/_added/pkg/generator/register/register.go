@@ -1,0 +1,2 @@
+// Package register holds no generator: nothing of ours has values made up.
+package register
