@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from constructs_lib.config.team_dashboards import TeamDashboard
 from tests.rendered import DIST, ROOT
 
 EXAMPLES_DIRECTORY = ROOT / "examples"
@@ -24,6 +25,19 @@ def test_example_renders(example: Path, tmp_path: Path):
     documents = [document for path in (tmp_path / "out").iterdir() for document in yaml.safe_load_all(path.read_text())]
     assert {document["kind"] for document in documents} >= {"NetworkPolicy", "ConfigMap"}
     assert any(document["kind"] in {"StatefulSet", "Deployment"} for document in documents)
+
+
+def test_dashboard_of_the_example_is_handed_over(tmp_path: Path) -> None:
+    """By the uid that is its own, with the right that the platform's Grafana needs to read it."""
+    environment = {**os.environ, "CDK8S_OUTDIR": str(tmp_path)}
+    app = EXAMPLES_DIRECTORY / "onboarded-service" / "app.py"
+    subprocess.run([sys.executable, str(app)], cwd=tmp_path, env=environment, check=True)
+
+    documents = [each for path in tmp_path.iterdir() for each in yaml.safe_load_all(path.read_text())]
+    (text,) = (each["data"]["data.json"] for each in documents if each["metadata"]["name"] == "dashboard-checkout")
+    assert TeamDashboard.read(text, namespace="shop", name="checkout").title == "Checkout"
+    bound = {each["subjects"][0]["name"] for each in documents if each["kind"] == "RoleBinding"}
+    assert bound == {"prometheus", "grafana"}
 
 
 def test_contract_of_the_example_is_that_of_production() -> None:

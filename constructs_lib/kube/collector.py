@@ -59,8 +59,8 @@ class Collector(Construct):
         prometheus.add_init_container(self._promtool())
         prometheus.add_container(self._container(image, resources))
         output = f"{VOLUME}/{COLLECTED}"
-        prometheus.read_collected(rules=f"{output}/rules/*.yaml", jobs=f"{output}/jobs/*.yaml", by=METRICS.job)
-        prometheus.scrape(self.metrics, job=METRICS.job)
+        prometheus.read_collected(rules=f"{output}/rules/*.yaml", jobs=f"{output}/jobs/*.yaml")
+        prometheus.scrape_collector(self.metrics, job=METRICS.job)
         prometheus.allow(Destination.opted_in(prometheus.namespace, allowed.ports))
         grant_everywhere(prometheus, lambda: to_watch([("", "namespaces")]), purpose=COLLECTOR)
         offer(prometheus, lambda: in_a_namespace("configmaps", "pods"), purpose=COLLECTED)
@@ -101,7 +101,7 @@ class Collector(Construct):
                 f"the dashboards of other releases go to two collectors, of {taken.account} and another one: keep one"
             )
         self._dashboards = taken
-        self._prometheus.scrape(metrics, job=job)
+        self._prometheus.scrape_collector(metrics, job=job)
 
     def _files(self) -> Mapping[str, str]:
         return {FILE: json.dumps(self.platform.to_contract(), indent=1) + "\n"}

@@ -1,4 +1,4 @@
-"""The collector beside each Prometheus, which takes over what other teams' releases hand over."""
+"""The collectors beside each Prometheus and Grafana, which take over what other teams' releases hand over."""
 
 from constructs_lib import __version__
 from constructs_lib.metrics.model import Kind, Metric, Program

@@ -50,7 +50,7 @@ class Evaluator:
         jobs: That must always have a target.
         alertmanager_job: By which it scrapes the Alertmanager that it sends to; None when it sends to none.
         alertmanagers: How many members that has.
-        collector_job: By which it scrapes the collectors of other teams' releases; None where nothing is collected.
+        collector_jobs: By which it scrapes the collectors of other teams' releases; none where nothing is collected.
         series: For how many each server has memory; None when nobody knows.
     """
 
@@ -60,7 +60,7 @@ class Evaluator:
     jobs: tuple[str, ...]
     alertmanager_job: str | None = None
     alertmanagers: int = 0
-    collector_job: str | None = None
+    collector_jobs: tuple[str, ...] = ()
     series: int | None = None
 
     @property

@@ -113,7 +113,7 @@ def _job_down(by: Evaluator) -> Alert:
     Without the collectors, what was live is live: TargetDown tells of them, in the morning.
     """
     course = lasting(by)
-    spared = (*SHARED_JOBS, *filter(None, [by.collector_job]))
+    spared = (*SHARED_JOBS, *by.collector_jobs)
     one, two, three = (up("api", host) for host in (1, 2, 3))
     down, fine = course.lasts(1, 0), course.steady(1)
     return Alert(

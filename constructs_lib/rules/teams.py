@@ -1,24 +1,26 @@
-"""What other teams hear of their own releases, and whether the collector takes these over.
+"""What other teams hear of their own releases, and whether the collectors take these over.
 
 A team may name its rules and metrics as it wants; what is told here is told of its namespace, to whom the label
 `constructs-lib/team` of the namespace names.
 """
 
+from collections.abc import Collection
 from datetime import timedelta
 
 from constructs_lib.errors import ConstructError
 from constructs_lib.metrics.collector import COLLECTOR
 from constructs_lib.metrics.prometheus import PROMETHEUS
-from constructs_lib.promql import metric, not_equal
+from constructs_lib.promql import Matcher, metric, not_equal
 from constructs_lib.rules.counting import Again, lasting
 from constructs_lib.rules.course import Course
+from constructs_lib.rules.jobs import among
 from constructs_lib.rules.model import PLATFORM, Alert, Evaluator, Proof, RuleGroup, Severity
 from constructs_lib.rules.notifications import team_notifications_failing
 from constructs_lib.rules.prometheus import GROUP_OF_TEAM, NAMESPACE_OF_GROUP
 from constructs_lib.rules.scraping import OF_TEAM, near_sample_limit, target_down, up, up_of_team
 from constructs_lib.units import prometheus_duration
 
-# A change is live within two minutes: a ConfigMap's way into a file, and Prometheus' next look at that.
+# A change is live within two minutes: a ConfigMap's way into a file, and Prometheus' or Grafana's next look at that.
 LATE = timedelta(minutes=5)
 CANNOT_WATCH = timedelta(minutes=10)
 # Longer than the first pods of a release take.
@@ -29,11 +31,11 @@ def teams(by: Evaluator) -> RuleGroup:
     """The group `teams`, of a Prometheus that takes over what other teams' releases hand over.
 
     Args:
-        by: Who evaluates it, beside whom the collectors run.
+        by: Who evaluates it, and scrapes the collectors.
     Raises:
         ConstructError: no collector that is scraped.
     """
-    if (job := by.collector_job) is None:
+    if not (jobs := by.collector_jobs):
         raise ConstructError("the rule group teams reads what a collector tells, and none is scraped: leave it out")
     return RuleGroup(
         name="teams",
@@ -57,11 +59,11 @@ def teams(by: Evaluator) -> RuleGroup:
                 another={"job": "api"},
                 summary="A target of a team's own job is close to the number of samples at which it is refused whole.",
             ),
-            _job_empty(by, job),
-            _refused(by, job),
+            _job_empty(by, jobs),
+            _refused(by, jobs),
             _rules(
                 by,
-                job,
+                jobs,
                 name="TeamRulesFailing",
                 counter="prometheus_rule_evaluation_failures_total",
                 summary="Rules of a team cannot be evaluated, so their alerts cannot fire.",
@@ -70,38 +72,38 @@ def teams(by: Evaluator) -> RuleGroup:
             ),
             _rules(
                 by,
-                job,
+                jobs,
                 name="TeamRulesLate",
                 counter="prometheus_rule_group_iterations_missed_total",
                 summary="A team's rule group takes longer than its interval, so its alerts come late.",
                 description="Prometheus keeps skipping evaluations of {{ $labels.rule_group }}, "
                 "of the namespace {{ $labels.origin }}.",
             ),
-            _behind(by, job),
-            _cannot_watch(by, job),
+            _behind(by, jobs),
+            _cannot_watch(by, jobs),
             *([] if by.alertmanager_job is None else [team_notifications_failing(by, by.alertmanager_job)]),
         ),
     )
 
 
-def _of_team(expr: str, job: str, *, label: str, pattern: str) -> str:
+def _of_team(expr: str, jobs: Collection[str], *, label: str, pattern: str) -> str:
     """What Prometheus tells of something whose name begins with a namespace, with the labels of whose that is.
 
     What the platform calls its own names no namespace. One that changes its team has two for a moment: any of them.
 
     Args:
-        job: Of the collectors, who know the teams.
+        jobs: Of the collectors, who know the teams.
         label: That holds the name.
         pattern: Of the name, with the namespace as its first group.
     """
     return (
         f'label_replace({expr}, "origin", "$1", "{label}", "{pattern}") '
         "* on (origin) group_left (team) "
-        f"topk by (origin) (1, max by (origin, team) ({metric('collector_namespace', job=job)}))"
+        f"topk by (origin) (1, max by (origin, team) ({metric('collector_namespace', job=_among(jobs))}))"
     )
 
 
-def _job_empty(by: Evaluator, job: str) -> Alert:
+def _job_empty(by: Evaluator, jobs: Collection[str]) -> Alert:
     """Where there is no target, none is down: a mistyped label would be silent for ever."""
     name = "prometheus_target_scrape_pool_targets"
     course = Course(interval=by.interval, hold=max(EMPTY, lasting(by).hold))
@@ -109,12 +111,12 @@ def _job_empty(by: Evaluator, job: str) -> Alert:
     def targets(scrape_job: str, job: str = by.job, pod: int = 0) -> str:
         return PROMETHEUS.series(name, job=job, pod=f"{by.job}-{pod}", scrape_job=scrape_job)
 
-    known = _namespaces(course, job)
+    known = _namespaces(course, jobs)
     return Alert(
         name="TeamJobEmpty",
         # A server that has just started has found nothing yet.
         expr=_of_team(
-            f"max by (scrape_job) ({metric(name, job=by.job)}) == 0", job, label="scrape_job", pattern="(.+)/.+"
+            f"max by (scrape_job) ({metric(name, job=by.job)}) == 0", jobs, label="scrape_job", pattern="(.+)/.+"
         ),
         hold=course.hold,
         severity=Severity.WARNING,
@@ -125,7 +127,7 @@ def _job_empty(by: Evaluator, job: str) -> Alert:
         proof=Proof(
             fires={targets("shop/cart"): course.lasts(1, 0), targets("shop/cart", pod=1): course.lasts(1, 0)}
             | known
-            | {COLLECTOR.series("collector_namespace", job=job, origin="shop", team="before"): course.steady(1)},
+            | _before(course, jobs),
             at=course.at,
             quiet={targets("shop/cart"): course.recovers(1, 0), targets("shop/a", job="another"): course.steady(0)}
             | {targets("shop/b"): course.steady(0), targets("shop/b", pod=1): course.steady(1)}
@@ -135,42 +137,54 @@ def _job_empty(by: Evaluator, job: str) -> Alert:
     )
 
 
-def _namespaces(course: Course, job: str) -> dict[str, str]:
+def _namespaces(course: Course, jobs: Collection[str]) -> dict[str, str]:
     """For a proof, a namespace of the team that is told, and one that only another program knows."""
     name = "collector_namespace"
     return {
-        COLLECTOR.series(name, job=job, origin="shop", team="checkout"): course.steady(1),
+        **{COLLECTOR.series(name, job=job, origin="shop", team="checkout"): course.steady(1) for job in jobs},
         COLLECTOR.series(name, job="another", origin="stranger", team="another"): course.steady(1),
     }
 
 
-def _refused(by: Evaluator, job: str) -> Alert:
+def _before(course: Course, jobs: Collection[str]) -> dict[str, str]:
+    """Likewise, what some collectors still tell of the same namespace."""
+    name = "collector_namespace"
+    return {COLLECTOR.series(name, job=job, origin="shop", team="before"): course.steady(1) for job in jobs}
+
+
+def _among(jobs: Collection[str]) -> Matcher:
+    return among(jobs, group="teams")
+
+
+def _refused(by: Evaluator, jobs: Collection[str]) -> Alert:
     """Told as soon as a second look finds it so: whoever has just released is still there."""
     name = "collector_refused"
     course = Course(interval=by.interval, hold=by.interval)
 
-    def refused(pod: int = 0, job: str = job) -> str:
-        return COLLECTOR.series(name, job=job, pod=f"prometheus-{pod}", origin="shop", team="checkout")
+    def refused(job: str, pod: int = 0) -> str:
+        whose = {"origin": "shop", "team": "checkout", "config_map": f"of-{job}"}
+        return COLLECTOR.series(name, job=job, pod=f"{job}-{pod}", **whose)
 
     return Alert(
         name="TeamReleaseRefused",
         # Each collector refuses by itself.
-        expr=f"max by (origin, team, config_map) ({metric(name, job=job)}) > 0",
+        expr=f"max by (origin, team, config_map) ({metric(name, job=_among(jobs))}) > 0",
         hold=course.hold,
         severity=Severity.WARNING,
         team=None,
-        summary="Prometheus does not take over what a ConfigMap of a team says now.",
+        summary="What a ConfigMap of a team says now is not taken over.",
         description="The ConfigMap {{ $labels.config_map }} of the namespace {{ $labels.origin }} is refused; "
         "its Event says why.",
         proof=Proof(
-            fires={refused(): course.lasts(0, 1), refused(1): course.lasts(0, 1)},
+            fires={refused(job, pod): course.lasts(0, 1) for job in jobs for pod in range(2)},
             at=course.at,
-            quiet={refused(): course.recovers(0, 1), refused(job="another"): course.steady(1)},
+            count=len(jobs),
+            quiet={refused(job): course.recovers(0, 1) for job in jobs} | {refused("another"): course.steady(1)},
         ),
     )
 
 
-def _rules(by: Evaluator, job: str, *, name: str, counter: str, summary: str, description: str) -> Alert:
+def _rules(by: Evaluator, jobs: Collection[str], *, name: str, counter: str, summary: str, description: str) -> Alert:
     """An alert on what must not happen to a team's rule group again and again, on whichever server."""
     course = lasting(by)
     again = Again(course=course, window=by.window)
@@ -179,11 +193,11 @@ def _rules(by: Evaluator, job: str, *, name: str, counter: str, summary: str, de
         return PROMETHEUS.series(counter, job=job, pod=f"{by.job}-{pod}", rule_group=rule_group)
 
     theirs, strangers = GROUP_OF_TEAM, GROUP_OF_TEAM.replace("shop", "stranger")
-    known = _namespaces(course, job)
+    known = _namespaces(course, jobs)
     happened = f"max by (rule_group) (increase({metric(counter, job=by.job)}[{prometheus_duration(by.window)}])) > 0"
     return Alert(
         name=name,
-        expr=_of_team(happened, job, label="rule_group", pattern=NAMESPACE_OF_GROUP),
+        expr=_of_team(happened, jobs, label="rule_group", pattern=NAMESPACE_OF_GROUP),
         hold=course.hold,
         severity=Severity.WARNING,
         team=None,
@@ -192,7 +206,7 @@ def _rules(by: Evaluator, job: str, *, name: str, counter: str, summary: str, de
         proof=Proof(
             fires={mishaps(theirs): again.keeps(), mishaps(theirs, pod=1): again.keeps()}
             | known
-            | {COLLECTOR.series("collector_namespace", job=job, origin="shop", team="before"): course.steady(1)},
+            | _before(course, jobs),
             at=course.at,
             quiet={mishaps(theirs): again.stops(), mishaps(theirs, job="another"): again.keeps()}
             | {mishaps(group): again.keeps() for group in (strangers, "/etc/prometheus/rules/nodes.yaml;nodes")}
@@ -202,42 +216,44 @@ def _rules(by: Evaluator, job: str, *, name: str, counter: str, summary: str, de
     )
 
 
-def _behind(by: Evaluator, job: str) -> Alert:
+def _behind(by: Evaluator, jobs: Collection[str]) -> Alert:
     name, late = "collector_oldest_change_seconds", LATE.total_seconds()
     course = lasting(by)
-    ours, another = (COLLECTOR.series(name, job=each, pod="prometheus-0") for each in (job, "another"))
+    *ours, another = (COLLECTOR.series(name, job=each, pod=f"{each}-0") for each in (*jobs, "another"))
     return Alert(
         name="CollectorBehind",
-        expr=f"{metric(name, job=job)} > {late:.0f}",
+        expr=f"{metric(name, job=_among(jobs))} > {late:.0f}",
         hold=course.hold,
         severity=Severity.WARNING,
         team=PLATFORM,
         summary="What other teams have released is not live.",
         description="{{ $labels.pod }} has not taken over a change for {{ $value | humanizeDuration }}.",
         proof=Proof(
-            fires={ours: course.lasts(late, late + 5)},
+            fires=dict.fromkeys(ours, course.lasts(late, late + 5)),
             at=course.at,
-            quiet={ours: course.recovers(late, late + 5), another: course.steady(late + 5)},
+            count=len(ours),
+            quiet=dict.fromkeys(ours, course.recovers(late, late + 5)) | {another: course.steady(late + 5)},
             step=10,
         ),
     )
 
 
-def _cannot_watch(by: Evaluator, job: str) -> Alert:
+def _cannot_watch(by: Evaluator, jobs: Collection[str]) -> Alert:
     name = "collector_failed_watches"
     course = Course(interval=by.interval, hold=max(CANNOT_WATCH, lasting(by).hold))
-    ours, another = (COLLECTOR.series(name, job=each, pod="prometheus-0") for each in (job, "another"))
+    *ours, another = (COLLECTOR.series(name, job=each, pod=f"{each}-0") for each in (*jobs, "another"))
     return Alert(
         name="CollectorCannotWatch",
-        expr=f"{metric(name, job=job)} > 0",
+        expr=f"{metric(name, job=_among(jobs))} > 0",
         hold=course.hold,
         severity=Severity.WARNING,
         team=PLATFORM,
-        summary="The collector cannot watch namespaces, so it does not see what their teams release.",
+        summary="A collector cannot watch namespaces, so it does not see what their teams release.",
         description="{{ $labels.pod }} cannot watch {{ $value }} namespaces.",
         proof=Proof(
-            fires={ours: course.lasts(0, 1)},
+            fires=dict.fromkeys(ours, course.lasts(0, 1)),
             at=course.at,
-            quiet={ours: course.recovers(0, 1), another: course.steady(1)},
+            count=len(ours),
+            quiet=dict.fromkeys(ours, course.recovers(0, 1)) | {another: course.steady(1)},
         ),
     )

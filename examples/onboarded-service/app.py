@@ -8,6 +8,7 @@ import cdk8s
 import cdk8s_plus_27 as kplus
 from alerts import CHECKOUT, RULES
 from cdk8s_plus_27 import k8s
+from dashboard import DASHBOARD
 
 from constructs_lib.kube import Monitored, Platform, synth
 
@@ -60,6 +61,7 @@ monitored = Monitored(
 monitored.scrape(CHECKOUT)
 monitored.admit(CHECKOUT)
 monitored.add_rules(RULES)
+monitored.add_dashboard(DASHBOARD)
 
 service(chart)
 synth(app)

@@ -10,6 +10,8 @@ from constructs_lib.contract import Cluster, Namespace, PortRange
 from constructs_lib.errors import ConstructError
 from constructs_lib.kube import Allowed, Collector, Grafana, Login, PrometheusHA, SecretKey
 from constructs_lib.kube.dashboard_collector import DashboardCollector
+from constructs_lib.rules.observability import observability
+from constructs_lib.rules.teams import teams
 from tests.minimal import IMAGE, NAMESPACE, prometheus
 from tests.rendered import Document, Objects, rendered, template
 
@@ -38,6 +40,7 @@ def build(chart: cdk8s.Chart) -> None:
     ours = prometheus(chart, "prometheus")
     people = grafana(chart, ours)
     DashboardCollector(people, "collector", grafana=people, collector=collector(ours), image=IMAGE, allowed=7)
+    ours.add_rules(teams, observability)
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +124,16 @@ def test_prometheus_scrapes_it_by_a_job_of_its_own(objects: Objects):
     jobs = [job["job_name"] for job in objects.file("prometheus-config", "prometheus.yml")["scrape_configs"]]
 
     assert {"collector", "dashboard-collector"} <= set(jobs)
+
+
+def test_rules_on_teams_hear_both_collectors_and_nobody_is_woken_for_either(objects: Objects):
+    """What was live is live without them, so they are neither a job that is down nor one that is missing."""
+    groups = {name: str(objects.file("prometheus-rules", f"{name}.yaml")) for name in ("teams", "observability")}
+
+    assert 'collector_refused{job=~"collector|dashboard-collector"}' in groups["teams"]
+    assert 'absent(up{job="prometheus"})' in groups["observability"]
+    assert 'absent(up{job="dashboard-collector"})' not in groups["observability"]
+    assert '|collector|dashboard-collector"' in groups["observability"]
 
 
 def test_contract_tells_who_takes_dashboards(objects: Objects, pod: Document):

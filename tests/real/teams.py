@@ -50,7 +50,7 @@ def job(name: str, *, within: str = HOSTILE, **changes: object) -> Document:
     return config_map(SCRAPE_JOB, name, data, namespace=within)
 
 
-def namespace(name: str, role: str) -> list[Document]:
+def namespace(name: str, role: str, account: str = "prometheus") -> list[Document]:
     """A namespace that opted in, and the binding by which its ConfigMaps may be read."""
     labels = {"constructs-lib/monitored-by": "monitoring"}
     binding = {
@@ -58,7 +58,7 @@ def namespace(name: str, role: str) -> list[Document]:
         "kind": "RoleBinding",
         "metadata": {"name": role, "namespace": name},
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
-        "subjects": [{"kind": "ServiceAccount", "name": "prometheus", "namespace": "monitoring"}],
+        "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": "monitoring"}],
     }
     return [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}, binding]
 

@@ -8,8 +8,8 @@ from tests.cluster.programs import built
 from tests.real.teams import EXAMPLE
 
 
-def test_example_proves_its_alerts() -> None:
-    """By its own test, with the promtool that the platform runs."""
+def test_example_proves_its_alerts_and_its_dashboard() -> None:
+    """By its own tests, with the promtool that the platform runs."""
     environment = {**os.environ, "PROMTOOL": str(built("promtool"))}
     ran = subprocess.run(
         [sys.executable, "-m", "pytest", "-q"],
@@ -20,4 +20,4 @@ def test_example_proves_its_alerts() -> None:
         text=True,
     )
 
-    assert (ran.returncode, "1 passed" in ran.stdout) == (0, True), ran.stdout
+    assert (ran.returncode, "2 passed" in ran.stdout) == (0, True), ran.stdout

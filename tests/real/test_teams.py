@@ -24,6 +24,8 @@ from tests.real.notifications import turn_is_over, within
 from tests.real.outside import SLACK
 from tests.real.prometheus import PrometheusPod
 from tests.real.teams import CLUMSY, CONFINED, HOSTILE, REFUSED, SHOP, churn, documents, namespace, rendered_example
+from tests.real.test_grafana import NAMES as GRAFANAS
+from tests.real.test_grafana import GrafanaPod
 
 SOON = timedelta(minutes=2)
 ROLE = "monitoring-prometheus-collected"
@@ -130,6 +132,21 @@ def test_a_team_is_monitored_within_two_minutes(
         assert max(float(each["value"][1]) for each in first) - released < SOON.total_seconds()
         (expr,) = rules(server, SHOP).values()
         assert expr == '(sum(up{job="shop/checkout",namespace="shop"}) or vector(0)) == 0'
+
+
+def boards(cluster: Cluster, name: str) -> dict[str, str]:
+    """The uids of the team's dashboards that a Grafana shows, and their titles; none may have a fault."""
+    found = [each for each in GrafanaPod(cluster, name).report()["dashboards"].values() if each["folder"] == SHOP]
+    assert [each["faults"] for each in found if each["faults"]] == []
+    return {each["uid"]: each["title"] for each in found}
+
+
+@pytest.mark.stage(3)
+@pytest.mark.parametrize("name", GRAFANAS)
+def test_its_dashboard_is_in_both_grafanas(cluster: Cluster, released: float, name: str) -> None:
+    """In the folder of its namespace."""
+    assert released
+    cluster.wait(f"{name} shows it", lambda: boards(cluster, name) == {"shop_checkout": "Checkout"}, SOON)
 
 
 @pytest.fixture(scope="session")
@@ -355,9 +372,9 @@ def test_nothing_of_the_platform_restarted(cluster: Kubernetes, platform: dict[s
 
 @pytest.mark.stage(6)
 def test_removing_the_release_removes_all_of_it(
-    cluster: Kubernetes, servers: list[PrometheusPod], example: Path, released: float
+    cluster: Cluster, servers: list[PrometheusPod], example: Path, released: float
 ) -> None:
-    """Within two minutes no target and no rule of it is left."""
+    """Within two minutes no target, no rule and no dashboard of it is left."""
     assert released
     begun = time.time()
     cluster.kubectl("delete", "--wait=false", "-R", "-f", str(example))
@@ -366,6 +383,8 @@ def test_removing_the_release_removes_all_of_it(
         for server in servers:
             pools = [each for each in server.api("scrape_pools")["scrapePools"] if each.startswith(f"{SHOP}/")]
             assert (server.name, rules(server, SHOP), pools) == (server.name, {}, [])
+        for grafana in GRAFANAS:
+            assert (grafana, boards(cluster, grafana)) == (grafana, {})
         return True
 
     cluster.wait("nothing of the team is left", nothing, 2 * SOON)

@@ -21,9 +21,9 @@ BY = Evaluator(
     jobs=("prom",),
     alertmanager_job="alerts",
     alertmanagers=2,
-    collector_job="takes-over",
+    collector_jobs=("boards", "rules"),
 )
-WHOSE = 'topk by (origin) (1, max by (origin, team) (collector_namespace{job="takes-over"}))'
+WHOSE = 'topk by (origin) (1, max by (origin, team) (collector_namespace{job=~"boards|rules"}))'
 
 
 def happened(counter: str) -> str:
@@ -41,15 +41,15 @@ CONDITIONS = {
         'label_replace(max by (scrape_job) (prometheus_target_scrape_pool_targets{job="prom"}) == 0, "origin", "$1", '
         f'"scrape_job", "(.+)/.+") * on (origin) group_left (team) {WHOSE}'
     ),
-    "TeamReleaseRefused": 'max by (origin, team, config_map) (collector_refused{job="takes-over"}) > 0',
+    "TeamReleaseRefused": 'max by (origin, team, config_map) (collector_refused{job=~"boards|rules"}) > 0',
     "TeamRulesFailing": happened("prometheus_rule_evaluation_failures_total"),
     "TeamRulesLate": happened("prometheus_rule_group_iterations_missed_total"),
-    "CollectorBehind": 'collector_oldest_change_seconds{job="takes-over"} > 300',
+    "CollectorBehind": 'collector_oldest_change_seconds{job=~"boards|rules"} > 300',
     "TeamNotificationsFailing": (
         f'min by (integration) (({NOTIFIED}_failed_total{{job="alerts",receiver_name="teams"}}[15m])) - 1)'
         f' / ({NOTIFIED}_total{{job="alerts",receiver_name="teams"}}[15m])) > 0)) > 0.2'
     ),
-    "CollectorCannotWatch": 'collector_failed_watches{job="takes-over"} > 0',
+    "CollectorCannotWatch": 'collector_failed_watches{job=~"boards|rules"} > 0',
 }
 OURS = {"CollectorBehind", "CollectorCannotWatch", "TeamNotificationsFailing"}
 
@@ -90,7 +90,7 @@ def test_without_an_alertmanager_nothing_is_said_of_notifications() -> None:
 def test_what_nobody_collects_is_refused() -> None:
     """The alerts would wait for series that never come."""
     with pytest.raises(ConstructError, match="the rule group teams reads what a collector tells, and none is scraped"):
-        teams(replace(BY, collector_job=None))
+        teams(replace(BY, collector_jobs=()))
 
 
 PLATFORMS = [group for group in monitoring(cdk8s.App(), "prod", PROD).prometheus.groups if group.name != "teams"]
