@@ -2,7 +2,7 @@
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: synth test prove soak check format lock tools benchmark
+.PHONY: synth test prove soak check format lock tools benchmark pictures
 
 synth: .venv/ready ## Render every environment into dist/
 	python -m apps.synth dist
@@ -11,8 +11,8 @@ test: .venv/ready node_modules/ready ## Unit and property tests: minutes; no roo
 	python -m pytest tests --ignore=tests/real
 
 prove: .venv/ready tools ## The real programs, and a real cluster that runs what is rendered
-	python -m pytest tests/real -m "not cluster and not soak"
-	python -m pytest tests/real -m "cluster and not soak" # by itself: it measures how soon somebody hears
+	python -m pytest tests/real -m "not cluster and not soak" --durations=15
+	python -m pytest tests/real -m "cluster and not soak" --durations=25 # by itself: it measures how soon somebody hears
 
 soak: .venv/ready tools ## What takes longer than CI can
 	python -m pytest tests/real -m soak
@@ -23,7 +23,7 @@ tools: .venv/ready
 check: .venv/ready ## Lint, format and types
 	ruff check .
 	ruff format --check .
-	mypy --strict constructs_lib apps benchmarks examples/prometheus/app.py
+	mypy --strict constructs_lib apps benchmarks pictures examples/prometheus/app.py
 	cd examples/onboarded-service && mypy --strict .
 
 format: .venv/ready
@@ -32,6 +32,10 @@ format: .venv/ready
 
 benchmark: .venv/ready ## Print the figures of benchmarks/README.md
 	python -m benchmarks.rendering
+
+pictures: .venv/ready tools ## Draw docs/pictures again, of what dashboards find on the tests' cluster; without it: python -m pictures
+	python -m pytest tests/real/answers.py
+	python -m pictures
 
 lock: ## Pin again what pyproject.toml asks for; uv is needed for this alone
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
