@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         BlackboxExporter,
         Collector,
         DashboardCollector,
+        ExternalSecret,
         Grafana,
         Ingress,
         KubeStateMetrics,
@@ -29,13 +30,14 @@ if TYPE_CHECKING:
         Tracing,
     )
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "Alertmanager",
     "AuthProxy",
     "BlackboxExporter",
     "Collector",
     "DashboardCollector",
+    "ExternalSecret",
     "Grafana",
     "Ingress",
     "KubeStateMetrics",

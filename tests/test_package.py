@@ -18,8 +18,8 @@ ALLOWED = {"kube": {"cdk8s", "cdk8s_plus_27", "constructs"}, "aws": {"aws_cdk", 
 MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 WITHOUT_ENGINE = [module for module in MODULES if module.parts[0] not in ALLOWED]
 PUBLIC = {
-    *("Alertmanager", "AuthProxy", "BlackboxExporter", "Collector", "DashboardCollector", "Grafana", "Ingress"),
-    *("KubeStateMetrics", "LokiStore", "Monitored", "Routes"),
+    *("Alertmanager", "AuthProxy", "BlackboxExporter", "Collector", "DashboardCollector", "ExternalSecret", "Grafana"),
+    *("Ingress", "KubeStateMetrics", "LokiStore", "Monitored", "Routes"),
     *("Namespaces", "NodeExporter"),
     *("LogCollector", "PostgresExporter", "PrometheusHA", "RedisExporter", "StorageClass", "Tracing"),
 }
@@ -27,13 +27,14 @@ PUBLIC_OF_KUBE = PUBLIC | {
     *("Component", "ComponentEndpoint", "ConfigMap", "Manifest", "synth"),
     *("Container", "FieldOfPod", "OfSecret", "Placement", "Probe", "Resources", "Text"),
     *("API_ACCESS", "Claimed", "ConfigMapFiles", "HostPath", "Mount", "SecretFiles", "SecretKey", "Volume"),
-    *("Annotated", "Destination", "Limits", "Links", "PodsJob", "Retention", "ScrapeDefaults", "Streams"),
+    *("Annotated", "BasicAuth", "Destination", "Limits", "Links", "PodsJob", "Retention", "ScrapeDefaults", "Streams"),
     *("PerNode", "Scheduled", "Stateful", "Stateless"),
     *("Delivery", "Email", "Heartbeat", "Inhibition", "PagerDuty", "Receiver", "Route", "Slack", "TimeInterval"),
     *("Timing", "Webhook"),
     *("Allowed", "Platform", "TeamJob"),
     *("AlertmanagerSource", "DataSource", "JaegerSource", "LokiSource", "PrometheusSource", "Queryable"),
     *("Login", "PostgresStore"),
+    *("ClusterSecretStore", "Remote", "SecretStore"),
     *("BEHIND_LOGIN", "OPEN", "HttpsModule", "ProbedHost", "Dashboard", "OidcProvider", "Session", "Visitors"),
     *("UNLIMITED", "ClusterIssuer", "Gateway", "Issuer", "OtherController", "RequestLimits", "Traefik"),
     *("Embedded", "Engine", "Sampling", "SearchStore", "SpanLimits", "SpanMetrics"),

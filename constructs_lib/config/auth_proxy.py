@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from constructs_lib.config.host_names import host_name
+from constructs_lib.config.host_names import host_name, public_host
 from constructs_lib.config.secrets import SecretKey
 from constructs_lib.contract import ExternalHost
 from constructs_lib.errors import ConstructError
@@ -22,6 +22,10 @@ COOKIE_SECRET = "OAUTH2_PROXY_COOKIE_SECRET"  # noqa: S105 - the name of the var
 ANY_DOMAIN = "*"
 # What programs ask is answered with 401: a redirect would lead them to a page for people.
 API = "^/api/"
+# https://www.rfc-editor.org/rfc/rfc6749#section-3.3
+SCOPE, OPENID = r"[!#-\[\]-~]+", "openid"
+# Logins that are begun at once, as by tabs that a browser opens again: each has a cookie until it ends.
+PARALLEL_LOGINS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +37,10 @@ class OidcProvider:
         addresses: The ranges in which its name resolves, and those of the other servers that its document names.
         client_id: By which it knows us.
         client_secret: The key that holds the client's secret, with no line break at its end, which would be part of it.
+        scopes: What it is asked for; when absent, `openid email profile`, and `groups` where groups decide. Many
+            providers give what renews a session only to who asks for `offline_access` too.
     Raises:
-        ConstructError: an issuer that is no https URL, no range, or no client.
+        ConstructError: an issuer that is no https URL, no range, no client, or scopes that are none.
     Source: https://github.com/oauth2-proxy/oauth2-proxy/blob/v7.15.6/docs/docs/configuration/providers/openid_connect.md
     """
 
@@ -42,9 +48,21 @@ class OidcProvider:
     addresses: tuple[str, ...]
     client_id: str
     client_secret: SecretKey
+    scopes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        _https(self.issuer, of="the issuer")
+        if urlsplit(absolute_url(self.issuer, of="the issuer")).scheme != "https":
+            raise ConstructError(
+                f"the issuer is {self.issuer!r}, which anybody could read on its way: use an https URL"
+            )
+        if not all(re.fullmatch(SCOPE, scope) for scope in self.scopes):
+            raise ConstructError(
+                f"{' '.join(self.scopes)!r} cannot be scopes: use words such as 'openid', without spaces and quotes"
+            )
+        if self.scopes and OPENID not in self.scopes:
+            raise ConstructError(
+                f"{' '.join(self.scopes)!r} has no scope {OPENID}, so that nobody could log in: add it"
+            )
         if not self.client_id.strip():
             raise ConstructError(f"client_id at {self.issuer} is empty: give the one under which you are registered")
         _ = self.server  # refuses addresses that are none
@@ -98,9 +116,9 @@ class Session:
 
     Args:
         secret: The key that holds 16, 24 or 32 random bytes, which encrypt cookies: who changes it logs everyone out.
-        expire: After which people log in again.
-        refresh: After which the provider is asked for new tokens: who has left is out when the last ones end, and so is
-            everyone then, to log in again, where it gives none.
+        expire: After so long without a request, people log in again.
+        refresh: After so long, the next request asks the provider for new tokens, and waits for them: who has left is
+            out then. Where it gives no new ones, everyone is out when the first ones end, and nobody before.
     Raises:
         ConstructError: no time, or a refresh that comes too late.
     Source: https://github.com/oauth2-proxy/oauth2-proxy/blob/v7.15.6/docs/docs/configuration/sessions.md
@@ -147,20 +165,14 @@ class AuthProxyConfig:
     client_secret_file: str
 
     def __post_init__(self) -> None:
-        _https(self.url, of=f"the URL of {self.name}", path=False)
-        parts = urlsplit(self.url)
-        host_name(str(parts.hostname), of=f"the host of {self.name}")
-        if parts.port not in {None, 443}:
-            raise ConstructError(
-                f"the URL of {self.name} is {self.url!r}, but the way in listens on 443: leave the port out"
-            )
+        public_host(self.url, of=self.name)
         if self.timeout <= timedelta(0) or self.timeout % timedelta(seconds=1):
             raise ConstructError(f"the timeout of {self.name} is {self.timeout}: use whole seconds, 1 or more")
 
     @property
     def host(self) -> str:
         """Of the URL under which people reach it."""
-        return str(urlsplit(self.url).hostname)
+        return public_host(self.url, of=self.name)
 
     @property
     def cookie(self) -> str:
@@ -199,6 +211,8 @@ class AuthProxyConfig:
             "cookie-samesite": "lax",  # strict would forget people on their way back from the provider
             "cookie-expire": self.session.expire,
             "cookie-refresh": self.session.refresh,
+            "cookie-csrf-per-request": True,
+            "cookie-csrf-per-request-limit": str(PARALLEL_LOGINS),
             # Nobody behind asks who it is.
             "pass-basic-auth": False,
             "pass-user-headers": False,
@@ -208,14 +222,10 @@ class AuthProxyConfig:
         domains = self.visitors.email_domains or (ANY_DOMAIN,)
         return (
             *(f"--{name}={_spelled(value)}" for name, value in options.items()),
+            *([f"--scope={' '.join(self.provider.scopes)}"] if self.provider.scopes else []),
             *(f"--email-domain={each}" for each in domains),
             *(f"--allowed-group={each}" for each in self.visitors.groups),
         )
-
-
-def _https(url: str, *, of: str, path: bool = True) -> None:
-    if urlsplit(absolute_url(url, of=of, path=path)).scheme != "https":
-        raise ConstructError(f"{of} is {url!r}, which anybody could read on its way: use an https URL")
 
 
 def _spelled(value: str | bool | timedelta) -> str:

@@ -85,8 +85,8 @@ class HttpsModule:
 
 
 OPEN = HttpsModule(name="open")
-# A host that sends whoever has not logged in away is well.
-BEHIND_LOGIN = HttpsModule(name="behind-login", codes=(200, 302, 401, 403))
+# Asked as by a program, a host with a login refuses. By a redirect, Prometheus itself would answer just the same.
+BEHIND_LOGIN = HttpsModule(name="behind-login", codes=(401, 403))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from constructs_lib.config.blackbox import ProbedHost
 from constructs_lib.config.prometheus import (
+    BasicAuth,
     ClusterTls,
     KubernetesDiscovery,
     Limits,
@@ -119,6 +120,7 @@ class PodsJob:
         path: Of the metrics; where there are several ports, the annotation `prometheus.io/path` can say another.
         honor_labels: Whether the series' own labels win over those of the target, which has none of its pod then.
         limits: What one target may send; the defaults of the scrape when absent.
+        basic_auth: What the pods want to know of who scrapes them.
     Raises:
         ConstructError: no name.
     """
@@ -129,6 +131,7 @@ class PodsJob:
     path: str = "/metrics"
     honor_labels: bool = False
     limits: Limits | None = None
+    basic_auth: BasicAuth | None = None
 
     def __post_init__(self) -> None:
         if not self.job:
@@ -154,6 +157,7 @@ class PodsJob:
             path=self.path,
             honor_labels=self.honor_labels,
             limits=self.limits or defaults,
+            basic_auth=self.basic_auth,
         )
 
 

@@ -26,6 +26,8 @@ POD_IP = "POD_IP"
 REREAD = timedelta(seconds=30)
 # A replica that is gone has another address when it comes back.
 FORGET_PEER = timedelta(minutes=5)
+# Who alone reads its metrics, where they have a password.
+METRICS_USER = "metrics"
 # Neither of Grafana's ini nor of PostgreSQL's connection string is any of these a part.
 USER = r"[-a-zA-Z0-9._@+]{1,63}"
 
@@ -83,6 +85,8 @@ class Login:
         user: The name of the administrator.
         password: Of the administrator, at the first start of a database alone: later it is changed in Grafana.
         secret_key: What is encrypted with one cannot be read with another: it is the same for all replicas, for ever.
+        metrics: With which alone its metrics are read. They are on the port that people open: without one, whoever
+            reaches that reads them.
     Raises:
         ConstructError: a name that is none.
     Source: https://grafana.com/docs/grafana/latest/setup-grafana/configure-grafana/#security
@@ -91,6 +95,12 @@ class Login:
     user: str = "admin"
     password: SecretKey
     secret_key: SecretKey
+    metrics: SecretKey | None = None
+
+    @property
+    def secrets(self) -> tuple[SecretKey, ...]:
+        """That Grafana reads as files."""
+        return (self.password, self.secret_key, *([self.metrics] if self.metrics else []))
 
     def __post_init__(self) -> None:
         if not re.fullmatch(USER, self.user):
@@ -154,7 +164,7 @@ class GrafanaConfig:
             "news": {"news_feed_enabled": "false"},
             "snapshots": {"external_enabled": "false"},
             "plugins": {"plugin_admin_enabled": "false", "preinstall_disabled": "true"},
-            "metrics": {"enabled": "true"},
+            "metrics": {"enabled": "true", **self._metrics()},
             "log": {"mode": "console"},
             "log.console": {"format": "json"},
             **({"dashboards": {"default_home_dashboard_path": self.home}} if self.home else {}),
@@ -168,6 +178,11 @@ class GrafanaConfig:
         text = StringIO()
         parser.write(text)
         return text.getvalue()
+
+    def _metrics(self) -> dict[str, str]:
+        if not self.login.metrics:
+            return {}
+        return {"basic_auth_username": METRICS_USER, "basic_auth_password": _of_file(self.login.metrics)}
 
     def _peers(self) -> dict[str, str]:
         """https://grafana.com/docs/grafana/latest/alerting/set-up/configure-high-availability/"""

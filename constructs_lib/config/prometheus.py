@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, ClassVar, Literal
 
+from constructs_lib.config.secrets import SecretKey
 from constructs_lib.errors import ConstructError
 from constructs_lib.promql import REPLICA_LABEL
 from constructs_lib.units import Bytes, prometheus_duration
 
+CREDENTIALS = "/etc/prometheus/credentials"
 SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 # By the roles of service discovery: what the API server is asked for (list and watch).
 CORE, DISCOVERY = "", "discovery.k8s.io"
@@ -227,6 +229,29 @@ class ClusterTls:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class BasicAuth:
+    """A user and a password, by which a target lets itself be scraped.
+
+    Args:
+        user: By name.
+        password: Read for each scrape, so that another one needs no restart.
+    Raises:
+        ConstructError: no name, or one with a colon, after which the password would begin.
+    Source: https://prometheus.io/docs/prometheus/latest/configuration/configuration/#http_config
+    """
+
+    user: str
+    password: SecretKey
+
+    def __post_init__(self) -> None:
+        if not self.user or ":" in self.user:
+            raise ConstructError(f"{self.user!r} cannot be the user of a target: use a name without a colon")
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"basic_auth": {"username": self.user, "password_file": self.password.path_below(CREDENTIALS)}}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScrapeJob:
     """One job: where its targets come from, which of them it keeps, and what they may send.
@@ -237,6 +262,7 @@ class ScrapeJob:
         relabelings: In order; a target must end up in one job only.
         path: Of the metrics.
         tls: For targets that want HTTPS with the service account's token.
+        basic_auth: For targets that want a password.
         dropped_metrics: Patterns of names that are not kept.
         metric_relabelings: Of the series that are kept, in order.
         honor_labels: Whether the series' own labels win over those of the target, as kube-state-metrics needs it.
@@ -250,6 +276,7 @@ class ScrapeJob:
     relabelings: tuple[Relabel, ...] = ()
     path: str = "/metrics"
     tls: ClusterTls | None = None
+    basic_auth: BasicAuth | None = None
     dropped_metrics: tuple[str, ...] = ()
     metric_relabelings: tuple[Relabel, ...] = ()
     honor_labels: bool = False
@@ -273,6 +300,7 @@ class ScrapeJob:
             **self.limits.to_dict(),
             **({} if self.targets is None else {"target_limit": self.targets}),
             **(self.tls.to_dict() if self.tls else {}),
+            **(self.basic_auth.to_dict() if self.basic_auth else {}),
             **self.discovery.configurations(),
             "relabel_configs": [step.to_dict() for step in self.relabelings],
             **({"metric_relabel_configs": kept} if (kept := self._kept()) else {}),

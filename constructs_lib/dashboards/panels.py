@@ -184,8 +184,9 @@ def figure(
     """Single numbers, in the colour of the limit that they have reached; what it takes is what `graph` takes."""
     panel = _described(stat.Panel(), title, says, unit, queries)
     panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
+    panel.thresholds(_limits(warning, critical))  # without any, Grafana has one at 80
     if warning is not None or critical is not None:
-        panel.thresholds(_limits(warning, critical)).color_mode(options.BigValueColorMode.BACKGROUND)
+        panel.color_mode(options.BigValueColorMode.BACKGROUND)
     return panel.data_links([link]) if link else panel
 
 

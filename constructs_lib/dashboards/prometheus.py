@@ -70,7 +70,8 @@ def prometheus_health(
 
 
 def _not_ready(by: Evaluator) -> Panel:
-    ready = f"(count({metric('prometheus_ready', job=by.job)} == 1) or vector(0))"
+    # A pod that is replaced has two addresses for a while, each with series of its own.
+    ready = f"(count(max by (pod) ({metric('prometheus_ready', job=by.job)}) == 1) or vector(0))"
     return figure(
         "Servers not ready",
         f"How many of the {by.replicas} servers do not answer, or replay their log and evaluate nothing yet.",
@@ -97,7 +98,7 @@ def _restarts(by: Evaluator) -> Panel:
         "Restarts",
         f"How often each server has restarted within {within}.",
         COUNT,
-        series(f"changes({metric('process_start_time_seconds', job=by.job)}[{within}])", "{{pod}}"),
+        series(f"max by (pod) (changes({metric('process_start_time_seconds', job=by.job)}[{within}]))", "{{pod}}"),
         critical=RESTARTS,
     )
 

@@ -21,8 +21,9 @@ from constructs_lib.config.jaeger import Sampling, SpanLimits, SpanMetrics
 from constructs_lib.config.log_limits import LogLimits
 from constructs_lib.config.log_schema import Index, Kept, LogSchema, SchemaPeriod
 from constructs_lib.config.platform import Platform
-from constructs_lib.config.prometheus import Limits, ScrapeDefaults
+from constructs_lib.config.prometheus import BasicAuth, Limits, ScrapeDefaults
 from constructs_lib.config.receivers import Email, Heartbeat, PagerDuty, Receiver, Slack, Webhook
+from constructs_lib.config.secret_stores import ClusterSecretStore, Remote, SecretStore
 from constructs_lib.config.secrets import SecretKey
 from constructs_lib.config.span_store import Engine, SearchStore
 from constructs_lib.config.teams import Allowed, TeamJob
@@ -34,6 +35,7 @@ from constructs_lib.kube.collector import Collector
 from constructs_lib.kube.component import Component, ComponentEndpoint
 from constructs_lib.kube.dashboard_collector import DashboardCollector
 from constructs_lib.kube.exporters import PostgresExporter, RedisExporter
+from constructs_lib.kube.external_secret import ExternalSecret
 from constructs_lib.kube.grafana import Grafana, Queryable
 from constructs_lib.kube.ingress import Ingress, Routes
 from constructs_lib.kube.kube_state_metrics import KubeStateMetrics
@@ -63,9 +65,11 @@ __all__ = [
     "Allowed",
     "Annotated",
     "AuthProxy",
+    "BasicAuth",
     "BlackboxExporter",
     "Claimed",
     "ClusterIssuer",
+    "ClusterSecretStore",
     "Collector",
     "Component",
     "ComponentEndpoint",
@@ -80,6 +84,7 @@ __all__ = [
     "Email",
     "Embedded",
     "Engine",
+    "ExternalSecret",
     "FieldOfPod",
     "Gateway",
     "Grafana",
@@ -124,6 +129,7 @@ __all__ = [
     "Queryable",
     "Receiver",
     "RedisExporter",
+    "Remote",
     "RequestLimits",
     "Resources",
     "Retention",
@@ -136,6 +142,7 @@ __all__ = [
     "SearchStore",
     "SecretFiles",
     "SecretKey",
+    "SecretStore",
     "Session",
     "Slack",
     "SpanLimits",

@@ -43,7 +43,8 @@ class AuthProxy(Component):
         provider: Who logs people in; that the redirect URL is `<url>/oauth2/callback` must be registered there.
         visitors: Who may come in.
         session: How long they may stay.
-        timeout: Until when the program must have begun to answer; a query of Prometheus may take two minutes.
+        timeout: Until when the program must have begun to answer; a query of Prometheus may take half a minute. So long
+            it has, too, to end what it has begun when it stops.
         replicas: How many.
         resources: Of each.
         placement: On which nodes.
@@ -64,7 +65,7 @@ class AuthProxy(Component):
         provider: OidcProvider,
         visitors: Visitors,
         session: Session,
-        timeout: timedelta = timedelta(minutes=3),
+        timeout: timedelta = timedelta(minutes=1),
         replicas: int = 2,
         resources: Resources = Resources(cpu=Cpu(50), memory=Bytes.mib(64)),
         placement: Placement = Placement(),

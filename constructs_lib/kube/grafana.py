@@ -121,7 +121,7 @@ class Grafana(Component):
         self.add_container(self._program(resources))
         if database:
             self.connect_to(database.server)
-        keys = {login.password, login.secret_key, *(database.secrets if database else ())}
+        keys = {*login.secrets, *(database.secrets if database else ())}
         for secret in sorted({key.secret for key in keys}):
             self.mount(Mount(source=SecretFiles(secret), path=f"{CREDENTIALS}/{secret}"), into=GRAFANA)
         self._make_files()

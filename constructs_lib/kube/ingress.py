@@ -1,6 +1,6 @@
 """The one way in: hosts, each of which leads to one component, by Ingress objects or by routes of a Gateway.
 
-An app says `serve` to either, and so goes from one to the other by one value.
+An app says `serve` to either.
 """
 
 from collections.abc import Mapping

@@ -9,7 +9,14 @@ from constructs_lib import versions
 from constructs_lib.config import discovery, to_yaml
 from constructs_lib.config.blackbox import OFFSET, ProbedHost
 from constructs_lib.config.datasources import PrometheusSource
-from constructs_lib.config.prometheus import Limits, PrometheusConfig, ScrapeDefaults, ScrapeJob
+from constructs_lib.config.prometheus import (
+    CREDENTIALS,
+    BasicAuth,
+    Limits,
+    PrometheusConfig,
+    ScrapeDefaults,
+    ScrapeJob,
+)
 from constructs_lib.contract import Endpoint, Namespace, Port, PortRange
 from constructs_lib.errors import ConstructError
 from constructs_lib.kube.alertmanager import Alertmanager
@@ -21,7 +28,7 @@ from constructs_lib.kube.pod import Container, FieldOfPod, Placement, Probe, Res
 from constructs_lib.kube.retention import Retention
 from constructs_lib.kube.rights import Rules, grant, grant_everywhere, to_watch
 from constructs_lib.kube.storage import Volume
-from constructs_lib.kube.volumes import API_ACCESS, Claimed, ConfigMapFiles, Mount
+from constructs_lib.kube.volumes import API_ACCESS, Claimed, ConfigMapFiles, Mount, SecretFiles
 from constructs_lib.kube.workload import Stateful
 from constructs_lib.rules.model import Evaluator, RuleGroup
 from constructs_lib.units import Bytes, Cpu, prometheus_duration
@@ -110,7 +117,7 @@ class PrometheusHA(Component):
         self._rules: list[RuleGroup | Callable[[Evaluator], RuleGroup]] = []
         self._has_cluster_role = False
         self._collected: dict[str, str] = {}
-        self._collector_job: str | None = None
+        self._collector_jobs: set[str] = set()
         self._memory = resources.memory_limit
         self.allow(Destination.api_server(namespace.cluster))
         self.add_container(self._container(resources))
@@ -123,7 +130,7 @@ class PrometheusHA(Component):
     def evaluator(self) -> Evaluator:
         """What rule groups need to know of who evaluates them; final when rendered."""
         # A collector that is missing costs nobody's sleep: what was live is live.
-        declared = sorted(self._pods_jobs.keys() - {self._collector_job})
+        declared = sorted(self._pods_jobs.keys() - self._collector_jobs)
         must_exist = (*(job.name for job in (*self._cluster_jobs, *self._probes())), *declared)
         members = self._alertmanager
         return Evaluator(
@@ -133,7 +140,7 @@ class PrometheusHA(Component):
             jobs=must_exist,
             alertmanager_job=members.name if members else None,  # under which `send_alerts_to` scrapes it
             alertmanagers=members.replicas if members else 0,
-            collector_job=self._collector_job,
+            collector_jobs=tuple(sorted(self._collector_jobs)),
             series=self._memory.count // SERIES,
         )
 
@@ -156,13 +163,21 @@ class PrometheusHA(Component):
                 raise ConstructError(f"there are two different rule groups {group.name!r}: rename one")
         return tuple(groups[name] for name in sorted(groups))
 
-    def scrape(self, endpoint: Endpoint, *, job: str | None = None, limits: Limits | None = None) -> None:
+    def scrape(
+        self,
+        endpoint: Endpoint,
+        *,
+        job: str | None = None,
+        limits: Limits | None = None,
+        basic_auth: BasicAuth | None = None,
+    ) -> None:
         """Scrape every pod behind an endpoint, and open the network to it, on both sides where both are ours.
 
         Args:
             endpoint: Of a component, or of another release.
             job: The label `job` of the series; the Service's name when absent.
             limits: What one pod may send; the defaults of the scrape when absent.
+            basic_auth: What it wants to know of who scrapes it. Without its Secret it is down, and nothing else.
         """
         self._add(
             discovery.PodsJob(
@@ -171,8 +186,13 @@ class PrometheusHA(Component):
                 ports=PortRange.only(endpoint.port.number),
                 honor_labels=endpoint.honor_labels,
                 limits=limits,
+                basic_auth=basic_auth,
             )
         )
+        if basic_auth:
+            secret = basic_auth.password.secret
+            files = SecretFiles(secret, optional=True)
+            self.mount(Mount(source=files, path=f"{CREDENTIALS}/{secret}"), into=PROMETHEUS)
         self.connect_to(endpoint)
 
     def scrape_pods(self, job: discovery.PodsJob) -> None:
@@ -259,16 +279,19 @@ class PrometheusHA(Component):
         """
         self._rules += [each for each in rules if each not in self._rules]
 
-    def read_collected(self, *, rules: str, jobs: str, by: str) -> None:
+    def read_collected(self, *, rules: str, jobs: str) -> None:
         """Also read files that somebody else in the pod writes.
 
         Args:
             rules: Pattern of paths of rule files.
             jobs: Likewise, of files of scrape jobs.
-            by: The job by which the writer is scraped.
         """
         self._collected = {"rules": rules, "jobs": jobs}
-        self._collector_job = by
+
+    def scrape_collector(self, endpoint: Endpoint, *, job: str) -> None:
+        """Scrape what brings in other teams' releases; where it is missing, nobody is woken."""
+        self._collector_jobs.add(job)
+        self.scrape(endpoint, job=job)
 
     def _add(self, job: discovery.PodsJob) -> None:
         for other in self._pods_jobs.values():
@@ -314,6 +337,8 @@ class PrometheusHA(Component):
                 f"--query.max-samples={resources.memory.count // 4 // SAMPLE}",
                 # Rules wait for the same places as queries: who takes one for long keeps the platform's waiting.
                 f"--query.timeout={prometheus_duration(QUERY_TIMEOUT)}",
+                # Pages ask for notifications instead of keeping an answer open, which a controller may hold back.
+                "--web.max-notifications-subscribers=0",
                 "--enable-feature=exemplar-storage",
             ),
             ports=(WEB,),

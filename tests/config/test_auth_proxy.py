@@ -123,6 +123,9 @@ def test_the_providers_server_is_that_of_its_url(issuer: str, host: str, port: i
         ({"issuer": "id.example.com"}, "the issuer is 'id.example.com': use a URL"),
         ({"client_id": " "}, "client_id at https://id.example.com/realms/staff is empty"),
         ({"addresses": ()}, "addresses of id.example.com is empty"),
+        ({"scopes": ("openid", "a b")}, "'openid a b' cannot be scopes: use words such as 'openid'"),
+        ({"scopes": ("openid", "")}, "'openid ' cannot be scopes"),
+        ({"scopes": ("email",)}, "'email' has no scope openid, so that nobody could log in: add it"),
     ],
 )
 def test_a_provider_that_is_none_is_refused(more: dict[str, Any], sentence: str) -> None:

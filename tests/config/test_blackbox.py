@@ -46,7 +46,7 @@ def test_a_host_is_well_that_answers_200_and_a_redirect_is_not_followed() -> Non
 
 def test_a_host_behind_a_login_may_send_us_away() -> None:
     """By a redirect or a refusal, and no redirect is followed either."""
-    assert module(JAEGER)["http"]["valid_status_codes"] == [200, 302, 401, 403]
+    assert module(JAEGER)["http"]["valid_status_codes"] == [401, 403]
     assert module(JAEGER)["http"]["follow_redirects"] is False
 
 

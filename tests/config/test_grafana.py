@@ -37,6 +37,17 @@ def test_secrets_are_read_from_files_alone() -> None:
     assert found["database"]["password"] == f"$__file{{{credentials}/sql/password}}"
 
 
+def test_metrics_have_a_password_where_there_is_one() -> None:
+    """Both the user and the file of it: with one of them alone, Grafana asks nobody."""
+    guarded = replace(LOGIN, metrics=SecretKey("numbers", "password"))
+    assert dict(read(config(login=guarded))["metrics"]) == {
+        "enabled": "true",
+        "basic_auth_username": "metrics",
+        "basic_auth_password": "$__file{/etc/grafana/credentials/numbers/password}",
+    }
+    assert dict(read(config())["metrics"]) == {"enabled": "true"}
+
+
 def test_the_database_is_the_one_that_it_says_it_is() -> None:
     """Its certificate is verified, by the authority that was named."""
     found = dict(read(config(database=DATABASE))["database"])

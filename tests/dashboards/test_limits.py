@@ -112,11 +112,11 @@ def limits(board: Dashboard) -> dict[str, dict[str, float]]:
     found = {}
     for panel in panels(json.loads(board.to_json())):
         steps = panel["fieldConfig"]["defaults"].get("thresholds", {}).get("steps", [])
-        if steps:
+        if steps:  # nothing but what is fine is no limit
             assert steps[0] == {"value": None, "color": FINE}
             assert panel["fieldConfig"]["defaults"]["thresholds"]["mode"] == "absolute"
             found[panel["title"]] = {step["color"]: step["value"] for step in steps[1:]}
-    return found
+    return {title: colours for title, colours in found.items() if colours}
 
 
 def exposed(expr: str) -> set[str]:

@@ -5,11 +5,12 @@ from datetime import timedelta
 import cdk8s
 import pytest
 
-from constructs_lib.kube import Limits, ScrapeDefaults
+from constructs_lib.errors import ConstructError
+from constructs_lib.kube import BasicAuth, Limits, ScrapeDefaults, SecretKey
 from constructs_lib.rules.model import Evaluator
 from constructs_lib.rules.observability import observability
 from tests.kube.pair import ANNOTATED, DECLARED, EARLIER, FOREIGN, GROUP, build
-from tests.minimal import WEB, prometheus
+from tests.minimal import WEB, component, prometheus
 from tests.policies import one_sided
 from tests.rendered import Objects, rendered, text
 
@@ -62,6 +63,32 @@ def test_scraping_opens_the_network_on_both_sides(objects: Objects) -> None:
     (rule,) = objects.named("NetworkPolicy", "program")["spec"]["ingress"]
     assert rule["ports"] == [{"protocol": "TCP", "port": WEB.number}]
     assert rule["from"][0]["podSelector"]["matchLabels"]["app.kubernetes.io/instance"] == "pair"
+
+
+def test_a_password_is_read_for_each_scrape_and_keeps_no_server_from_starting() -> None:
+    """From a file of its Secret, which may come later."""
+
+    def build_guarded(chart: cdk8s.Chart) -> None:
+        server, key = prometheus(chart), SecretKey("numbers", "password")
+        server.scrape(component(chart, "program").endpoint(WEB), basic_auth=BasicAuth("ops", key))
+
+    objects = rendered(build_guarded)
+    found = {job["job_name"]: job for job in objects.file("prometheus-config", "prometheus.yml")["scrape_configs"]}
+    path = "/etc/prometheus/credentials/numbers"
+    assert found["program"]["basic_auth"] == {"username": "ops", "password_file": f"{path}/password"}
+    assert "basic_auth" not in found["prometheus"]
+    pod = objects.named("StatefulSet", "prometheus")["spec"]["template"]["spec"]
+    (volume,) = (each for each in pod["volumes"] if "secret" in each)
+    assert volume["secret"] == {"secretName": "numbers", "optional": True}
+    (mount,) = (each for each in pod["containers"][0]["volumeMounts"] if each["name"] == volume["name"])
+    assert (mount["mountPath"], mount["readOnly"]) == (path, True)
+
+
+@pytest.mark.parametrize("user", ["", "a:b"])
+def test_a_user_whom_nobody_could_be_is_refused(user: str) -> None:
+    """The password begins after the first colon."""
+    with pytest.raises(ConstructError, match=f"^'{user}' cannot be the user of a target: use a name without a colon"):
+        BasicAuth(user, SecretKey("numbers", "password"))
 
 
 @pytest.mark.trap(10)

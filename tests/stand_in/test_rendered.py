@@ -9,7 +9,10 @@ from tests.mounted import environment, mounted
 from tests.rendered import DIST, ENVIRONMENTS, Objects, read
 
 IN_POD = {"status.podIP": "10.0.0.7", "metadata.name": "grafana-0", "metadata.namespace": "monitoring"}
-SECRETS = {"grafana": dict.fromkeys(("admin-password", "secret-key", "postgres-password", "postgres-ca"), "secret")}
+SECRETS = {
+    "grafana": dict.fromkeys(("admin-password", "secret-key", "postgres-password", "postgres-ca"), "secret"),
+    "grafana-metrics": {"password": "secret"},
+}
 
 
 def checked(objects: Objects, root: Path) -> list[str]:

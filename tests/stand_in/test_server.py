@@ -4,6 +4,7 @@ import json
 import socket
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -43,10 +44,11 @@ class Running:
         self.server = Server(start(Place(files.root, files.environment), arguments))
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
-    def ask(self, path: str, data: object = None) -> tuple[int, str]:
-        """Status and body of its answer."""
+    def ask(self, path: str, data: object = None, *, password: str | None = None) -> tuple[int, str]:
+        """Status and body of its answer to a user of a password, or to nobody."""
         body = None if data is None else json.dumps(data).encode()
-        request = Request(f"http://127.0.0.1:{self.server.server_port}{path}", body)
+        told = {} if password is None else {"Authorization": f"Basic {b64encode(f'ops:{password}'.encode()).decode()}"}
+        request = Request(f"http://127.0.0.1:{self.server.server_port}{path}", body, told)
         try:
             with urlopen(request, timeout=SOON) as answer:  # noqa: S310
                 return answer.status, answer.read().decode()
@@ -145,6 +147,21 @@ def test_it_tells_metrics(running: Running) -> None:
     assert 'version="13.2.3"} 1\n' in body
     of_login = [line for line in body.splitlines() if 'handler="/login",method="GET"' in line]
     assert [line.rsplit(" ", 1)[1] for line in of_login if 'le="+Inf"' in line or "_count{" in line] == ["1", "1"]
+
+
+@pytest.mark.parametrize(("password", "status"), [(None, 401), ("pa#s", 401), ("pa#ss", 200)])
+def test_metrics_may_have_a_password(files: Files, password: str | None, status: int) -> None:
+    """Where both it and its user are set: who says neither, or another one, reads nothing."""
+    both = "basic_auth_username = ops\nbasic_auth_password = $__file{/etc/grafana/credentials/admin/password}"
+    files.change("etc/grafana/config/grafana.ini", "[metrics]", f"[metrics]\n{both}")
+    guarded = Running(files)
+    soon(guarded.ready)
+
+    answered, body = guarded.ask("/metrics", password=password)
+
+    assert answered == status
+    assert ("grafana_build_info" in body) == (status == 200)
+    guarded.server.shutdown()
 
 
 def test_it_reads_dashboards_again(files: Files, running: Running) -> None:
