@@ -45,9 +45,11 @@ class Authority:
         )
         for node in spec.nodes:
             self._issue(f"kubelet-{node.name}", f"/CN={node.name}", [f"DNS:{node.name}", f"IP:{node.address}"])
-        names = (*spec.outside_names, *spec.search_addresses, *spec.aws.certified)
+        names = (*spec.outside_names, *spec.search_addresses, *spec.login_addresses, *spec.aws.certified)
         outside = [f"DNS:{name}" for name in names] + [f"IP:{spec.outside_host}"]
         self._issue(PUBLIC, "/CN=outside", outside, authority=f"{PUBLIC}-ca")
+        for host in spec.balancer_addresses:
+            self._issue(host, f"/CN={host}", [f"DNS:{host}"], authority=f"{PUBLIC}-ca")
         if spec.sql:
             self._self_signed(f"{SQL}-ca", "/CN=test-databases")
             self._issue(SQL, "/CN=postgres", [f"DNS:{spec.sql.host}"], authority=f"{SQL}-ca")

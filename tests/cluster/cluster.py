@@ -22,6 +22,8 @@ from tests.cluster.machine import Machine, connect, in_network
 from tests.cluster.manifests import manifests
 from tests.cluster.node import Node
 from tests.cluster.outside.aws import Aws
+from tests.cluster.outside.balancer import Balancer
+from tests.cluster.outside.login import Login
 from tests.cluster.outside.search import Search
 from tests.cluster.outside.sql import SERVER, Sql
 from tests.cluster.outside.world import Outside
@@ -176,6 +178,10 @@ class Cluster(Kubernetes):
             self.outside.search.wait_ready()
         if self.outside.sql:
             self.outside.sql.wait_ready()
+        if self.outside.balancer:
+            self.outside.balancer.wait_ready()
+        if self.outside.login:
+            self.outside.login.wait_ready()
         self.wait_ready("kube-system", timeout=STEP)
 
     def _own(self, machine: Machine) -> Machine:
@@ -202,7 +208,11 @@ class Cluster(Kubernetes):
         aws = Aws(self.spec, self._authority, directory.with_name("aws"), self.kubectl)
         search = self._search(directory.with_name("search"))
         sql = self._sql(directory.with_name("sql"))
-        outside = self.outside = Outside(self.spec, self._authority, directory, aws, search=search, sql=sql)
+        balancer = self._balancer(directory.with_name("balancer"))
+        login = self._login(directory.with_name("login"))
+        outside = self.outside = Outside(
+            self.spec, self._authority, directory, aws, search=search, sql=sql, balancer=balancer, login=login
+        )
         self._boot_outside(outside.machine, outside.address, *outside.addresses.values())
         outside.start()
         self._boot_outside(aws.machine, *dict.fromkeys(self.spec.aws.addresses.values()))
@@ -213,6 +223,10 @@ class Cluster(Kubernetes):
         if sql:
             self._boot_inside(sql.machine, sql.address)
             sql.start()
+        for machine in (balancer, login):
+            if machine:
+                self._boot_outside(machine.machine, machine.address)
+                machine.start()
 
     def _search(self, directory: Path) -> Search | None:
         if self.spec.search is None:
@@ -221,6 +235,17 @@ class Cluster(Kubernetes):
 
     def _sql(self, directory: Path) -> Sql | None:
         return Sql(self.spec.sql, self._authority, directory) if self.spec.sql else None
+
+    def _balancer(self, directory: Path) -> Balancer | None:
+        if self.spec.balancer is None:
+            return None
+        nodes = [node.address for node in self.spec.nodes]
+        return Balancer(self.spec.balancer, self.spec.balancer_addresses, nodes, self._authority, directory)
+
+    def _login(self, directory: Path) -> Login | None:
+        if self.spec.login is None:
+            return None
+        return Login(self.spec.login, self.spec.login_addresses[self.spec.login.host], self._authority, directory)
 
     def _boot_inside(self, machine: Machine, address: IPv4Address) -> None:
         """Start a machine in the nodes' network."""

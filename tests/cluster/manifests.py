@@ -29,7 +29,14 @@ def _dns(spec: ClusterSpec) -> list[dict[str, Any]]:
 
 def _outside(spec: ClusterSpec) -> str:
     """The block of the names outside (https://coredns.io/plugins/hosts/)."""
-    known = {**spec.outside_addresses, **spec.search_addresses, **spec.sql_addresses, **spec.aws.addresses}
+    known = {
+        **spec.outside_addresses,
+        **spec.search_addresses,
+        **spec.sql_addresses,
+        **spec.balancer_addresses,
+        **spec.login_addresses,
+        **spec.aws.addresses,
+    }
     names = {name: address for name, address in known.items() if name not in spec.aws.s3_addresses}
     zones = " ".join(f"{name}:53" for name in names)
     hosts = [f"{address} {name}" for name, address in names.items()]

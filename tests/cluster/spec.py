@@ -1,6 +1,7 @@
 """What a test cluster is built to: addresses, names and volumes, normally those of an environment."""
 
 from base64 import b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from ipaddress import IPv4Address, IPv4Network
@@ -53,6 +54,28 @@ class SqlSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BalancerSpec:
+    """The load balancer outside, by which people come in.
+
+    Args:
+        hosts: That lead to it, each with a certificate of its own.
+        ports: Where it listens -> the same port on every node, to which it hands connections on.
+    """
+
+    hosts: tuple[str, ...]
+    ports: Mapping[int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginSpec:
+    """Who logs people in outside, and the one client that may ask for it."""
+
+    host: str
+    client: str
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterSpec:
     """The cluster's facts; one node per zone.
 
@@ -67,11 +90,14 @@ class ClusterSpec:
         volumes_per_node: Local volumes, each of `volume_capacity` (nominal: nothing enforces it); none is used twice.
         cpus_per_node: Nominal too, so that the requests of a production environment fit: the scheduler counts them.
         outside: Public addresses of the outside world: number 1 is a host that is nobody's, AWS has those from number 2
-            on, OpenSearch has number 6, and the hosts of `services` follow from number 10 on.
+            on, OpenSearch has number 6, the load balancer number 7, who logs people in number 8, and the hosts of
+            `services` follow from number 10 on.
         outside_ports: Of the host that is nobody's, TCP and UDP.
         services: What receives notifications outside.
         search: OpenSearch outside, if there is one.
         sql: PostgreSQL outside, likewise.
+        balancer: The load balancer outside, likewise.
+        login: Who logs people in outside, likewise.
         lost_after: Silence after which a node counts as lost (`--node-monitor-grace-period`).
     """
 
@@ -93,6 +119,8 @@ class ClusterSpec:
     services: tuple[Service, ...] = ()
     search: SearchSpec | None = None
     sql: SqlSpec | None = None
+    balancer: BalancerSpec | None = None
+    login: LoginSpec | None = None
     lost_after: timedelta = timedelta(seconds=20)
 
     def __post_init__(self) -> None:
@@ -136,6 +164,16 @@ class ClusterSpec:
     def sql_addresses(self) -> dict[str, IPv4Address]:
         """Name of PostgreSQL -> its address, if there is one."""
         return {self.sql.host: self.sql.address} if self.sql else {}
+
+    @property
+    def balancer_addresses(self) -> dict[str, IPv4Address]:
+        """Name of a host that leads into the cluster -> the address of the load balancer, if there is one."""
+        return dict.fromkeys(self.balancer.hosts, self.outside[7]) if self.balancer else {}
+
+    @property
+    def login_addresses(self) -> dict[str, IPv4Address]:
+        """Name of who logs people in -> its address, if there is one."""
+        return {self.login.host: self.outside[8]} if self.login else {}
 
     @property
     def aws(self) -> AwsHosts:

@@ -25,12 +25,15 @@ from tests.cluster.outside.search import Search
 from tests.cluster.outside.world import Outside
 from tests.cluster.spec import ClusterSpec
 from tests.real.applications import FILE, applications
-from tests.real.images import CHECKOUT, SHIPPED
+from tests.real.images import CHECKOUT, SHIPPED, TRAEFIK
 from tests.real.logs import WRITERS, LokiPod
-from tests.real.outside import POSTGRES, REDIS, SEARCH, SERVICES, SQL, credentials
+from tests.real.outside import BALANCER, LOGIN, POSTGRES, REDIS, SEARCH, SERVICES, SQL, credentials
 from tests.real.prometheus import COUNT_BY_JOB, DIST, PODS_BY_JOB, PrometheusPod
 from tests.real.teams import documents
 from tests.real.traces import files, processes, runs
+from tests.real.way_in import FILE as TRAEFIK_FILE
+from tests.real.way_in import NAMESPACE as TRAEFIK_NAMESPACE
+from tests.real.way_in import People, certificates, kinds
 
 ADDED = "resolve_timeout: 6m"
 SOON = timedelta(minutes=2)
@@ -74,18 +77,22 @@ def prod_cluster() -> ClusterSpec:
         services=SERVICES,
         search=SEARCH,
         sql=SQL,
+        balancer=BALANCER,
+        login=LOGIN,
         lost_after=timedelta(seconds=10),
     )
     endpoints = [IPv4Network(cidr) for cidr in PROD.api_server]
     assert all(any(address in cidr for cidr in endpoints) for address in (spec.api_service, spec.control_plane))
     assert (PROD.api_server_port, PROD.traces_port) == (443, 443)
+    traefik = (PROD.ingress, PROD.ingress_namespace, PROD.ingress_controller, PROD.ingress_class)
+    assert set(traefik) == {TRAEFIK_NAMESPACE}
     return spec
 
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Kubernetes]:
     """One cluster for the whole run."""
-    with running(prod_cluster(), images=[*SHIPPED, POSTGRES, REDIS, CHECKOUT]) as cluster:
+    with running(prod_cluster(), images=[*SHIPPED, POSTGRES, REDIS, CHECKOUT, TRAEFIK]) as cluster:
         ours = runs(os.getpid())
         assert processes(ours) or FOREIGN in os.environ
         yield cluster
@@ -102,6 +109,14 @@ def outside(cluster: Kubernetes) -> Outside:
 
 
 @pytest.fixture(scope="session")
+def people(outside: Outside) -> People:
+    """Who comes in from there."""
+    assert outside.balancer, "the specification of prod asks for it"
+    assert outside.login, "the specification of prod asks for it"
+    return People(outside, outside.balancer, outside.login)
+
+
+@pytest.fixture(scope="session")
 def search(outside: Outside) -> Search:
     """Where spans are kept, outside of the cluster."""
     assert outside.search, "the specification of prod asks for it"
@@ -115,6 +130,8 @@ def before_upgrade(cluster: Kubernetes) -> dict[str, dict[str, Any]]:
     cluster.apply(EARLIER)
     sql = cluster.outside.sql if cluster.outside else None
     cluster.apply(credentials(sql.authority if sql else ""))
+    if cluster.outside and cluster.outside.balancer:
+        cluster.apply(certificates(cluster.outside.balancer, BALANCER.hosts))
     cluster.wait_ready("monitoring")
     for server in (PrometheusPod(cluster, f"prometheus-{ordinal}") for ordinal in range(2)):
         own = f'up{{job="prometheus",pod="{server.name}"}}'
@@ -134,13 +151,28 @@ def bucket(cluster: Kubernetes) -> Bucket | None:
 
 
 @pytest.fixture(scope="session")
-def applied(cluster: Kubernetes, before_upgrade: dict[str, dict[str, Any]], bucket: Bucket | None) -> Iterator[str]:
+def controller(cluster: Kubernetes) -> None:
+    """Who brings people in, and reads what dist/prod says of it; a foreign cluster has its own."""
+    if cluster.outside is None:
+        return
+    for file in kinds():
+        cluster.apply(file)
+    cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+    cluster.apply(TRAEFIK_FILE)
+    cluster.wait_ready(TRAEFIK_NAMESPACE)
+
+
+@pytest.fixture(scope="session")
+def applied(
+    cluster: Kubernetes, before_upgrade: dict[str, dict[str, Any]], bucket: Bucket | None, controller: None
+) -> Iterator[str]:
     """What kubectl said when dist/prod was applied over it."""
     assert before_upgrade
     assert bucket or cluster.outside is None
     said = cluster.apply(DIST)
     exporters = ("postgres-exporter", "redis-exporter", "blackbox-exporter")
-    stateless = ("kube-state-metrics", *exporters, "jaeger-collector", "jaeger-query")
+    proxies = ("prometheus-proxy", "alertmanager-proxy", "jaeger-query-proxy")
+    stateless = ("kube-state-metrics", *exporters, "jaeger-collector", "jaeger-query", *proxies)
     workloads = [f"statefulset/{name}" for name in ("prometheus", "alertmanager", "loki", "grafana")]
     # Each member of Alertmanager must have been ready for a minute before the next one is replaced.
     timeout = timedelta(minutes=5)

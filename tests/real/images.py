@@ -54,6 +54,13 @@ CHECKOUT = Image(
     entrypoint=("/probe", "serve", "8080"),
     user="65534",
 )
+# What brings people in, which is the customer's.
+TRAEFIK = Image(
+    name="registry.local/traefik:3.6",
+    programs={"traefik": "usr/local/bin/traefik"},
+    entrypoint=("/usr/local/bin/traefik",),
+    user="65532",
+)
 SHIPPED = (
     PROMETHEUS,
     image(versions.ALERTMANAGER, "bin/alertmanager", "bin/amtool"),
@@ -67,6 +74,7 @@ SHIPPED = (
     image(versions.POSTGRES_EXPORTER, "bin/postgres_exporter"),
     image(versions.REDIS_EXPORTER, "redis_exporter", user="59000"),
     image(versions.BLACKBOX_EXPORTER, "bin/blackbox_exporter"),
+    image(versions.OAUTH2_PROXY, "bin/oauth2-proxy", user="65532"),
     GRAFANA,
     AGENT,
 )

@@ -8,8 +8,9 @@ import yaml
 
 from apps.environments import PROD
 from tests.cluster.debian import postgres_image, redis_image
-from tests.cluster.outside.services import Mailbox, PagerDuty, Site, Slack, Webhook
-from tests.cluster.spec import SearchSpec, SqlSpec
+from tests.cluster.outside.services import Mailbox, PagerDuty, Slack, Webhook
+from tests.cluster.spec import BalancerSpec, LoginSpec, SearchSpec, SqlSpec
+from tests.real.way_in import node_ports
 
 
 def host_of(url: str) -> str:
@@ -24,13 +25,16 @@ HEARTBEAT = Webhook(host="heartbeat.example.com", path=f"/beat/{token_hex(16)}")
 SLACK = Slack(host="hooks.slack.com", path=f"/services/T00000000/B00000000/{token_hex(12)}")
 PAGERDUTY = PagerDuty(host="events.pagerduty.com", routing_key=token_hex(16))
 MAILBOX = Mailbox(host=PROD.smtp_host, user=PROD.smtp_user, password=token_hex(16))
+SERVICES = (WEBHOOK, HEARTBEAT, SLACK, PAGERDUTY, MAILBOX)
 # What people open, at the names of prod: Grafana has a login of its own, the others one before them.
-LOGIN = "https://login.example.com/authorize"
-SITES = (
-    Site(host=host_of(PROD.grafana_url)),
-    *(Site(host=host_of(url), login=LOGIN) for url in (PROD.prometheus_url, PROD.alertmanager_url)),
+GRAFANA, PROMETHEUS, ALERTMANAGER, JAEGER = (
+    host_of(url) for url in (PROD.grafana_url, PROD.prometheus_url, PROD.alertmanager_url, PROD.jaeger_url)
 )
-SERVICES = (WEBHOOK, HEARTBEAT, SLACK, PAGERDUTY, MAILBOX, *SITES)
+BEHIND_LOGIN = (PROMETHEUS, ALERTMANAGER, JAEGER)
+BALANCER = BalancerSpec(hosts=(GRAFANA, *BEHIND_LOGIN), ports=node_ports())
+assert PROD.sign_in_issuer
+LOGIN = LoginSpec(host=host_of(PROD.sign_in_issuer), client=PROD.sign_in_client, secret=token_hex(16))
+COOKIE_SECRET = token_hex(16)  # 32 characters
 assert PROD.traces_host
 SEARCH = SearchSpec(host=PROD.traces_host, user=PROD.traces_user, password=token_hex(16))
 assert PROD.grafana_postgres_host
@@ -73,7 +77,9 @@ def credentials(databases_authority: str = "") -> str:
         "postgres-password": SQL.password,
         "postgres-ca": databases_authority,
     }
+    metrics = {"password": token_hex(16)}
     traces = {"opensearch-password": SEARCH.password}
+    sign_in = {"client-secret": LOGIN.secret, "cookie-secret": COOKIE_SECRET}
     return yaml.safe_dump_all(
         {
             "apiVersion": "v1",
@@ -86,5 +92,7 @@ def credentials(databases_authority: str = "") -> str:
             (PROD.databases_credentials, databases),
             (PROD.traces_credentials, traces),
             (PROD.grafana_credentials, grafana),
+            (PROD.grafana_metrics_credentials, metrics),
+            (PROD.sign_in_credentials, sign_in),
         )
     )

@@ -18,6 +18,7 @@ PODS_BY_JOB = {
     "loki": {"loki-0", "loki-1", "loki-2"},
     "grafana": {"grafana-0", "grafana-1"},
     "collector": {"prometheus-0", "prometheus-1"},
+    "dashboard-collector": {"grafana-0", "grafana-1"},
     "api": {"api"},
     "backend": {"backend"},
     "data-service": {"data-service"},
@@ -32,7 +33,8 @@ COUNT_BY_JOB = {
     **{"apiserver": 1, "kubelet": NODES, "cadvisor": NODES, "node-exporter": NODES, "log-collector": NODES},
     **{"kube-state-metrics": 1, "kube-state-metrics-telemetry": 1, "postgres": 1, "redis": 1},
     **{"jaeger-collector": PROD.jaeger_collectors, "span-metrics": PROD.jaeger_collectors, "jaeger-query": 1},
-    **{"blackbox-exporter": 1, "blackbox": 3},
+    **{"blackbox-exporter": 1, "blackbox": 4},
+    **{f"{name}-proxy": PROD.sign_in_replicas for name in ("prometheus", "alertmanager", "jaeger-query")},
 }
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from constructs_lib.config.auth_proxy import COOKIE_SECRET, OidcProvider, Session, Visitors
+from constructs_lib.config.auth_proxy import COOKIE_SECRET, PARALLEL_LOGINS, OidcProvider, Session, Visitors
 from constructs_lib.config.secrets import SecretKey
 from constructs_lib.contract import Endpoint, Pods, Port
 from constructs_lib.kube.auth_proxy import AuthProxy
@@ -23,7 +23,17 @@ from tests.cluster.programs import built
 from tests.cluster.waiting import wait
 from tests.minimal import NAMESPACE
 from tests.real.loopback import asked, free_port, soon
-from tests.real.sign_in import CLIENT, METHODS, SECRET, Browser, Program, Provider, programs, providing
+from tests.real.sign_in import (
+    CLIENT,
+    METHODS,
+    SECRET,
+    Browser,
+    LoopbackProvider,
+    Program,
+    on_loopback,
+    programs,
+    providing,
+)
 from tests.rendered import rendered, template
 
 COOKIE_KEY = "0123456789abcdef0123456789abcdef"
@@ -32,7 +42,7 @@ SESSION = Session(secret=SecretKey("sign-in", "cookie-secret"))
 SOON = timedelta(seconds=20)
 
 
-def arguments(name: str, provider: Provider, **more: Any) -> list[str]:
+def arguments(name: str, provider: LoopbackProvider, **more: Any) -> list[str]:
     """What the container of a rendered proxy is told."""
     upstream = Endpoint(pods=Pods.named("monitoring", name), service=name, port=Port(name="web", number=9090))
     known = OidcProvider(
@@ -61,7 +71,7 @@ class Running:
 class Proxies:
     """Starts proxies before one program."""
 
-    def __init__(self, directory: Path, provider: Provider, program: Program) -> None:
+    def __init__(self, directory: Path, provider: LoopbackProvider, program: Program) -> None:
         self.provider, self.program, self._directory = provider, program, directory
         (directory / "client-secret").write_text(SECRET)
 
@@ -101,7 +111,7 @@ class Proxies:
                 process.kill()
 
     def browser(self, name: str, proxy: Running) -> Browser:
-        return Browser(f"{name}.example.com", proxy.web, self.provider)
+        return on_loopback(f"{name}.example.com", proxy.web, self.provider)
 
 
 @pytest.fixture(scope="module")
@@ -291,6 +301,21 @@ def test_the_way_back_must_have_begun_here(proxies: Proxies, browser: Browser, p
     assert browser.sign_in(back=victim).code == 403
     assert victim.ask("/").code == 302
     assert proxies.program.seen == []
+
+
+def test_two_pages_may_be_opened_at_once(browser: Browser) -> None:
+    """As when a browser opens its tabs again: the login that was begun last does not end the one before."""
+    first, second = browser.leave("/graph"), browser.leave("/alerts")
+    answers = [browser.come_back(way) for way in (first, second)]
+    assert [(each.code, each.location) for each in answers] == [(302, "/graph"), (302, "/alerts")]
+
+
+def test_pages_that_nobody_comes_back_to_fill_no_headers(browser: Browser) -> None:
+    """The oldest logins that were begun are forgotten, before requests grow too large for a server."""
+    for number in range(3 * PARALLEL_LOGINS):
+        browser.leave(f"/page/{number}")
+    assert len(browser.jar) <= PARALLEL_LOGINS + 1
+    assert browser.sign_in("/graph").location == "/graph"
 
 
 def test_who_has_left_is_out(proxies: Proxies, browser: Browser) -> None:

@@ -218,8 +218,8 @@ def test_whatever_is_accepted_here_is_accepted_there(tmp_path: Path, hosts: list
         ("/login", OURS, 0),
         ("/refused", OURS, 0),
         ("/broken", OURS, 0),
-        ("/good", OURS_BEHIND_LOGIN, 1),
-        ("/login", OURS_BEHIND_LOGIN, 1),
+        ("/good", OURS_BEHIND_LOGIN, 0),
+        ("/login", OURS_BEHIND_LOGIN, 0),
         ("/refused", OURS_BEHIND_LOGIN, 1),
         ("/broken", OURS_BEHIND_LOGIN, 0),
     ],
@@ -228,7 +228,7 @@ def test_whatever_is_accepted_here_is_accepted_there(tmp_path: Path, hosts: list
 def test_the_good_answers_are_those_of_the_module(
     exporter: Exporter, url: str, path: str, module: HttpsModule, good: int
 ) -> None:
-    """A redirect to a login is one behind a login alone, and it is not followed to the page that answers 200."""
+    """Behind a login it is a refusal, and no redirect, which a program without one gives too; none is followed."""
     told = exporter.probe(module, f"{url}{path}")
     assert told["probe_http_status_code"] == ANSWERS[path]
     assert told["probe_success"] == good
@@ -286,7 +286,7 @@ def server(exporter: Exporter, url: str, tmp_path_factory: pytest.TempPathFactor
     """A real Prometheus with the rendered job, whose exporter is on loopback; its URL."""
     directory = tmp_path_factory.mktemp("prometheus")
     found = objects(
-        probed(f"{url}/good", OURS), probed(f"{url}/login", OURS_BEHIND_LOGIN), probed(f"{url}/broken", OURS)
+        probed(f"{url}/good", OURS), probed(f"{url}/refused", OURS_BEHIND_LOGIN), probed(f"{url}/broken", OURS)
     )
     document = found.file("prometheus-config", "prometheus.yml")
     text = to_yaml(
@@ -323,7 +323,7 @@ def series(server: str, selector: str) -> dict[str, float]:
 
 def test_prometheus_knows_hosts_by_their_urls(server: str, url: str) -> None:
     """Each by its own module; the exporter answers for the one that is bad as well."""
-    expected = {f"{url}/good": 1.0, f"{url}/login": 1.0, f"{url}/broken": 0.0}
+    expected = {f"{url}/good": 1.0, f"{url}/refused": 1.0, f"{url}/broken": 0.0}
     wait("all are probed", lambda: series(server, "probe_success") == expected, SOON)
     assert series(server, "up") == dict.fromkeys(expected, 1.0)
 

@@ -115,7 +115,8 @@ def test_drained_node_gives_up_its_pods_and_no_alert(cluster: Kubernetes, outsid
     node, pods = next(iter(nodes_of_pairs(cluster).items()))
     left = [member for member in MEMBERS if member not in pods]
     budgets = [each["metadata"]["name"] for each in cluster.find("poddisruptionbudgets", "monitoring")]
-    assert budgets == ["alertmanager", "grafana", "jaeger-collector", "loki", "prometheus"]
+    proxies = ["alertmanager-proxy", "jaeger-query-proxy", "prometheus-proxy"]
+    assert budgets == sorted(["alertmanager", "grafana", "jaeger-collector", "loki", "prometheus", *proxies])
     # What has its volume there can be nowhere else; each node has a member of Loki.
     there = (pod["metadata"] for pod in cluster.find("pods", "monitoring", OURS) if pod["spec"]["nodeName"] == node)
     gone = [each["name"] for each in there if each["ownerReferences"][0]["kind"] == "StatefulSet"]

@@ -1,22 +1,25 @@
-"""Hosts that people open, as both servers tell of them: that they answer, until when, and which of them does not."""
+"""Hosts that people open, as both servers tell of them: that they answer, until when, and which of them does not.
+
+They are asked as people ask them: by the load balancer outside, and the controller.
+"""
 
 import ssl
-import subprocess
 from datetime import timedelta
 
 import pytest
 
+from apps.environments import PROD
 from constructs_lib.metrics.blackbox_exporter import BLACKBOX_EXPORTER
 from constructs_lib.promql import metric
 from tests.cluster.kubernetes import Kubernetes
-from tests.cluster.outside.services import WEB_PORT, Site
-from tests.cluster.outside.world import Outside
-from tests.real.outside import SITES
+from tests.real.outside import BALANCER, BEHIND_LOGIN, JAEGER, LOGIN
 from tests.real.prometheus import PrometheusPod
+from tests.real.way_in import People
 
 SOON = timedelta(minutes=1)
 JOB = BLACKBOX_EXPORTER.job
-ALL = {site.host: 1.0 for site in SITES}
+PROVIDER = LOGIN.host
+ALL = dict.fromkeys((*BALANCER.hosts, PROVIDER), 1.0)
 
 pytestmark = pytest.mark.usefixtures("servers")
 
@@ -27,16 +30,6 @@ def told(server: PrometheusPod, name: str) -> dict[str, float]:
     return {each["metric"]["instance"].split("/")[2]: float(each["value"][1]) for each in found}
 
 
-def end_of_certificate(outside: Outside, host: str) -> float:
-    """Of the one that the host itself shows, in seconds since 1970."""
-    address = f"{outside.addresses[host]}:{WEB_PORT}"
-    client = [*outside.enter, "openssl", "s_client", "-connect", address, "-servername", host]
-    shown = subprocess.run(client, input="", capture_output=True, check=True, text=True).stdout
-    read = ["openssl", "x509", "-noout", "-enddate"]
-    end = subprocess.run(read, input=shown, capture_output=True, check=True, text=True).stdout
-    return float(ssl.cert_time_to_seconds(end.strip().removeprefix("notAfter=")))
-
-
 def all_told(servers: list[PrometheusPod], expected: dict[str, float]) -> bool:
     for server in servers:
         assert told(server, "probe_success") == expected
@@ -44,31 +37,47 @@ def all_told(servers: list[PrometheusPod], expected: dict[str, float]) -> bool:
 
 
 def test_each_host_answers_as_it_must(cluster: Kubernetes, servers: list[PrometheusPod]) -> None:
-    """By itself, or by leading to a login, which is not followed."""
+    """By itself, or by refusing who has not logged in; the provider of logins, too."""
     cluster.wait("all hosts answer", lambda: all_told(servers, ALL), SOON)
-    codes = {site.host: 302.0 if site.login else 200.0 for site in SITES}
+    codes = {host: 401.0 if host in BEHIND_LOGIN else 200.0 for host in ALL}
     assert [told(server, "probe_http_status_code") for server in servers] == [codes, codes]
 
 
-def test_the_end_of_its_certificate_is_told(
-    cluster: Kubernetes, outside: Outside, servers: list[PrometheusPod]
-) -> None:
-    """It is that of the certificate that the host shows."""
+def test_the_end_of_its_certificate_is_told(cluster: Kubernetes, people: People, servers: list[PrometheusPod]) -> None:
+    """It is that of the certificate that the host shows to who comes from outside."""
     cluster.wait("all hosts answer", lambda: all_told(servers, ALL), SOON)
-    ends = {host: end_of_certificate(outside, host) for host in ALL}
-    assert [told(server, "probe_ssl_earliest_cert_expiry") for server in servers] == [ends, ends]
+    ends = {host: float(ssl.cert_time_to_seconds(people.certificate(host)["notAfter"])) for host in BALANCER.hosts}
+    for server in servers:
+        found = told(server, "probe_ssl_earliest_cert_expiry")
+        assert {host: found[host] for host in ends} == ends
 
 
-@pytest.mark.parametrize("site", SITES, ids=lambda site: site.host)
-def test_a_host_that_fails_is_told_of_alone(
-    cluster: Kubernetes, outside: Outside, servers: list[PrometheusPod], site: Site
-) -> None:
+@pytest.mark.stage(7)
+def test_a_host_that_fails_is_told_of_alone(cluster: Kubernetes, servers: list[PrometheusPod]) -> None:
     """Within a minute, with its status, while the others answer; and so is that it answers again."""
     cluster.wait("all hosts answer", lambda: all_told(servers, ALL), SOON)
 
-    with outside.failing(site.host):
-        cluster.wait("it is told of", lambda: all_told(servers, {**ALL, site.host: 0.0}), SOON)
-        codes = [told(server, "probe_http_status_code")[site.host] for server in servers]
+    def scale(replicas: int) -> None:
+        cluster.kubectl("scale", "deployment/jaeger-query-proxy", "--namespace=monitoring", f"--replicas={replicas}")
+
+    scale(0)
+    try:
+        cluster.wait("it is told of", lambda: all_told(servers, {**ALL, JAEGER: 0.0}), SOON)
+        codes = [told(server, "probe_http_status_code")[JAEGER] for server in servers]
+    finally:
+        scale(PROD.sign_in_replicas)
 
     assert codes == [503, 503]
+    cluster.wait("all hosts answer again", lambda: all_told(servers, ALL), SOON)
+    cluster.wait_ready("monitoring", "deployment/jaeger-query-proxy")
+
+
+@pytest.mark.stage(7)
+def test_that_nobody_can_come_in_is_told(cluster: Kubernetes, people: People, servers: list[PrometheusPod]) -> None:
+    """Though everything on the cluster is well: what is asked is the whole way."""
+    cluster.wait("all hosts answer", lambda: all_told(servers, ALL), SOON)
+
+    with people.balancer.refusing():
+        cluster.wait("it is told of", lambda: all_told(servers, {**dict.fromkeys(ALL, 0.0), PROVIDER: 1.0}), SOON)
+
     cluster.wait("all hosts answer again", lambda: all_told(servers, ALL), SOON)

@@ -24,9 +24,10 @@ from constructs_lib.kube.ingress import Ingress, Routes
 from constructs_lib.units import Bytes
 from tests.cluster.waiting import wait
 from tests.minimal import NAMESPACE, WEB, component, prometheus
-from tests.real.api_server import ApiServer, api_server, running, sources
+from tests.real.api_server import api_server, running
 from tests.real.loopback import free_port, soon
 from tests.real.sign_in import GREETING, Program, answering, serving
+from tests.real.way_in import kinds
 from tests.rendered import Document, Objects, rendered
 
 TRAEFIK = Traefik(pods=Pods.named("traefik", "traefik"))
@@ -197,14 +198,6 @@ def classes(http: int, https: int) -> list[Document]:
     ]
 
 
-def define(server: ApiServer) -> None:
-    """The kinds that Traefik and the Gateway API bring along."""
-    traefik = sources("traefik", "github.com/traefik/traefik/v3")
-    gateway = sources("traefik", "sigs.k8s.io/gateway-api")
-    ours = traefik / "docs/content/reference/dynamic-configuration/kubernetes-crd-definition-v1.yml"
-    server.define([ours, *sorted((gateway / "config/crd/standard").glob("*.yaml"))])
-
-
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Everything applied, and read by Traefik."""
@@ -227,7 +220,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         for program in behind.values():
             program.port = stack.enter_context(serving(answering(program), address=here))
         server = stack.enter_context(api_server(directory))
-        define(server)
+        server.define(kinds())
         objects = rendered(build)
         server.apply(*classes(web, secure), *secrets.values())
         proof, challenge = solver()

@@ -19,6 +19,7 @@ from tests.cluster.cluster import Cluster
 from tests.cluster.errors import ClusterError
 from tests.cluster.programs import built
 from tests.real.prometheus import PrometheusPod
+from tests.real.teams import documents
 
 Arrival = tuple[str, str, str, int]  # source, target, transport, port
 SOON = timedelta(seconds=10)
@@ -31,6 +32,7 @@ PORTS = sorted(
         *(5432, 6379, 2004, 6333, 7777, 8000, 9999),
         *(4317, 4318, 8888, 8889, 13133, 16685, 16686, 5778),
         *(22, 25, 53, 80, 443, 587, 7999, 10000, 10250, 3000),
+        *(4180, 44180, 8089, 8443),
     }
 )
 EVERYTHING = {(transport, port) for transport in ("tcp", "udp") for port in PORTS}
@@ -48,9 +50,14 @@ PODS = {
     "postgres-exporter": (OURS, 1),
     "redis-exporter": (OURS, 1),
     "blackbox-exporter": (OURS, 1),
+    "prometheus-proxy": (OURS, 2),
+    "alertmanager-proxy": (OURS, 2),
+    "jaeger-query-proxy": (OURS, 2),
 }
 CLOSED = set(PODS)
-OPEN = {"api", "worker", "nats", "neo4j", "qdrant", "postgresql", "redis", "stranger", "dns", "outside"}
+# What proves to the signer of certificates that a host is ours; it asks nobody anything, not even for a name.
+SOLVER = "solver"
+OPEN = {"api", "worker", "nats", "neo4j", "qdrant", "postgresql", "redis", "stranger", "traefik", "dns", "outside"}
 # From each, what is open to each; between whom nothing is said, nothing is open.
 MATRIX = {
     "prometheus": {
@@ -64,7 +71,10 @@ MATRIX = {
         "log-collector": {("tcp", 12345)},
         "jaeger-collector": {("tcp", 8888), ("tcp", 8889)},
         "jaeger-query": {("tcp", 8888)},
-        "grafana": {("tcp", 3000)},
+        "grafana": {("tcp", 3000), ("tcp", 8082)},
+        "prometheus-proxy": {("tcp", 44180)},
+        "alertmanager-proxy": {("tcp", 44180)},
+        "jaeger-query-proxy": {("tcp", 44180)},
         # A namespace that opted in, on the ports that the app declares; databases on their own besides.
         "api": IN_RANGE,
         "worker": IN_RANGE,
@@ -99,13 +109,24 @@ MATRIX = {
     "postgres-exporter": {"postgresql": {("tcp", 5432)}},
     "redis-exporter": {"redis": {("tcp", 6379)}},
     "blackbox-exporter": {"outside": {("tcp", 443)}},
+    # People come in to Grafana, which has a login, and to the others by a proxy each that has one.
+    "traefik": {
+        "grafana": {("tcp", 3000)},
+        "prometheus-proxy": {("tcp", 4180)},
+        "alertmanager-proxy": {("tcp", 4180)},
+        "jaeger-query-proxy": {("tcp", 4180)},
+        SOLVER: {("tcp", 8089)},
+    },
+    "prometheus-proxy": {"prometheus": {("tcp", 9090)}, "outside": {("tcp", 443)}},
+    "alertmanager-proxy": {"alertmanager": {("tcp", 9093)}, "outside": {("tcp", 443)}},
+    "jaeger-query-proxy": {"jaeger-query": {("tcp", 16686)}, "outside": {("tcp", 443)}},
 }
 RESOLVING = {("tcp", 53), ("udp", 53)}
 # What is no pod, or shares its node's network: who reaches it, by TCP.
 NODES_AND_API = {
     "kubelet": {"prometheus"},
     "node exporter": {"prometheus"},
-    "API server": {"prometheus", "kube-state-metrics", "log-collector"},
+    "API server": {"prometheus", "grafana", "kube-state-metrics", "log-collector"},
     "Pod Identity agent": {"loki"},
 }
 
@@ -130,23 +151,45 @@ def expected(source: Place, target: Place) -> set[tuple[str, int]]:
 
 
 @pytest.fixture(scope="module")
-def places(cluster: Cluster, servers: list[PrometheusPod]) -> list[Place]:
+def solver(cluster: Cluster, servers: list[PrometheusPod]) -> Iterator[str]:
+    """A pod as cert-manager makes it meanwhile, by its name."""
+    assert servers
+    labels = {"app.kubernetes.io/name": SOLVER, "acme.cert-manager.io/http01-solver": "true"}
+    restricted = {"allowPrivilegeEscalation": False, "runAsNonRoot": True, "capabilities": {"drop": ["ALL"]}}
+    sleeping = {"name": SOLVER, "image": "registry.local/probe:1", "args": ["sleep"], "securityContext": restricted}
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": SOLVER, "namespace": OURS, "labels": labels},
+        "spec": {"containers": [sleeping], "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}}},
+    }
+    cluster.apply(documents(pod))
+    cluster.wait_ready(OURS, f"pod/{SOLVER}")
+    yield SOLVER
+    cluster.kubectl("delete", "pod", SOLVER, "--namespace", OURS, "--wait=false")
+
+
+@pytest.fixture(scope="module")
+def places(cluster: Cluster, servers: list[PrometheusPod], solver: str) -> list[Place]:
     """One pod of every kind, two where there are several, and the outside."""
     found = []
+    named, ours = "app.kubernetes.io/name", "app.kubernetes.io/instance"
     wanted = [
-        *((namespace, kind) for kind, (namespace, _) in PODS.items()),
-        *((APPLICATIONS, name) for name in ("api", "worker", "nats", "neo4j", "qdrant", "postgresql", "redis")),
-        ("stranger", "stranger"),
+        *((namespace, kind, ours) for kind, (namespace, _) in PODS.items()),
+        *((APPLICATIONS, name, named) for name in ("api", "worker", "nats", "neo4j", "qdrant", "postgresql", "redis")),
+        ("stranger", "stranger", named),
+        ("traefik", "traefik", named),
+        (OURS, solver, named),
     ]
-    for namespace, kind in wanted:
-        for pod in cluster.find("pods", namespace, f"app.kubernetes.io/name={kind}")[:2]:
+    for namespace, kind, label in wanted:
+        for pod in cluster.find("pods", namespace, f"{label}={kind}")[:2]:
             name = pod["metadata"]["name"]
             found.append(Place(name, kind, pod["status"]["podIP"], tuple(cluster.in_network_of(namespace, name))))
     dns = cluster.find("pods", "kube-system", "k8s-app=kube-dns")[0]
     name = dns["metadata"]["name"]
     found.append(Place(name, "dns", dns["status"]["podIP"], tuple(cluster.in_network_of("kube-system", name))))
     found.append(Place("outside", "outside", str(cluster.outside.address), tuple(cluster.outside.enter)))
-    assert {place.kind for place in found} == CLOSED | OPEN
+    assert {place.kind for place in found} == CLOSED | OPEN | {SOLVER}
     assert all(len([place for place in found if place.kind == kind]) == count for kind, (_, count) in PODS.items())
     return found
 
@@ -178,10 +221,12 @@ def send(source: Place, targets: list[Place]) -> None:
 
 
 @pytest.mark.trap(21)
+@pytest.mark.trap(41)
 @pytest.mark.trap(45)
 @pytest.mark.trap(56)
 @pytest.mark.trap(61)
 @pytest.mark.trap(81)
+@pytest.mark.trap(82)
 def test_every_way_is_open_or_shut_as_the_matrix_says(cluster: Cluster, places: list[Place]) -> None:
     """What the matrix allows arrives; nothing else does, from or to any of our pods, by TCP or UDP, at any port."""
     names = {place.address: place.name for place in places}

@@ -111,5 +111,6 @@ def test_every_job_is_scraped(name: str) -> None:
     up = [series for series in healthy(ENVIRONMENTS[name]).series if series.startswith("up{")]
     jobs = {series.partition('job="')[2].partition('"')[0] for series in up}
 
-    others = {"annotated-pods", "annotated-services", "collector", JOB_OF_TEAM}  # which may be empty, or wait
+    # Which may be empty, or wait.
+    others = {"annotated-pods", "annotated-services", *RULES[name].evaluator.collector_jobs, JOB_OF_TEAM}
     assert jobs == {*RULES[name].evaluator.jobs, *others}

@@ -16,7 +16,7 @@ BY = Evaluator(interval=PROD.scrape_interval, job="prometheus", replicas=2, jobs
 (BEAT,) = (alert for alert in observability(BY).alerts if alert.name == HEARTBEAT)
 HOSTS = hosts(BY)
 GROUPS = (HOSTS, alone(BEAT))
-EXPIRY = f'probe_ssl_earliest_cert_expiry instance="{PROD.prometheus_url}"'
+EXPIRY = f'probe_ssl_earliest_cert_expiry instance="{PROD.prometheus_url}/api/"'
 
 
 def away(t: float) -> float:

@@ -12,7 +12,13 @@ PATIENCE = 10  # seconds
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
-class _Connection(http.client.HTTPSConnection):
+class Connection(http.client.HTTPSConnection):
+    """To a host at an address, whose certificate is verified.
+
+    Args:
+        authority: Path of the certificate of its authority.
+    """
+
     def __init__(self, host: str, address: str, authority: str) -> None:
         self._address, self._trust = address, ssl.create_default_context(cafile=authority)
         super().__init__(host)
@@ -37,7 +43,7 @@ def ask(
     Args:
         authority: Path of the certificate of its authority.
     """
-    connection = _Connection(host, address, authority)
+    connection = Connection(host, address, authority)
     try:
         connection.request(method, path, body, dict(headers))
         answer = connection.getresponse()

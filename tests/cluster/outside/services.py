@@ -1,4 +1,4 @@
-"""Services that receive notifications, each with its credential and the real one's answers; sites that people open."""
+"""Services that receive notifications, each with its credential and the real one's answers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,11 +10,10 @@ MAIL_PORT = 587
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a service says by HTTP: a text, or JSON, and where it leads."""
+    """What a service says by HTTP: a text, or JSON."""
 
     status: int
     body: str | Mapping[str, object]
-    location: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,22 +96,5 @@ class Mailbox:
     password: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Site:
-    """A host that people open: it stands where the way into the cluster will be, until there is one in the tests.
-
-    Args:
-        login: Where it sends everybody, as an authenticating proxy does with whom it does not know; None for a site
-            that answers by itself.
-    """
-
-    host: str
-    login: str | None = None
-
-    def page(self) -> Answer:
-        """The answer to a GET of any path."""
-        return Answer(200, "ok") if self.login is None else Answer(302, "log in", self.login)
-
-
-Service: TypeAlias = Webhook | Slack | PagerDuty | Mailbox | Site
-KINDS: Mapping[str, type[Service]] = {kind.__name__: kind for kind in (Webhook, Slack, PagerDuty, Mailbox, Site)}
+Service: TypeAlias = Webhook | Slack | PagerDuty | Mailbox
+KINDS: Mapping[str, type[Service]] = {kind.__name__: kind for kind in (Webhook, Slack, PagerDuty, Mailbox)}

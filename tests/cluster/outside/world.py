@@ -12,6 +12,8 @@ from tests.cluster.authority import PUBLIC, Authority
 from tests.cluster.errors import ClusterError
 from tests.cluster.machine import Machine, in_network
 from tests.cluster.outside.aws import Aws
+from tests.cluster.outside.balancer import Balancer
+from tests.cluster.outside.login import Login
 from tests.cluster.outside.record import Received, Record
 from tests.cluster.outside.search import Search
 from tests.cluster.outside.services import MAIL_PORT, WEB_PORT
@@ -30,6 +32,8 @@ class Outside:
         aws: On a machine of its own.
         search: OpenSearch, likewise, if the specification asks for it.
         sql: PostgreSQL, likewise.
+        balancer: Which hands people's connections on to the nodes, likewise.
+        login: Who logs people in, likewise.
     """
 
     def __init__(
@@ -41,8 +45,10 @@ class Outside:
         *,
         search: Search | None,
         sql: Sql | None,
+        balancer: Balancer | None,
+        login: Login | None,
     ) -> None:
-        self.aws, self.search, self.sql = aws, search, sql
+        self.aws, self.search, self.sql, self.balancer, self.login = aws, search, sql, balancer, login
         self.machine = Machine("outside", directory)
         self.address: IPv4Address = spec.outside_host
         self.addresses: Mapping[str, IPv4Address] = spec.outside_addresses

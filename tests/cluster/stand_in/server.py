@@ -12,6 +12,7 @@ import socket
 import sys
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -28,6 +29,7 @@ from tests.cluster.stand_in.expanding import Place
 from tests.cluster.stand_in.names import SECRETS
 from tests.cluster.stand_in.peers import Peers
 from tests.cluster.stand_in.provisioning import Source
+from tests.cluster.stand_in.settings import Settings
 
 VERSION = "13.2.3"
 PATIENCE = 5.0  # seconds
@@ -207,7 +209,8 @@ class Handler(BaseHTTPRequestHandler):
             status, working = (503, "failing") if state.faults or state.failing else (200, "ok")
             self._say(path, status, {"commit": "stand-in", "database": working, "version": VERSION})
         elif path == "/metrics" and state.grafana.settings.truth("metrics.enabled"):
-            self._say(path, 200, metrics(state))
+            known = self._reads_metrics(state.grafana.settings)
+            self._say(path, 200 if known else 401, metrics(state) if known else "Unauthorized")
         elif path == "/stand-in/report":
             self._say(path, 200, state.report())
         elif path == "/healthz":  # whatever the database does
@@ -240,6 +243,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing: Grafana logs no requests, either."""
+
+    def _reads_metrics(self, settings: Settings) -> bool:
+        """Grafana asks for a password only where both are set."""
+        user, password = (settings[f"metrics.basic_auth_{name}"] for name in ("username", "password"))
+        told = b64encode(f"{user}:{password}".encode()).decode()
+        return not (user and password) or self.headers.get("Authorization") == f"Basic {told}"
 
     def _say(self, handler: str, status: int, content: object, *, kind: str = "", location: str = "") -> None:
         answers = cast("Server", self.server).state.answers

@@ -4,7 +4,7 @@ from apps.environment import Environment
 from constructs_lib.metrics.blackbox_exporter import BLACKBOX_EXPORTER
 from constructs_lib.metrics.prometheus import SCRAPE
 from tests.real.healthy.kubernetes import DAY
-from tests.real.healthy.workloads import Workload
+from tests.real.healthy.workloads import Workload, behind_login
 from tests.real.simulation import System, Target, but, minute, steady
 
 # The ingress controller is replaced, and everybody waits.
@@ -19,9 +19,18 @@ def quiet(values: Environment) -> System:
 
 
 def targets(values: Environment) -> dict[str, int]:
-    """What hosts are asked for, and the status of their answers: 302 is one behind a login."""
-    health = f"{values.grafana_url}/api/health"
-    return {health: 200, values.prometheus_url: 302, values.alertmanager_url: 302} if values.hosts_at else {}
+    """What hosts are asked for, and the status of their answers: 401 is one behind a login."""
+    if not values.hosts_at:
+        return {}
+    urls = {
+        "prometheus": values.prometheus_url,
+        "alertmanager": values.alertmanager_url,
+        "jaeger-query": values.jaeger_url,
+    }
+    by_themselves = {f"{values.grafana_url}/api/health": 200}
+    if values.sign_in_issuer:
+        by_themselves[f"{values.sign_in_issuer}/.well-known/openid-configuration"] = 200
+    return by_themselves | {f"{urls[name]}/api/": 401 for name in behind_login(values)}
 
 
 def add(system: System, pods: list[Workload], values: Environment) -> None:

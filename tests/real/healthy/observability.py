@@ -3,7 +3,7 @@
 from apps.environment import Environment
 from constructs_lib.config.discovery import ANNOTATED_SERVICES
 from constructs_lib.metrics.alertmanager import ALERTMANAGER
-from constructs_lib.metrics.collector import COLLECTOR
+from constructs_lib.metrics.collector import COLLECTOR, DASHBOARDS_JOB
 from constructs_lib.metrics.prometheus import PROMETHEUS, SCRAPE
 from tests.real.healthy.workloads import JOB_OF_TEAM, NAMESPACE_OF_TEAM, NODES, TEAM, Workload, cluster_targets
 from tests.real.simulation import WHOLE, Course, System, Target, but, counts, happens, minute, only, steady, sways
@@ -47,7 +47,7 @@ def add(system: System, pods: list[Workload], values: Environment) -> None:
             _add_server(system, target, values.alertmanager_replicas)
         elif target.job == ALERTMANAGER.job:
             _add_member(system, target, values.alertmanager_replicas)
-        elif target.job == COLLECTOR.job:
+        elif target.job in {COLLECTOR.job, DASHBOARDS_JOB}:
             _add_collector(system, target)
 
 

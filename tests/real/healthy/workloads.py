@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from apps.environment import Environment
 from constructs_lib.config import discovery
-from constructs_lib.metrics.collector import COLLECTOR
+from constructs_lib.metrics.collector import COLLECTOR, DASHBOARDS_JOB
 from constructs_lib.metrics.jaeger import SPAN_METRICS
 from tests.real.simulation import Target, minute
 
@@ -99,18 +99,25 @@ def workloads(values: Environment) -> list[Workload]:
         workload("statefulset", "loki", values.loki_replicas),
         workload("daemonset", "log-collector", len(NODES), namespace=f"{values.namespace}-host"),
         *(traces if values.tracing else []),
-        workload("statefulset", "grafana", values.grafana_replicas),
+        workload("statefulset", "grafana", values.grafana_replicas, telemetry=DASHBOARDS_JOB),
         workload("deployment", "kube-state-metrics", 1, telemetry="kube-state-metrics-telemetry"),
         workload("daemonset", "node-exporter", len(NODES), namespace=f"{values.namespace}-host"),
         workload("deployment", "postgres-exporter", 1, "postgres"),
         workload("deployment", "redis-exporter", 1, "redis"),
         *([workload("deployment", "blackbox-exporter", 1)] if values.hosts_at else []),
+        *(workload("deployment", f"{name}-proxy", values.sign_in_replicas) for name in behind_login(values)),
         *(workload("deployment", name, 2, namespace=theirs) for name in values.application_services),
         *(workload("statefulset", name, 1, namespace=theirs) for name in values.infrastructure),
         workload("deployment", "worker", 1, discovery.ANNOTATED_PODS, namespace=theirs),
         workload("deployment", "legacy", 1, discovery.ANNOTATED_SERVICES, namespace=theirs),
         workload("deployment", "cart", 2, JOB_OF_TEAM, namespace=NAMESPACE_OF_TEAM, team=TEAM),
     ]
+
+
+def behind_login(values: Environment) -> list[str]:
+    """What people come in to by a proxy."""
+    served = values.ingress and values.sign_in_issuer
+    return ["prometheus", "alertmanager", *(["jaeger-query"] if values.tracing else [])] if served else []
 
 
 def cluster_targets() -> Iterator[Target]:
