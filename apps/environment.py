@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_settings import NoDecode
@@ -44,6 +44,16 @@ def _named_ports(text: str) -> dict[str, int]:
     return named
 
 
+def _named_texts(text: str) -> dict[str, str]:
+    pairs = [word.partition("=") for word in _words(text)]
+    if any(not name or not value for name, _, value in pairs):
+        raise ConstructError("use names with a text each, such as 'haproxy.org/timeout-server=5m'")
+    named = {name: value for name, _, value in pairs}
+    if len(named) < len(pairs):
+        raise ConstructError(f"{text!r} names something twice: use each name once")
+    return named
+
+
 def _class_name(value: str | None) -> str | None:
     return object_name(value, of="a storage class") if value else None
 
@@ -67,6 +77,9 @@ Ranges = Annotated[Words, AfterValidator(_ranges)]
 Ports = Annotated[PortRange, NoDecode, _read(_ports)]
 OptionalImage = Annotated[Image | None, NoDecode, _read(lambda text: Image.parse(text) if text else None)]
 NamedPorts = Annotated[dict[str, int], NoDecode, _read(_named_ports)]
+NamedTexts = Annotated[dict[str, str], NoDecode, _read(_named_texts)]
+OptionalSize = Annotated[Bytes | None, NoDecode, _read(lambda text: Bytes.parse(text) if text else None)]
+Controllers = Annotated[Literal["traefik", "annotated", "gateway"] | None, _read(lambda text: text or None)]
 
 
 class Environment(BaseModel):
@@ -97,8 +110,56 @@ class Environment(BaseModel):
     )
     prometheus_url: str = Field(description="Under which people reach Prometheus.")
     hosts_at: Ranges = Field(
-        description="Address ranges in which the hosts of these URLs resolve, which are asked whether they answer; "
+        description="Address ranges in which the hosts that are served resolve, which are asked whether they answer; "
         "empty where nobody asks."
+    )
+    ingress: Controllers = Field(
+        description="What people come in by: traefik; annotated for another controller, which INGRESS_ANNOTATIONS tell "
+        "of redirects and limits; gateway; empty where nobody does."
+    )
+    ingress_namespace: str = Field(description="Where the controller's pods are: nobody else's are let in.")
+    ingress_controller: str = Field(description="The app.kubernetes.io/name of these pods.")
+    ingress_class: str = Field(description="The IngressClass that they serve.")
+    ingress_issuer: str = Field(description="The ClusterIssuer of cert-manager that signs each host's certificate.")
+    ingress_annotations: NamedTexts = Field(description="Of every Ingress, where it is another controller's; or none.")
+    ingress_body: OptionalSize = Field(
+        description="Of a request, at most; empty for as much as the controller takes, which is all that a Gateway and "
+        "another controller can be told."
+    )
+    ingress_timeout: OptionalDuration = Field(
+        description="Until when an answer must have begun, or with a Gateway have ended: more than the minute after "
+        "which the proxies with the login give up. Empty for as long as the controller waits, which is all that "
+        "another controller can be told."
+    )
+    gateway_name: str = Field(description="The Gateway that serves the hosts, where INGRESS is gateway.")
+    gateway_namespace: str = Field(description="Where it is; its listeners http and https admit routes from ours.")
+    sign_in_issuer: str | None = Field(
+        description="URL of the provider, by OpenID Connect, that logs people in before Prometheus, Alertmanager and "
+        "Jaeger, which have no login; empty where these are not served."
+    )
+    sign_in_at: Ranges = Field(
+        description="Address ranges in which the provider's hosts resolve; 0.0.0.0/0 means everywhere but private "
+        "networks."
+    )
+    sign_in_client: str = Field(description="The client that the provider knows us as, with a redirect URL a host.")
+    sign_in_scopes: Words = Field(
+        description="What the provider is asked for; or none, for openid, email and profile. Many providers renew "
+        "sessions only for who asks for offline_access, too."
+    )
+    sign_in_domains: Words = Field(
+        description="Of e-mail addresses that may come in: * for all that the provider knows."
+    )
+    sign_in_groups: Words = Field(description="One of which who comes in must be in; or none.")
+    sign_in_credentials: str = Field(
+        description="Secret with the keys client-secret, and cookie-secret of 32 random characters."
+    )
+    sign_in_replicas: int = Field(ge=1, description="Of the proxy before each; two survive the loss of one.")
+    secret_store: str | None = Field(
+        description="The ClusterSecretStore of the External Secrets Operator that has all credentials but "
+        "PULL_SECRETS; empty where somebody makes these Secrets."
+    )
+    secret_store_prefix: str = Field(
+        description="Before the name of each there, such as monitoring/prod; it has a property for each key."
     )
     runbooks_url: str = Field(description="Below which every alert has a page of its name.")
     prometheus_replicas: int = Field(ge=1, description="Two survive the loss of one.")
@@ -178,6 +239,10 @@ class Environment(BaseModel):
         description="Secret with the keys admin-password and secret-key, and where there is PostgreSQL "
         "postgres-password, and postgres-ca where GRAFANA_POSTGRES_CA is on."
     )
+    grafana_metrics_credentials: str = Field(
+        description="Secret with the key password, which Grafana and Prometheus read where people come in by INGRESS: "
+        "nobody else reads Grafana's metrics."
+    )
     grafana_postgres_host: str | None = Field(
         description="PostgreSQL that keeps what people make in Grafana, by TLS; empty for a volume of a single Grafana."
     )
@@ -210,6 +275,7 @@ class Environment(BaseModel):
     traces_nodes: int = Field(ge=1, description="Of OpenSearch's data, each of which takes a thousand shards.")
     traces_retention: Duration = Field(description="How long spans stay: whole days in OpenSearch.")
     traces_volume: Size = Field(description="Size of the single collector's volume, where there is no OpenSearch.")
+    jaeger_url: str = Field(description="Under which people reach Jaeger.")
     jaeger_collectors: int = Field(ge=1, description="Two survive the loss of one; 1 without OpenSearch.")
     jaeger_cpu: Share = Field(description="Promised to each collector; it may use four times as much.")
     jaeger_memory: Size = Field(description="Likewise, up to twice as much.")

@@ -8,8 +8,10 @@ import cdk8s
 from apps.alerting import alerting
 from apps.dashboards import dashboards
 from apps.environment import Environment
-from constructs_lib.config.blackbox import BEHIND_LOGIN, ProbedHost
+from apps.external_secrets import external_secrets
+from apps.ways_in import ways_in
 from constructs_lib.config.discovery import INFRASTRUCTURE, Annotated, PodsJob
+from constructs_lib.config.grafana import METRICS_USER
 from constructs_lib.config.prometheus import Limits, ScrapeDefaults
 from constructs_lib.contract import Bucket, Endpoint, ExternalHost, Namespace, Pods, Port, PortRange
 from constructs_lib.dashboards.system_health import system_health
@@ -17,8 +19,9 @@ from constructs_lib.errors import ConstructError
 from constructs_lib.kube import (
     Alertmanager,
     Allowed,
-    BlackboxExporter,
+    BasicAuth,
     Collector,
+    DashboardCollector,
     Embedded,
     Grafana,
     KubeStateMetrics,
@@ -97,6 +100,7 @@ def monitoring(app: cdk8s.App, name: str, values: Environment) -> Stack:
         if not values.storage_class:
             raise ConstructError("make_storage_class is on, but storage_class is empty: name the class, or turn it off")
         StorageClass(foundation, "storage-class", name=values.storage_class)
+    external_secrets(foundation, namespaces.restricted, values)
 
     prometheus = _prometheus(app, namespaces.restricted, values)
     alertmanager = alerting(cdk8s.Chart(app, "alertmanager"), namespaces.restricted, values)
@@ -118,14 +122,22 @@ def monitoring(app: cdk8s.App, name: str, values: Environment) -> Stack:
     asked: list[Queryable] = [loki, *([tracing] if tracing else []), alertmanager]
     grafana = _grafana(app, namespaces.restricted, values, prometheus, *asked)
     _watch_databases(app, namespaces.restricted, values, prometheus)
-    _ask_hosts(app, namespaces.restricted, values, prometheus)
+    ways_in(
+        app,
+        namespaces.restricted,
+        values,
+        prometheus=prometheus,
+        grafana=grafana,
+        alertmanager=alertmanager,
+        tracing=tracing,
+    )
     for service in values.application_services:
         pods = Pods.named(values.application_namespace, service)
         prometheus.scrape_pods(PodsJob(job=service, pods=pods, ports=values.scrape_ports))
     for database, port in values.infrastructure.items():
         pods = Pods.named(values.application_namespace, database)
         prometheus.scrape_pods(PodsJob(job=database, pods=pods, ports=PortRange.only(port)))
-    collector = _collector(prometheus, values)
+    collector = _collector(prometheus, grafana, values)
     by = prometheus.evaluator
     prometheus.add_rules(*_rules(by, values, loki, tracing))
     grafana.set_home(system_health())
@@ -196,7 +208,9 @@ def _traces(app: cdk8s.App, namespace: Namespace, values: Environment, prometheu
 def _grafana(
     app: cdk8s.App, namespace: Namespace, values: Environment, prometheus: PrometheusHA, *others: Queryable
 ) -> Grafana:
-    """What people see of all that."""
+    """What people see of all that; whoever comes in from outside must not read its metrics."""
+    key = SecretKey(values.grafana_metrics_credentials, "password")
+    metrics = BasicAuth(METRICS_USER, key) if values.ingress else None
     grafana = Grafana(
         cdk8s.Chart(app, "grafana"),
         "grafana",
@@ -209,24 +223,14 @@ def _grafana(
         login=Login(
             password=SecretKey(values.grafana_credentials, "admin-password"),
             secret_key=SecretKey(values.grafana_credentials, "secret-key"),
+            metrics=metrics.password if metrics else None,
         ),
         placement=Placement(priority_class=values.priority_class),
     )
     for source in (prometheus, *others):
         grafana.add_datasource(source)
-    prometheus.scrape(grafana.web)
+    prometheus.scrape(grafana.web, basic_auth=metrics)
     return grafana
-
-
-def _ask_hosts(app: cdk8s.App, namespace: Namespace, values: Environment, prometheus: PrometheusHA) -> None:
-    """Whether people reach what they open, and for how long its certificate is good."""
-    if not values.hosts_at:
-        return
-    exporter = BlackboxExporter(cdk8s.Chart(app, "blackbox-exporter"), "blackbox-exporter", namespace=namespace)
-    health = f"{values.grafana_url.rstrip('/')}/api/health"  # which answers without a login
-    prometheus.probe(exporter, ProbedHost(url=health, addresses=values.hosts_at))
-    for url in (values.prometheus_url, values.alertmanager_url):
-        prometheus.probe(exporter, ProbedHost(url=url, addresses=values.hosts_at, module=BEHIND_LOGIN))
 
 
 def _people_store(values: Environment) -> PostgresStore | None:
@@ -263,11 +267,14 @@ def _span_store(values: Environment) -> SearchStore | Embedded:
     )
 
 
-def _collector(prometheus: PrometheusHA, values: Environment) -> Collector | None:
-    if values.agent_image is None:
+def _collector(prometheus: PrometheusHA, grafana: Grafana, values: Environment) -> Collector | None:
+    image = values.agent_image
+    if image is None:
         return None
     allowed = Allowed(ports=values.scrape_ports)
-    return Collector(prometheus, "collector", prometheus=prometheus, image=values.agent_image, allowed=allowed)
+    collector = Collector(prometheus, "collector", prometheus=prometheus, image=image, allowed=allowed)
+    DashboardCollector(grafana, "collector", grafana=grafana, collector=collector, image=image)
+    return collector
 
 
 def _rules(by: Evaluator, values: Environment, loki: LokiStore, tracing: Tracing | None) -> Iterator[RuleGroup]:

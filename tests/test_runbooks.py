@@ -100,6 +100,7 @@ def test_commands_name_what_prod_has(page: Path) -> None:
     """Namespaces, objects, pods and claims of our own are those of dist/prod."""
     known = {each["metadata"]["name"] for each in PROD.documents} | of_prod().keys()
     known |= {f"data-{name}" for name in of_prod()}
+    known |= {each["metadata"].get("labels", {}).get("app.kubernetes.io/instance", "") for each in PROD.documents}
     text = page.read_text()
     verbs = "exec|logs|port-forward|describe pod|describe networkpolicy|describe pvc|patch pvc"
     named = re.findall(rf"-n monitoring (?:{verbs}) (?:service/)?(\w[\w/-]+)", text)

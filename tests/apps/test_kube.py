@@ -25,6 +25,21 @@ VALUES = PROD.but(
         "storage_class": "fast",
         "prometheus_url": "https://p.example.com",
         "hosts_at": ("198.51.100.0/24",),
+        "ingress_namespace": "public",
+        "ingress_controller": "proxy",
+        "ingress_class": "internal",
+        "ingress_issuer": "ours",
+        "ingress_body": Bytes.mib(2),
+        "ingress_timeout": timedelta(minutes=4),
+        "sign_in_issuer": "https://id.example.com/staff",
+        "sign_in_at": ("203.0.113.0/24",),
+        "sign_in_client": "watchers",
+        "sign_in_scopes": ("openid", "email", "offline_access"),
+        "sign_in_domains": ("example.com",),
+        "sign_in_groups": ("operators",),
+        "sign_in_credentials": "logins",
+        "sign_in_replicas": 3,
+        "jaeger_url": "https://j.example.com",
         "runbooks_url": "https://r.example.com",
         "prometheus_replicas": 3,
         "prometheus_volume": Bytes.gib(10),
@@ -66,6 +81,7 @@ VALUES = PROD.but(
         "grafana_memory": Bytes.mib(384),
         "grafana_volume": Bytes.gib(21),
         "grafana_credentials": "people",
+        "grafana_metrics_credentials": "numbers",
         "grafana_postgres_host": "sql.example.com",
         "grafana_postgres_port": 5433,
         "grafana_postgres_at": ("198.51.100.0/24",),
@@ -156,7 +172,7 @@ def test_every_service_has_a_job_and_a_way(objects: Objects) -> None:
 def test_jobs_are_those_of_the_services_the_cluster_and_the_annotations(objects: Objects) -> None:
     """Nothing is scraped besides."""
     assert {job["job_name"] for job in config(objects)["scrape_configs"]} == {
-        *("till", "cart", "mongodb", "prometheus", "alertmanager", "collector"),
+        *("till", "cart", "mongodb", "prometheus", "alertmanager", "collector", "dashboard-collector"),
         *(
             "kube-state-metrics",
             "kube-state-metrics-telemetry",
@@ -172,6 +188,7 @@ def test_jobs_are_those_of_the_services_the_cluster_and_the_annotations(objects:
             "blackbox",
             "blackbox-exporter",
         ),
+        *("prometheus-proxy", "alertmanager-proxy", "jaeger-query-proxy"),
         *("apiserver", "kubelet", "cadvisor", "annotated-pods", "annotated-services"),
     }
 
@@ -285,7 +302,8 @@ def test_only_prod_survives_the_loss_of_a_server(name: str, replicas: int) -> No
     pairs = dict.fromkeys(("alertmanager", "grafana", "prometheus"), replicas)
     assert members == {**pairs, "loki": 3 if replicas == 2 else 1, **alone}
     budgets = [each["metadata"]["name"] for each in ours.of("PodDisruptionBudget")]
-    assert sorted(budgets) == sorted([*pairs, "jaeger-collector", "loki"] if replicas == 2 else [])
+    proxies = [f"{program}-proxy" for program in ("alertmanager", "jaeger-query", "prometheus")]
+    assert sorted(budgets) == sorted([*pairs, *proxies, "jaeger-collector", "loki"] if replicas == 2 else [])
 
 
 def test_tracing_can_be_left_out_as_a_whole(tmp_path: Path) -> None:
