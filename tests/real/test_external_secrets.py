@@ -165,7 +165,8 @@ def changed(world: World) -> World:
 
 def test_every_secret_of_an_environment_is_as_the_store_has_it(world: World) -> None:
     """These keys with these values, whatever is in them, and no others."""
-    assert world.wanted.keys() == {"alertmanager-receivers", "database-monitoring", "grafana", "sign-in", "tracing"}
+    people = {"grafana", "grafana-metrics", "sign-in"}
+    assert world.wanted.keys() == {"alertmanager-receivers", "database-monitoring", "tracing", *people}
     for name, keys in world.wanted.items():
         assert world.ready(name).startswith("True"), name
         assert world.secret(name) == keys
