@@ -33,7 +33,7 @@ COUNT_BY_JOB = {
     **{"apiserver": 1, "kubelet": NODES, "cadvisor": NODES, "node-exporter": NODES, "log-collector": NODES},
     **{"kube-state-metrics": 1, "kube-state-metrics-telemetry": 1, "postgres": 1, "redis": 1},
     **{"jaeger-collector": PROD.jaeger_collectors, "span-metrics": PROD.jaeger_collectors, "jaeger-query": 1},
-    **{"blackbox-exporter": 1, "blackbox": 4},
+    **{"blackbox-exporter": 1, "blackbox": 5},
     **{f"{name}-proxy": PROD.sign_in_replicas for name in ("prometheus", "alertmanager", "jaeger-query")},
 }
 

@@ -205,6 +205,8 @@ def seeing(target: Place, names: dict[str, str], seen: set[Arrival]) -> Iterator
         def note(lines: Iterable[str]) -> None:
             for line in lines:
                 transport, source, port = line.split()
+                if target.kind == "traefik" and source not in names:
+                    continue  # who comes in by a node's port has the address of the node, and any port of its own
                 seen.add((names[source], target.name, transport, int(port)))
 
         noted = thread.submit(note, watching.stdout)
