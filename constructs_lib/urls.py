@@ -29,6 +29,21 @@ def absolute_url(value: str, *, of: str, path: bool = True) -> str:
     return value
 
 
+def https_url(value: str, *, of: str, path: bool = True) -> str:
+    """Give back an absolute URL that nobody can read on its way.
+
+    Args:
+        value: The URL.
+        of: What it is, for the message.
+        path: Whether it may have one.
+    Raises:
+        ConstructError: no absolute URL, or one of another scheme.
+    """
+    if urlsplit(absolute_url(value, of=of, path=path)).scheme != "https":
+        raise ConstructError(f"{of} is {value!r}, which anybody could read on its way: use an https URL")
+    return value
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Links:
     """Where the links in notifications lead.

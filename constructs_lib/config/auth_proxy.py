@@ -14,7 +14,7 @@ from constructs_lib.config.secrets import SecretKey
 from constructs_lib.contract import ExternalHost
 from constructs_lib.errors import ConstructError
 from constructs_lib.units import go_duration
-from constructs_lib.urls import absolute_url
+from constructs_lib.urls import https_url
 
 HTTP, METRICS = 4180, 44180
 ALIVE, READY = "/ping", "/ready"
@@ -51,10 +51,7 @@ class OidcProvider:
     scopes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if urlsplit(absolute_url(self.issuer, of="the issuer")).scheme != "https":
-            raise ConstructError(
-                f"the issuer is {self.issuer!r}, which anybody could read on its way: use an https URL"
-            )
+        https_url(self.issuer, of="the issuer")
         if not all(re.fullmatch(SCOPE, scope) for scope in self.scopes):
             raise ConstructError(
                 f"{' '.join(self.scopes)!r} cannot be scopes: use words such as 'openid', without spaces and quotes"

@@ -4,7 +4,7 @@ import re
 from urllib.parse import urlsplit
 
 from constructs_lib.errors import ConstructError
-from constructs_lib.urls import absolute_url
+from constructs_lib.urls import https_url
 
 LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 # A Secret with the host's certificate is named after it, with four characters more.
@@ -35,9 +35,7 @@ def public_host(url: str, *, of: str) -> str:
     Raises:
         ConstructError: no https URL, or one with a path or a port.
     """
-    parts = urlsplit(absolute_url(url, of=f"the URL of {of}", path=False))
-    if parts.scheme != "https":
-        raise ConstructError(f"the URL of {of} is {url!r}, which anybody could read on its way: use an https URL")
+    parts = urlsplit(https_url(url, of=f"the URL of {of}", path=False))
     if parts.port not in {None, 443}:
         raise ConstructError(f"the URL of {of} is {url!r}, but the way in listens on 443: leave the port out")
     return host_name(str(parts.hostname), of=f"the host of {of}")

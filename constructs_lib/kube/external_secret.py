@@ -7,9 +7,9 @@ from constructs import Construct
 
 from constructs_lib.config.secret_stores import ClusterSecretStore, Remote, SecretStore
 from constructs_lib.config.secrets import SecretKey
-from constructs_lib.contract import COMPONENT, INSTANCE, MANAGED_BY, NAME, PART_OF, Namespace
+from constructs_lib.contract import Namespace
 from constructs_lib.errors import ConstructError
-from constructs_lib.kube.manifest import Manifest
+from constructs_lib.kube.manifest import Manifest, labels_without_pods
 from constructs_lib.units import go_duration
 
 # In which a kubelet brings mounted files up to date: asking the store more often would change nothing.
@@ -82,13 +82,7 @@ class ExternalSecret(Manifest):
             kind="ExternalSecret",
             name=name,
             namespace=namespace.name,
-            labels={
-                NAME: "external-secret",
-                COMPONENT: "external-secret",
-                INSTANCE: name,
-                PART_OF: "monitoring",
-                MANAGED_BY: "constructs-lib",
-            },
+            labels=labels_without_pods("external-secret", name),
             body=lambda: {"spec": spec},
         )
 

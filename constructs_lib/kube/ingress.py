@@ -18,9 +18,9 @@ from constructs_lib.config.controllers import (
     RequestLimits,
 )
 from constructs_lib.config.host_names import host_name
-from constructs_lib.contract import COMPONENT, INSTANCE, MANAGED_BY, NAME, PART_OF, Endpoint, Namespace, Pods, PortRange
+from constructs_lib.contract import Endpoint, Namespace, Pods, PortRange
 from constructs_lib.errors import ConstructError
-from constructs_lib.kube.manifest import Body, Manifest
+from constructs_lib.kube.manifest import Body, Manifest, labels_without_pods
 from constructs_lib.kube.network import Connections, PodPeer, PolicyPort
 from constructs_lib.names import dns_label
 from constructs_lib.units import go_duration
@@ -191,7 +191,7 @@ class Ingress(Construct):
         self._manifest("acme-solvers", "networking.k8s.io/v1", "NetworkPolicy", f"{self._name}-acme-solvers", body)
 
     def _manifest(self, id: str, api_version: str, kind: str, name: str, body: Body) -> Manifest:
-        labels = _labels("ingress", self._name)
+        labels = labels_without_pods("ingress", self._name)
         return Manifest(
             self,
             id,
@@ -276,16 +276,6 @@ class Routes(Construct):
             kind="HTTPRoute",
             name=name,
             namespace=self._namespace.name,
-            labels=_labels("routes", self._name),
+            labels=labels_without_pods("routes", self._name),
             body=lambda: {"spec": spec()},
         )
-
-
-def _labels(program: str, name: str) -> dict[str, str]:
-    return {
-        NAME: program,
-        COMPONENT: program,
-        INSTANCE: name,
-        PART_OF: "monitoring",
-        MANAGED_BY: "constructs-lib",
-    }

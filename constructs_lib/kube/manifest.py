@@ -8,6 +8,7 @@ from typing import Any
 import cdk8s
 from constructs import Construct
 
+from constructs_lib.contract import COMPONENT, INSTANCE, MANAGED_BY, NAME, PART_OF
 from constructs_lib.errors import ConstructError
 from constructs_lib.units import Bytes
 
@@ -120,3 +121,13 @@ def synth(app: cdk8s.App) -> None:
 def _identity(each: cdk8s.ApiObject) -> tuple[str, str | None, str]:
     """Kind, namespace and name: each question to an object of the engine costs, ours knows."""
     return each.identity if isinstance(each, Manifest) else (each.kind, each.metadata.namespace, each.name)
+
+
+def labels_without_pods(kind: str, name: str) -> dict[str, str]:
+    """The labels of an object that belongs to no component's pods.
+
+    Args:
+        kind: What it is.
+        name: Of those that were made together.
+    """
+    return {NAME: kind, COMPONENT: kind, INSTANCE: name, PART_OF: "monitoring", MANAGED_BY: "constructs-lib"}

@@ -2,18 +2,14 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
-import cdk8s
 import pytest
 import yaml
 
-from apps.environment import Environment
 from apps.environments import DEV, PROD, STAGING
 from apps.external_secrets import external_secrets
-from apps.kube import monitoring
 from constructs_lib.errors import ConstructError
-from constructs_lib.kube import synth
+from tests.apps.test_kube import assembled
 from tests.minimal import NAMESPACE, unrendered
 from tests.rendered import DIST, ENVIRONMENTS, Document, Objects, read, rendered, template
 
@@ -45,13 +41,6 @@ VALUES = {
         sign_in_credentials=ONE,
     ),
 }
-
-
-def assembled(directory: Path, values: Environment) -> Objects:
-    app = cdk8s.App(outdir=str(directory))
-    monitoring(app, "green", values)
-    synth(app)
-    return read(directory)
 
 
 @pytest.fixture(scope="module")

@@ -175,7 +175,7 @@ class Browser:
             back: Who comes back; itself when absent.
             headers: That it sends on its way there and back.
         """
-        return (back or self).come_back(self.leave(path, **headers), **headers)
+        return (back or self).ask(self.leave(path, **headers), **headers)
 
     def leave(self, path: str, **headers: str) -> str:
         """Ask for a page, and log in at the provider to which that leads: the way back, by path and query."""
@@ -187,10 +187,6 @@ class Browser:
         way = urlsplit(self._provider(there).location)
         assert (way.scheme, way.netloc, way.path) == ("https", self.host, "/oauth2/callback")
         return f"{way.path}?{way.query}"
-
-    def come_back(self, way: str, **headers: str) -> Answer:
-        """Go the way back."""
-        return self.ask(way, **headers)
 
 
 def by(connect: Callable[[], http.client.HTTPConnection]) -> Way:

@@ -306,7 +306,7 @@ def test_the_way_back_must_have_begun_here(proxies: Proxies, browser: Browser, p
 def test_two_pages_may_be_opened_at_once(browser: Browser) -> None:
     """As when a browser opens its tabs again: the login that was begun last does not end the one before."""
     first, second = browser.leave("/graph"), browser.leave("/alerts")
-    answers = [browser.come_back(way) for way in (first, second)]
+    answers = [browser.ask(way) for way in (first, second)]
     assert [(each.code, each.location) for each in answers] == [(302, "/graph"), (302, "/alerts")]
 
 
