@@ -6,6 +6,7 @@ Plain data, standard library only: a team's own app, the AWS half and a test rea
 import ipaddress
 import re
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 
 from constructs_lib.errors import ConstructError
@@ -32,6 +33,18 @@ ORIGIN = "origin"
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 TAKEN_PREFIXES = ("xn--", "sthree-", "amzn-s3-demo-")
 TAKEN_SUFFIXES = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
+
+
+# The names of components that both halves know by default.
+PROMETHEUS, LOKI = "prometheus", "loki"
+# What a site must replace in the names of its buckets, which are of all of AWS: CloudFormation refuses it.
+PLACEHOLDER = "replace-me"
+# Where restore points are in their bucket, and what they consist of.
+BLOCKS, POINTS = "blocks/", "points/"
+# S3 removes what has expired days later, and a point may be made as much later as a server was away.
+SLACK = timedelta(days=7)
+# https://github.com/prometheus/prometheus/blob/v3.13.3/cmd/prometheus/main.go
+LONGEST_BLOCK = timedelta(days=31)
 
 
 class Transport(StrEnum):
@@ -356,8 +369,10 @@ class Rights(StrEnum):
 
     READ = "read"
     """List, and get."""
+    ADD = "add"
+    """Put, too; nothing is deleted."""
     WRITE = "write"
-    """Put and delete, too."""
+    """Delete, too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -384,3 +399,86 @@ class BucketAccess:
                 f"{self.prefix!r} cannot be a prefix in the bucket {self.bucket.name}: use letters, digits, dashes, "
                 "underscores and dots, a slash at the end and none at the start"
             )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestorePoints:
+    """A bucket of restore points, and how long what is in it lives.
+
+    What a restore point consists of is below `blocks/`, sent once, and shared by all points that need it; the points
+    themselves are below `points/`. An object may be as old as the local retention and the longest block when a point
+    needs it for the last time, and that point is kept: all that must end before the object expires.
+
+    Args:
+        bucket: Where they are.
+        keep: How long a restore point is kept: whole days.
+        expiry: After which any object of the bucket expires: whole days.
+    Raises:
+        ConstructError: no whole days, or points that are kept until their objects have expired.
+    Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-expire-general-considerations.html
+    """
+
+    bucket: Bucket
+    keep: timedelta = timedelta(days=30)
+    expiry: timedelta = timedelta(days=90)
+
+    def __post_init__(self) -> None:
+        for name, value in (("keep", self.keep), ("expiry", self.expiry)):
+            if value < timedelta(days=1) or value % timedelta(days=1):
+                raise ConstructError(
+                    f"{name} of the restore points in {self.bucket.name} is {value}: use whole days, at least one"
+                )
+        if self.oldest <= timedelta(0):
+            raise ConstructError(
+                f"restore points in {self.bucket.name} are kept for {self.keep.days} days, but its objects expire "
+                f"after {self.expiry.days}: keep points for less than {(self.expiry - SLACK).days} days, or let "
+                "objects expire later"
+            )
+
+    @property
+    def oldest(self) -> timedelta:
+        """How old an object may be that a new restore point needs: it must outlive that point."""
+        return self.expiry - self.keep - SLACK
+
+    def refuse_retention(self, retention: timedelta) -> None:
+        """Refuse a local retention with which objects would expire before a restore point that needs them.
+
+        Args:
+            retention: How long samples stay on local disk.
+        Raises:
+            ConstructError: a sum that is too long, with its parts.
+        """
+        block = min(LONGEST_BLOCK, retention / 10)
+        if retention + block > self.oldest:
+            days = timedelta(days=1)
+            raise ConstructError(
+                f"a block may be sent {(retention + block) / days:g} days before the last restore point that needs it "
+                f"(a retention of {retention / days:g}, and a block of {block / days:g}), which is kept for "
+                f"{self.keep / days:g} more, but objects in {self.bucket.name} expire after {self.expiry / days:g}, "
+                f"and {SLACK.days} days must be left: lower the retention or keep, or let objects expire later"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Origin:
+    """Whose restore points they are: the replicas of one component, each with its own.
+
+    Args:
+        cluster: By name.
+        namespace: Of the component.
+        component: By name.
+    """
+
+    cluster: str
+    namespace: str
+    component: str
+
+    @property
+    def path(self) -> str:
+        """Below `blocks/` and `points/`; a replica is below it by the name of its pod."""
+        return f"{self.cluster}/{self.namespace}/{self.component}"
+
+    @property
+    def prefixes(self) -> tuple[str, str]:
+        """Of all keys of its replicas."""
+        return f"{BLOCKS}{self.path}/", f"{POINTS}{self.path}/"

@@ -24,7 +24,7 @@ from constructs_lib.config.loki import (
     Ring,
 )
 from constructs_lib.config.loki_ruler import Ruler
-from constructs_lib.contract import Bucket, Namespace, Port, Rights
+from constructs_lib.contract import LOKI, Bucket, Namespace, Port, Rights
 from constructs_lib.errors import ConstructError
 from constructs_lib.kube.alertmanager import Alertmanager
 from constructs_lib.kube.component import Component
@@ -37,7 +37,6 @@ from constructs_lib.rules.log_model import LogRuleGroup
 from constructs_lib.units import Bytes, Cpu
 from constructs_lib.urls import Links
 
-LOKI = "loki"
 WEB = Port(name="web", number=HTTP_PORT)
 AMONG_EACH_OTHER = (WEB, Port(name="grpc", number=GRPC_PORT), Port(name="gossip", number=GOSSIP_PORT))
 USER = 10001  # of the image

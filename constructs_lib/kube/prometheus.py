@@ -17,7 +17,7 @@ from constructs_lib.config.prometheus import (
     ScrapeDefaults,
     ScrapeJob,
 )
-from constructs_lib.contract import Endpoint, Namespace, Port, PortRange
+from constructs_lib.contract import PROMETHEUS, Endpoint, Namespace, Port, PortRange
 from constructs_lib.errors import ConstructError
 from constructs_lib.kube.alertmanager import Alertmanager
 from constructs_lib.kube.blackbox_exporter import BlackboxExporter
@@ -34,7 +34,6 @@ from constructs_lib.rules.model import Evaluator, RuleGroup
 from constructs_lib.units import Bytes, Cpu, prometheus_duration
 from constructs_lib.urls import Links
 
-PROMETHEUS = "prometheus"
 WEB = Port(name="web", number=9090)
 USER = 65534  # of the image; another one could not read what this one wrote
 # The volume is mounted once and as a whole, with room beside the database: whoever shares it can hard-link blocks.
