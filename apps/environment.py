@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_settings import NoDecode
 
-from constructs_lib.contract import Cluster, PortRange
+from constructs_lib.contract import Bucket, Cluster, PortRange, RestorePoints
 from constructs_lib.errors import ConstructError
 from constructs_lib.image import Image
 from constructs_lib.names import cidr, object_name
@@ -215,8 +215,14 @@ class Environment(BaseModel):
     loki_volume: Size = Field(
         description="Size of each Loki's volume: of what is not stored yet, and of all logs where there is no bucket."
     )
-    logs_bucket: str | None = Field(description="Bucket of S3 that is Loki's alone; empty for its volume.")
-    logs_region: str = Field(description="Region of that bucket.")
+    bucket_prefix: str = Field(
+        description="Before the name of each of our buckets, with a dash, since names are of all of AWS: choose your "
+        "own, for CloudFormation refuses the placeholder."
+    )
+    region: str = Field(description="Of these buckets.")
+    logs_bucket: str | None = Field(
+        description="Bucket of S3 that is Loki's alone, by what comes after BUCKET_PREFIX; empty for its volume."
+    )
     s3_at: Ranges = Field(
         description="Address ranges of S3; 0.0.0.0/0 means everywhere but private networks, where an interface "
         "endpoint would be."
@@ -280,6 +286,16 @@ class Environment(BaseModel):
     jaeger_cpu: Share = Field(description="Promised to each collector; it may use four times as much.")
     jaeger_memory: Size = Field(description="Likewise, up to twice as much.")
     retention: Duration = Field(description="How long samples stay on Prometheus' own disk.")
+    backup_bucket: str | None = Field(
+        description="Bucket of S3 that keeps restore points of Prometheus, by what comes after BUCKET_PREFIX, to which "
+        "AGENT_IMAGE brings them; empty for no backup."
+    )
+    backup_every: Duration = Field(description="After which a restore point is made, at the latest: whole hours.")
+    backup_keep: Duration = Field(description="How long each is kept: whole days.")
+    backup_expiry: Duration = Field(
+        description="After which anything in that bucket expires: whole days, a week more than RETENTION, the longest "
+        "block (a tenth of it) and BACKUP_KEEP are together."
+    )
     scrape_interval: Duration = Field(description="Between two scrapes, and two evaluations of a rule.")
     application_namespace: str = Field(description="Where the application services and their databases run.")
     application_services: Words = Field(description="Each is a job of its own: pods by app.kubernetes.io/name.")
@@ -289,6 +305,22 @@ class Environment(BaseModel):
         description="Our own image, built by agent/README.md, which takes over the jobs and rules of other teams' "
         "releases; empty for none of these."
     )
+
+    @property
+    def logs_store(self) -> Bucket | None:
+        """Where Loki keeps logs; None for its volume."""
+        return self._bucket(self.logs_bucket) if self.logs_bucket else None
+
+    @property
+    def restore_points(self) -> RestorePoints | None:
+        """Where restore points of Prometheus are; None where there is no backup."""
+        if not self.backup_bucket:
+            return None
+        bucket = self._bucket(self.backup_bucket)
+        return RestorePoints(bucket=bucket, keep=self.backup_keep, expiry=self.backup_expiry)
+
+    def _bucket(self, name: str) -> Bucket:
+        return Bucket(name=f"{self.bucket_prefix}-{name}", region=self.region, reached_at=self.s3_at)
 
     def but(self, **differences: Any) -> "Environment":
         """The same values but for some, checked like the others."""

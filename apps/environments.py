@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from apps.environment import Environment
-from constructs_lib.contract import PortRange
+from constructs_lib.contract import PLACEHOLDER, PortRange
 from constructs_lib.errors import ConstructError
 from constructs_lib.image import Image
 from constructs_lib.units import Bytes, Cpu, prometheus_duration
@@ -88,8 +88,9 @@ PROD = Environment(
     loki_cpu=Cpu(250),
     loki_memory=Bytes.mib(512),
     loki_volume=Bytes.gib(50),
-    logs_bucket="insurance-lead-gen-prod-logs",
-    logs_region="us-east-1",
+    bucket_prefix=PLACEHOLDER,
+    region="us-east-1",
+    logs_bucket="prod-logs",
     s3_at=("0.0.0.0/0",),
     logs_retention=timedelta(days=30),
     logs_rate=Bytes.mib(10),
@@ -125,6 +126,10 @@ PROD = Environment(
     jaeger_cpu=Cpu(200),
     jaeger_memory=Bytes.mib(512),
     retention=timedelta(days=30),
+    backup_bucket="prod-backup",
+    backup_every=timedelta(days=1),
+    backup_keep=timedelta(days=30),
+    backup_expiry=timedelta(days=90),
     scrape_interval=timedelta(seconds=15),
     application_namespace="insurance-lead-gen",
     application_services=("api", "backend", "data-service", "orchestrator"),
@@ -144,13 +149,14 @@ STAGING = PROD.but(
     teams_slack_channel="#alerts-{team}-staging",
     email_to=None,
     loki_replicas=1,
-    logs_bucket="insurance-lead-gen-staging-logs",
+    logs_bucket="staging-logs",
     grafana_url="https://grafana.staging.insurance-lead-gen.com",
     grafana_replicas=1,
     grafana_postgres_host="grafana-postgres.staging.insurance-lead-gen.com",
     traces_prefix="jaeger-staging",
     jaeger_url="https://jaeger.staging.insurance-lead-gen.com",
     jaeger_collectors=1,
+    backup_bucket="staging-backup",
 )
 DEV = STAGING.but(
     cluster="insurance-lead-gen-dev",
@@ -182,6 +188,7 @@ DEV = STAGING.but(
     jaeger_url="http://localhost:16686",
     traces_retention=timedelta(days=2),
     retention=timedelta(days=7),
+    backup_bucket=None,
     scrape_interval=timedelta(seconds=30),
 )
 

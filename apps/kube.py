@@ -13,7 +13,7 @@ from apps.ways_in import ways_in
 from constructs_lib.config.discovery import INFRASTRUCTURE, Annotated, PodsJob
 from constructs_lib.config.grafana import METRICS_USER
 from constructs_lib.config.prometheus import Limits, ScrapeDefaults
-from constructs_lib.contract import Bucket, Endpoint, ExternalHost, Namespace, Pods, Port, PortRange
+from constructs_lib.contract import Endpoint, ExternalHost, Namespace, Pods, Port, PortRange
 from constructs_lib.dashboards.system_health import system_health
 from constructs_lib.errors import ConstructError
 from constructs_lib.kube import (
@@ -149,15 +149,12 @@ def _logs(
     app: cdk8s.App, namespaces: Namespaces, values: Environment, prometheus: PrometheusHA, alertmanager: Alertmanager
 ) -> LokiStore:
     """What every container writes, in Loki; applications may send more to it."""
-    bucket = None
-    if values.logs_bucket:
-        bucket = Bucket(name=values.logs_bucket, region=values.logs_region, reached_at=values.s3_at)
     loki = LokiStore(
         cdk8s.Chart(app, "loki"),
         "loki",
         namespace=namespaces.restricted,
         replicas=values.loki_replicas,
-        store=bucket,
+        store=values.logs_store,
         volume=Volume(values.loki_volume, values.storage_class or None),
         resources=Resources(cpu=values.loki_cpu, memory=values.loki_memory, memory_headroom=4),
         limits=LogLimits(

@@ -431,8 +431,8 @@ class RestorePoints:
         if self.oldest <= timedelta(0):
             raise ConstructError(
                 f"restore points in {self.bucket.name} are kept for {self.keep.days} days, but its objects expire "
-                f"after {self.expiry.days}: keep points for less than {(self.expiry - SLACK).days} days, or let "
-                "objects expire later"
+                f"after {self.expiry.days}: keep points for less than {(self.expiry - SLACK).days}, or let objects "
+                "expire later"
             )
 
     @property
@@ -450,12 +450,12 @@ class RestorePoints:
         """
         block = min(LONGEST_BLOCK, retention / 10)
         if retention + block > self.oldest:
-            days = timedelta(days=1)
+            day = timedelta(days=1)
             raise ConstructError(
-                f"a block may be sent {(retention + block) / days:g} days before the last restore point that needs it "
-                f"(a retention of {retention / days:g}, and a block of {block / days:g}), which is kept for "
-                f"{self.keep / days:g} more, but objects in {self.bucket.name} expire after {self.expiry / days:g}, "
-                f"and {SLACK.days} days must be left: lower the retention or keep, or let objects expire later"
+                f"a retention of {retention / day:g} days, a block of {block / day:g}, restore points that are kept "
+                f"for {self.keep / day:g} and {SLACK / day:g} to spare are more than the {self.expiry / day:g} after "
+                f"which objects in {self.bucket.name} expire, so that a point would lose some: lower the retention or "
+                "keep, or let objects expire later"
             )
 
 

@@ -30,6 +30,7 @@ from constructs_lib.config.teams import Allowed, TeamJob
 from constructs_lib.dashboards.model import Dashboard
 from constructs_lib.kube.alertmanager import Alertmanager, Delivery
 from constructs_lib.kube.auth_proxy import AuthProxy
+from constructs_lib.kube.backup import Backup
 from constructs_lib.kube.blackbox_exporter import BlackboxExporter
 from constructs_lib.kube.collector import Collector
 from constructs_lib.kube.component import Component, ComponentEndpoint
@@ -65,6 +66,7 @@ __all__ = [
     "Allowed",
     "Annotated",
     "AuthProxy",
+    "Backup",
     "BasicAuth",
     "BlackboxExporter",
     "Claimed",

@@ -40,6 +40,8 @@ from constructs_lib.units import whole_seconds
 NAME_LIMIT = 52
 # Of the files that a program reads at its start alone.
 FILES_HASH = "constructs-lib/files"
+# What EKS gives no credentials of AWS: https://github.com/aws/amazon-eks-pod-identity-webhook
+WITHOUT_CREDENTIALS = "eks.amazonaws.com/skip-containers"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +116,7 @@ class Component(Construct):
         self._init_containers: dict[str, Container] = {}
         self._mounts: dict[str, set[Mount]] = {}
         self._buckets: set[BucketAccess] = set()
+        self._users_of_buckets: set[tuple[str, ...]] = set()
         self._restart_with: list[ConfigMap] = []
         self._make_identity()
         self._make_services(sticky)
@@ -203,22 +206,27 @@ class Component(Construct):
         """Open the way to what is no component: egress here alone. Idempotent."""
         self._connections.allow(destination)
 
-    def use_bucket(self, bucket: Bucket, *, prefix: str = "", rights: Rights) -> None:
+    def use_bucket(
+        self, bucket: Bucket, *, prefix: str = "", rights: Rights, containers: tuple[str, ...] = ()
+    ) -> None:
         """Open the way to a bucket and to the credentials for it, which EKS Pod Identity gives to the pods. Idempotent.
 
-        The other half of the contract, the role, is made of `buckets`.
+        The other half of the contract, the role, is made of `buckets`. It is the whole service account's: containers
+        that use no bucket are kept from its credentials.
 
         Args:
             bucket: Which one.
             prefix: Of the keys that are meant; all of them when empty.
             rights: What is done there.
+            containers: Who does it, by name; all containers of the pod when empty.
         Raises:
-            ConstructError: a prefix that would match keys of others, too.
+            ConstructError: a prefix that would match keys of others, too; when rendered, a container that is not there.
         """
         identity = Identity(
             cluster=self.namespace.cluster.name, namespace=self.namespace.name, service_account=self.name
         )
         self._buckets.add(BucketAccess(identity=identity, bucket=bucket, prefix=prefix, rights=rights))
+        self._users_of_buckets.add(containers)
         self.allow(Destination.outside(bucket.reached_at, 443))
         self.allow(Destination.pod_identity())
 
@@ -287,13 +295,27 @@ class Component(Construct):
         )
 
     def _workload(self) -> Mapping[str, Any]:
-        annotations = {"annotations": {FILES_HASH: self._files_hash()}} if self._restart_with else {}
-        template = {"metadata": {"labels": dict(self.labels), **annotations}, "spec": self._pod()}
+        annotations = {
+            **({FILES_HASH: self._files_hash()} if self._restart_with else {}),
+            **({WITHOUT_CREDENTIALS: ",".join(names)} if (names := self._without_credentials()) else {}),
+        }
+        metadata = {"labels": dict(self.labels), **({"annotations": annotations} if annotations else {})}
+        template = {"metadata": metadata, "spec": self._pod()}
         return {"spec": self.workload.spec(pods=self.pods, headless=self.headless, template=template)}
 
     def _files_hash(self) -> str:
         texts = [(name, text) for each in self._restart_with for name, text in sorted(each.files().items())]
         return hashlib.sha256(repr(texts).encode()).hexdigest()[:16]
+
+    def _without_credentials(self) -> list[str]:
+        """The containers that use no bucket, where others of the pod do."""
+        if not self._users_of_buckets or () in self._users_of_buckets:
+            return []
+        users = {name for names in self._users_of_buckets for name in names}
+        names = [*self._init_containers, *self._containers]
+        for name in sorted(users.difference(names)):
+            raise ConstructError(f"{self.name} uses a bucket by the container {name!r}, which it has not: add it")
+        return [name for name in names if name not in users]
 
     def _complete(self, containers: Mapping[str, Container]) -> list[Container]:
         """Containers with all that is mounted into them."""

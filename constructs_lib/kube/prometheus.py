@@ -106,7 +106,7 @@ class PrometheusHA(Component):
         self._volume = volume
         self._scrape = scrape
         self._links = links
-        self._retention = retention
+        self.retention = retention
         self._cluster_jobs: tuple[ScrapeJob, ...] = ()
         self._pods_jobs: dict[str, discovery.PodsJob] = {}
         self._annotated: discovery.Annotated | None = None
@@ -116,6 +116,7 @@ class PrometheusHA(Component):
         self._rules: list[RuleGroup | Callable[[Evaluator], RuleGroup]] = []
         self._has_cluster_role = False
         self._collected: dict[str, str] = {}
+        self._agent_jobs: set[str] = set()
         self._collector_jobs: set[str] = set()
         self._memory = resources.memory_limit
         self.allow(Destination.api_server(namespace.cluster))
@@ -128,8 +129,7 @@ class PrometheusHA(Component):
     @property
     def evaluator(self) -> Evaluator:
         """What rule groups need to know of who evaluates them; final when rendered."""
-        # A collector that is missing costs nobody's sleep: what was live is live.
-        declared = sorted(self._pods_jobs.keys() - self._collector_jobs)
+        declared = sorted(self._pods_jobs.keys() - self._agent_jobs)
         must_exist = (*(job.name for job in (*self._cluster_jobs, *self._probes())), *declared)
         members = self._alertmanager
         return Evaluator(
@@ -139,6 +139,7 @@ class PrometheusHA(Component):
             jobs=must_exist,
             alertmanager_job=members.name if members else None,  # under which `send_alerts_to` scrapes it
             alertmanagers=members.replicas if members else 0,
+            agent_jobs=tuple(sorted(self._agent_jobs)),
             collector_jobs=tuple(sorted(self._collector_jobs)),
             series=self._memory.count // SERIES,
         )
@@ -287,10 +288,20 @@ class PrometheusHA(Component):
         """
         self._collected = {"rules": rules, "jobs": jobs}
 
-    def scrape_collector(self, endpoint: Endpoint, *, job: str) -> None:
-        """Scrape what brings in other teams' releases; where it is missing, nobody is woken."""
-        self._collector_jobs.add(job)
+    def scrape_agent(self, endpoint: Endpoint, *, job: str) -> None:
+        """Scrape what works beside servers; where it is missing, nobody is woken for that alone.
+
+        Args:
+            endpoint: Of a component.
+            job: The label `job` of the series.
+        """
+        self._agent_jobs.add(job)
         self.scrape(endpoint, job=job)
+
+    def scrape_collector(self, endpoint: Endpoint, *, job: str) -> None:
+        """Likewise, scrape what brings in other teams' releases: without it, what was live is live."""
+        self._collector_jobs.add(job)
+        self.scrape_agent(endpoint, job=job)
 
     def _add(self, job: discovery.PodsJob) -> None:
         for other in self._pods_jobs.values():
@@ -365,8 +376,8 @@ class PrometheusHA(Component):
             document = PrometheusConfig(
                 scrape=self._scrape,
                 external_labels=cluster.labels,
-                retention_time=self._retention.time,
-                retention_size=self._volume.size.scaled(self._retention.share_of_volume),
+                retention_time=self.retention.time,
+                retention_size=self._volume.size.scaled(self.retention.share_of_volume),
                 rule_files=(f"{RULES}/*.yaml", *filter(None, [self._collected.get("rules")])),
                 job_files=tuple(filter(None, [self._collected.get("jobs")])),
                 alertmanagers=tuple(

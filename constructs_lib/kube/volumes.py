@@ -24,13 +24,21 @@ class VolumeSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ConfigMapFiles:
-    """All files of a ConfigMap, as a directory: a single file (subPath) would never be refreshed."""
+    """All files of a ConfigMap, as a directory: a single file (subPath) would never be refreshed.
+
+    Args:
+        name: Of the volume within its pod.
+        config_map: Which one.
+        optional: Whether a pod starts without it; else it waits.
+    """
 
     name: str
     config_map: str
+    optional: bool = False
 
     def to_dict(self) -> Mapping[str, Any]:
-        return {"name": self.name, "configMap": {"name": self.config_map}}
+        source = {"name": self.config_map, **({"optional": True} if self.optional else {})}
+        return {"name": self.name, "configMap": source}
 
 
 @dataclass(frozen=True, slots=True)

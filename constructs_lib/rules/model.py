@@ -50,7 +50,8 @@ class Evaluator:
         jobs: That must always have a target.
         alertmanager_job: By which it scrapes the Alertmanager that it sends to; None when it sends to none.
         alertmanagers: How many members that has.
-        collector_jobs: By which it scrapes the collectors of other teams' releases; none where nothing is collected.
+        agent_jobs: By which it scrapes what works beside servers, and wakes nobody where it is missing.
+        collector_jobs: Those of them that collect other teams' releases; none where nothing is collected.
         series: For how many each server has memory; None when nobody knows.
     """
 
@@ -60,6 +61,7 @@ class Evaluator:
     jobs: tuple[str, ...]
     alertmanager_job: str | None = None
     alertmanagers: int = 0
+    agent_jobs: tuple[str, ...] = ()
     collector_jobs: tuple[str, ...] = ()
     series: int | None = None
 

@@ -110,10 +110,11 @@ def target_down(
 def _job_down(by: Evaluator) -> Alert:
     """Of pods by annotation, two broken ones of any team would speak for all others'.
 
-    Without the collectors, what was live is live: TargetDown tells of them, in the morning.
+    Of what works beside servers, TargetDown tells in the morning: without it, what was live is live, and what was
+    backed up is backed up.
     """
     course = lasting(by)
-    spared = (*SHARED_JOBS, *by.collector_jobs)
+    spared = (*SHARED_JOBS, *by.agent_jobs)
     one, two, three = (up("api", host) for host in (1, 2, 3))
     down, fine = course.lasts(1, 0), course.steady(1)
     return Alert(

@@ -70,7 +70,7 @@ def prod_cluster() -> ClusterSpec:
     """A cluster in which the addresses of prod's values are true."""
     spec = ClusterSpec(
         name=PROD.cluster,
-        region=PROD.logs_region,
+        region=PROD.region,
         node_range=IPv4Network(PROD.nodes[0]),
         storage_class="gp3",
         create_storage_class=False,  # dist/prod makes it

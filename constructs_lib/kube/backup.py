@@ -1,0 +1,116 @@
+"""What makes restore points of a Prometheus, and restores them, beside it in its pods."""
+
+from datetime import timedelta
+
+from constructs import Construct
+
+from constructs_lib.contract import Origin, Port, RestorePoints, Rights
+from constructs_lib.errors import ConstructError
+from constructs_lib.image import Image
+from constructs_lib.kube.pod import Container, FieldOfPod, Probe, Resources
+from constructs_lib.kube.prometheus import VOLUME, PrometheusHA
+from constructs_lib.kube.volumes import Claimed, ConfigMapFiles, Mount
+from constructs_lib.metrics.backup import BACKUP as METRICS
+from constructs_lib.units import Bytes, Cpu, whole_seconds
+
+BACKUP, RESTORE = "backup", "restore"
+PORT = Port(name=BACKUP, number=8083)
+REQUESTS = "/etc/restore"
+# A block is finished every two hours: more often, there is nothing new.
+SHORTEST = timedelta(minutes=10)
+
+
+class Backup(Construct):
+    """Restore points of every server of a Prometheus, each by itself, and the way back.
+
+    An agent in every pod sends the finished blocks of its server that are not in the bucket yet. A pod whose volume is
+    empty restores before its server starts, if the ConfigMap `requests` says so under the pod's name. Both hold the
+    volume as a whole, as Prometheus does: a hard link leads from one mount of a volume to no other one. The bucket is
+    theirs alone: no other container of the pods gets credentials.
+
+    Args:
+        prometheus: Whose pods it joins; its servers start and run without any word from the bucket.
+        image: Of the agent, from a registry of yours: `agent/README.md` says how to build it.
+        points: Where restore points go, and how long they are kept.
+        every: Between two restore points; any time, one more can be asked for.
+        resources: Of the agent, and of what restores.
+    Raises:
+        ConstructError: a local retention with which objects would expire before the last restore point that needs them,
+            or a time between restore points that leaves none, or nothing new.
+    Source: https://prometheus.io/docs/prometheus/latest/storage/
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        prometheus: PrometheusHA,
+        image: Image,
+        points: RestorePoints,
+        every: timedelta = timedelta(days=1),
+        resources: Resources = Resources(cpu=Cpu(100), memory=Bytes.mib(192), cpu_burst=10),
+    ) -> None:
+        points.refuse_retention(prometheus.retention.time)
+        _refuse(every, points)
+        super().__init__(scope, id)
+        self.origin = Origin(
+            cluster=prometheus.namespace.cluster.name, namespace=prometheus.namespace.name, component=prometheus.name
+        )
+        self.requests = f"{prometheus.name}-{RESTORE}"
+        self.metrics = prometheus.endpoint(PORT)
+        common = (
+            f"--data={VOLUME}",
+            f"--bucket={points.bucket.name}",
+            f"--region={points.bucket.region}",
+            f"--source={self.origin.path}/$(POD_NAME)",
+        )
+        pod, data = {"POD_NAME": FieldOfPod("metadata.name")}, Mount(source=Claimed(), path=VOLUME, read_only=False)
+        prometheus.add_init_container(
+            Container(
+                name=RESTORE,
+                image=image,
+                args=(RESTORE, *common, f"--requests={REQUESTS}"),
+                environment=pod,
+                mounts=(
+                    data,
+                    Mount(source=ConfigMapFiles(RESTORE, self.requests, optional=True), path=REQUESTS),
+                ),
+                resources=resources,
+            )
+        )
+        prometheus.add_container(
+            Container(
+                name=BACKUP,
+                image=image,
+                args=(
+                    BACKUP,
+                    *common,
+                    f"--keep-days={points.keep.days}",
+                    f"--expiry-days={points.expiry.days}",
+                    f"--every={whole_seconds(every)}",
+                    f"--port={PORT.number}",
+                ),
+                ports=(PORT,),
+                environment=pod,
+                mounts=(data,),
+                resources=resources,
+                # No readiness: Prometheus answers without it.
+                liveness=Probe(path="/metrics", port=PORT, period=timedelta(seconds=30), failures=4),
+            )
+        )
+        for prefix in self.origin.prefixes:
+            prometheus.use_bucket(points.bucket, prefix=prefix, rights=Rights.ADD, containers=(RESTORE, BACKUP))
+        prometheus.scrape_agent(self.metrics, job=METRICS.job)
+
+
+def _refuse(every: timedelta, points: RestorePoints) -> None:
+    if every < SHORTEST:
+        raise ConstructError(
+            f"a restore point is made every {every}, but blocks are finished every two hours: use {SHORTEST} or more"
+        )
+    if every > points.keep:
+        raise ConstructError(
+            f"a restore point is made every {every}, but kept for {points.keep.days} days only, so that there would be "
+            "none in between: make them more often, or keep them for longer"
+        )

@@ -1,0 +1,213 @@
+"""What templates of CloudFormation make of buckets, roles and their associations.
+
+Only what a deployment in the tests' AWS needs is resolved; what is not known is refused, never skipped.
+
+Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference.html
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.cluster.errors import ClusterError
+
+# Types of which this module takes notice, and those that are nothing to a pod's access to S3.
+BUCKET, BUCKET_POLICY, ROLE, POLICY = "AWS::S3::Bucket", "AWS::S3::BucketPolicy", "AWS::IAM::Role", "AWS::IAM::Policy"
+ASSOCIATION = "AWS::EKS::PodIdentityAssociation"
+OTHERS = {"AWS::CDK::Metadata"}
+VARIABLE = re.compile(r"\$\{(!?)([^}]+)\}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Role:
+    """A role: who may take it, and by policy what it may do."""
+
+    arn: str
+    trust: Mapping[str, Any]
+    policies: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def name(self) -> str:
+        """The last part of the ARN."""
+        return self.arn.rpartition("/")[2]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Association:
+    """A service account of a cluster, and the ARN of its role."""
+
+    cluster: str
+    namespace: str
+    service_account: str
+    role: str
+
+    @property
+    def key(self) -> str:
+        """By which EKS Auth knows it."""
+        return f"{self.cluster}/{self.namespace}/{self.service_account}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """All of it.
+
+    Args:
+        buckets: By name, the statements of the bucket's policy.
+        roles: By ARN.
+    """
+
+    buckets: Mapping[str, tuple[Mapping[str, Any], ...]]
+    roles: Mapping[str, Role]
+    associations: tuple[Association, ...]
+
+
+def deployment(directory: Path, *, region: str, account: str) -> Deployment:
+    """What the deployment of each template of a directory makes."""
+    paths = sorted(directory.glob("*.template.json"))
+    if not paths:
+        raise ClusterError(f"there is no template in {directory}")
+    stacks = [_Stack(path, region=region, account=account) for path in paths]
+    return Deployment(
+        buckets={name: statements for stack in stacks for name, statements in stack.buckets()},
+        roles={role.arn: role for stack in stacks for role in stack.roles()},
+        associations=tuple(association for stack in stacks for association in stack.associations()),
+    )
+
+
+class _Stack:
+    """One template, resolved as far as it is asked for."""
+
+    def __init__(self, path: Path, *, region: str, account: str) -> None:
+        template = json.loads(path.read_text())
+        self._name = path.name.partition(".")[0]
+        self._account = account
+        self._resources: dict[str, Any] = template["Resources"]
+        self._values = {
+            "AWS::Partition": "aws",
+            "AWS::URLSuffix": "amazonaws.com",
+            "AWS::Region": region,
+            "AWS::AccountId": account,
+            "AWS::StackName": self._name,
+            **{name: each["Default"] for name, each in template.get("Parameters", {}).items() if "Default" in each},
+        }
+        known = {BUCKET, BUCKET_POLICY, ROLE, POLICY, ASSOCIATION} | OTHERS
+        for name, resource in self._resources.items():
+            if resource["Type"] not in known:
+                raise ClusterError(f"{self._name} has {name} of the type {resource['Type']}: say what the tests do with it")
+
+    def buckets(self) -> Iterator[tuple[str, tuple[Mapping[str, Any], ...]]]:
+        statements: dict[str, tuple[Mapping[str, Any], ...]] = {}
+        for _, found in self._of(BUCKET_POLICY):
+            name = found["Bucket"]
+            statements[name] = (*statements.get(name, ()), *_list(found["PolicyDocument"]["Statement"]))
+        for name, _ in self._of(BUCKET):
+            bucket = self._ref(name)
+            yield bucket, statements.pop(bucket, ())
+        if statements:
+            raise ClusterError(f"{self._name} has policies of buckets that it does not make: {', '.join(statements)}")
+
+    def roles(self) -> Iterator[Role]:
+        policies: dict[str, dict[str, Mapping[str, Any]]] = {}
+        for name, found in self._of(POLICY):
+            _only(found, {"PolicyName", "PolicyDocument", "Roles"}, of=f"{self._name}/{name}")
+            for role in found["Roles"]:
+                policies.setdefault(role, {})[found["PolicyName"]] = found["PolicyDocument"]
+        for name, found in self._of(ROLE):
+            allowed = {"AssumeRolePolicyDocument", "Description", "Policies", "RoleName", "MaxSessionDuration", "Tags"}
+            _only(found, allowed, of=f"{self._name}/{name}")
+            own = {each["PolicyName"]: each["PolicyDocument"] for each in found.get("Policies", [])}
+            yield Role(
+                arn=self._attribute(name, "Arn"),
+                trust=found["AssumeRolePolicyDocument"],
+                policies=own | policies.pop(self._ref(name), {}),
+            )
+        if policies:
+            raise ClusterError(f"{self._name} has policies of roles that it does not make: {', '.join(policies)}")
+
+    def associations(self) -> Iterator[Association]:
+        for name, found in self._of(ASSOCIATION):
+            _only(found, {"ClusterName", "Namespace", "ServiceAccount", "RoleArn", "Tags"}, of=f"{self._name}/{name}")
+            yield Association(
+                cluster=found["ClusterName"],
+                namespace=found["Namespace"],
+                service_account=found["ServiceAccount"],
+                role=found["RoleArn"],
+            )
+
+    def _of(self, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Names and resolved properties of all resources of a type."""
+        for name, resource in self._resources.items():
+            if resource["Type"] == kind:
+                yield name, self._resolved(resource.get("Properties", {}))
+
+    def _resolved(self, value: Any) -> Any:
+        if isinstance(value, list):
+            return [self._resolved(each) for each in value]
+        if not isinstance(value, dict):
+            return value
+        match list(value.items()):
+            case [("Ref", str(name))]:
+                return self._ref(name)
+            case [("Fn::GetAtt", [str(name), str(attribute)])]:
+                return self._attribute(name, attribute)
+            case [("Fn::Join", [str(between), list(parts)])]:
+                return between.join(self._resolved(parts))
+            case [("Fn::Sub", str(text))]:
+                return VARIABLE.sub(self._variable, text)
+            case [(str(function), argument)] if function.startswith("Fn::"):
+                raise ClusterError(f"{self._name} has {function} of {argument}, which the tests cannot resolve")
+        return {key: self._resolved(each) for key, each in value.items()}
+
+    def _variable(self, match: re.Match[str]) -> str:
+        literal, name = match.groups()
+        if literal:
+            return f"${{{name}}}"
+        resource, dot, attribute = name.partition(".")
+        return self._attribute(resource, attribute) if dot else self._ref(name)
+
+    def _ref(self, name: str) -> str:
+        if name in self._values:
+            return str(self._values[name])
+        resource = self._resources.get(name, {"Type": None})
+        match resource["Type"]:
+            case "AWS::S3::Bucket":
+                return str(self._resolved(resource["Properties"]["BucketName"]))
+            case "AWS::IAM::Role":
+                chosen = self._resolved(resource["Properties"].get("RoleName", f"{self._name}-{name}"))
+                return str(chosen)[:64]
+        raise ClusterError(f"{self._name} refers to {name}, whose name the tests do not know")
+
+    def _attribute(self, name: str, attribute: str) -> str:
+        kind = self._resources[name]["Type"]
+        match kind, attribute:
+            case "AWS::S3::Bucket", "Arn":
+                return f"arn:aws:s3:::{self._ref(name)}"
+            case "AWS::IAM::Role", "Arn":
+                return f"arn:aws:iam::{self._account}:role/{self._ref(name)}"
+        raise ClusterError(f"{self._name} refers to {attribute} of {name} ({kind}), which the tests do not know")
+
+
+def conditions(statement: Mapping[str, Any]) -> Iterator[tuple[str, str, list[str]]]:
+    """Operator, key and values of each condition of a statement."""
+    for operator, block in statement.get("Condition", {}).items():
+        for key, values in block.items():
+            yield operator, key, [str(value) for value in _list(values)]
+
+
+def actions(statement: Mapping[str, Any]) -> list[str]:
+    """What a statement is about."""
+    return _list(statement.get("Action", []))
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _only(found: Mapping[str, Any], allowed: Iterable[str], *, of: str) -> None:
+    """Refuse what would change the access and is not taken notice of."""
+    others = sorted(set(found) - set(allowed))
+    if others:
+        raise ClusterError(f"{of} has {', '.join(others)}: say what the tests do with it")

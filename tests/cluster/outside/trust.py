@@ -1,0 +1,108 @@
+"""Whether a role's policies mean in the tests' AWS what they mean in the real one.
+
+versitygw knows neither the principal of Pod Identity nor the tags of its sessions, so who may take a role is decided
+here; what a role may do is decided by versitygw, for as long as it knows all that the policies ask about.
+
+Source: https://docs.aws.amazon.com/eks/latest/userguide/pod-id-role.html
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
+from typing import Any
+
+from tests.cluster.errors import ClusterError
+from tests.cluster.outside.templates import Association, Role, actions, conditions
+
+SERVICE = "pods.eks.amazonaws.com"
+NEEDED = {"sts:AssumeRole", "sts:TagSession"}
+# What versitygw 1.8.0 tells the policies of a session, beside its own role's tags, of which the tests have none.
+# A condition on anything else would never hold, or if it denies, always.
+# https://github.com/versity/versitygw/blob/v1.8.0/auth/condition_context.go
+# https://github.com/versity/versitygw/blob/v1.8.0/iamapi/internal/iammiddleware/policy.go
+KNOWN = {
+    *("aws:CurrentTime", "aws:EpochTime", "aws:SecureTransport", "aws:SourceIp", "aws:UserAgent", "aws:Referer"),
+    *("aws:PrincipalArn", "aws:PrincipalAccount", "aws:PrincipalType", "aws:userid"),
+    *("s3:prefix", "s3:delimiter", "s3:max-keys", "s3:x-amz-acl", "s3:VersionId"),
+}
+VARIABLE = re.compile(r"\$\{([^*?$][^}]*)\}")
+
+
+def refuse_untrusting(role: Role, association: Association, *, region: str, account: str) -> None:
+    """Refuse a role that EKS may not take for a service account.
+
+    Raises:
+        ClusterError: no statement lets it, or a condition that is not known here.
+    """
+    cluster = f"arn:aws:eks:{region}:{account}:cluster/{association.cluster}"
+    asked = {
+        "aws:SourceAccount": account,
+        "aws:SourceArn": cluster,
+        "aws:RequestTag/eks-cluster-arn": cluster,
+        "aws:RequestTag/eks-cluster-name": association.cluster,
+        "aws:RequestTag/kubernetes-namespace": association.namespace,
+        "aws:RequestTag/kubernetes-service-account": association.service_account,
+    }
+    allowed: set[str] = set()
+    for statement in _statements(role.trust):
+        if statement["Effect"] != "Allow":
+            raise ClusterError(f"the trust policy of {role.name} has a statement other than Allow: {statement}")
+        if statement["Principal"] == {"Service": SERVICE} and _holds(statement, asked, role):
+            allowed |= NEEDED & set(actions(statement))
+    if allowed != NEEDED:
+        missing = ", ".join(sorted(NEEDED - allowed))
+        raise ClusterError(f"the trust policy of {role.name} does not let EKS do {missing} for {association.key}")
+
+
+def refuse_unknown(role: Role) -> None:
+    """Refuse policies that mean something else here, since versitygw does not know what they ask about.
+
+    Raises:
+        ClusterError: conditions and variables of policies, each with its statement.
+    """
+    unknown = [
+        f"{what} of {name}, {statement.get('Sid', actions(statement))}"
+        for name, policy in role.policies.items()
+        for statement in _statements(policy)
+        for what in _asked(statement)
+        if what not in KNOWN
+    ]
+    if unknown:
+        raise ClusterError(f"versitygw does not know what policies of {role.name} ask about: {'; '.join(unknown)}")
+
+
+def _statements(policy: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    found = policy["Statement"]
+    return found if isinstance(found, list) else [found]
+
+
+def _holds(statement: Mapping[str, Any], asked: Mapping[str, str], role: Role) -> bool:
+    return all(
+        any(_fits(operator, asked[key], value) for value in values)
+        for operator, key, values in conditions(statement)
+        if _known(operator, key, asked, role)
+    )
+
+
+def _known(operator: str, key: str, asked: Mapping[str, str], role: Role) -> bool:
+    if key not in asked or operator not in {"StringEquals", "StringLike", "ArnEquals", "ArnLike"}:
+        raise ClusterError(f"the tests do not know {operator} of {key}, which the trust policy of {role.name} has")
+    return True
+
+
+def _fits(operator: str, given: str, value: str) -> bool:
+    return given == value if operator == "StringEquals" else fnmatchcase(given, value)
+
+
+def _asked(statement: Mapping[str, Any]) -> Iterator[str]:
+    """The keys of a statement's conditions, and of the variables in it."""
+    texts = [text for name in ("Resource", "NotResource") for text in _texts(statement.get(name, []))]
+    for _, key, values in conditions(statement):
+        yield key
+        texts += values
+    for text in texts:
+        yield from VARIABLE.findall(text)
+
+
+def _texts(value: Any) -> list[str]:
+    return value if isinstance(value, list) else [value]
