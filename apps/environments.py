@@ -135,7 +135,7 @@ PROD = Environment(
     application_services=("api", "backend", "data-service", "orchestrator"),
     infrastructure={"nats": 7777, "neo4j": 2004, "qdrant": 6333},
     scrape_ports=PortRange(8000, 9999),
-    agent_image=Image.parse("registry.insurance-lead-gen.com/constructs-lib/agent:0.2.0"),
+    agent_image=Image.parse("registry.insurance-lead-gen.com/constructs-lib/agent:0.3.0"),
 )
 STAGING = PROD.but(
     cluster="insurance-lead-gen-staging",

@@ -19,6 +19,7 @@ from constructs_lib.errors import ConstructError
 from constructs_lib.kube import (
     Alertmanager,
     Allowed,
+    Backup,
     BasicAuth,
     Collector,
     DashboardCollector,
@@ -138,6 +139,7 @@ def monitoring(app: cdk8s.App, name: str, values: Environment) -> Stack:
         pods = Pods.named(values.application_namespace, database)
         prometheus.scrape_pods(PodsJob(job=database, pods=pods, ports=PortRange.only(port)))
     collector = _collector(prometheus, grafana, values)
+    _back_up(prometheus, values)
     by = prometheus.evaluator
     prometheus.add_rules(*_rules(by, values, loki, tracing))
     grafana.set_home(system_health())
@@ -272,6 +274,20 @@ def _collector(prometheus: PrometheusHA, grafana: Grafana, values: Environment) 
     collector = Collector(prometheus, "collector", prometheus=prometheus, image=image, allowed=allowed)
     DashboardCollector(grafana, "collector", grafana=grafana, collector=collector, image=image)
     return collector
+
+
+def _back_up(prometheus: PrometheusHA, values: Environment) -> None:
+    """What a lost volume is restored from."""
+    points = values.restore_points
+    if points is None:
+        return
+    if values.agent_image is None:
+        raise ConstructError(
+            f"backup_bucket is {values.backup_bucket!r}, but there is no agent_image, which would make restore points: "
+            "give one, or leave backup_bucket empty"
+        )
+    every = values.backup_every
+    Backup(prometheus, "backup", prometheus=prometheus, image=values.agent_image, points=points, every=every)
 
 
 def _rules(by: Evaluator, values: Environment, loki: LokiStore, tracing: Tracing | None) -> Iterator[RuleGroup]:
