@@ -52,6 +52,7 @@ from constructs_lib.metrics.kube_state_metrics import KUBE_STATE_METRICS
 from constructs_lib.metrics.postgres import POSTGRES_EXPORTER
 from constructs_lib.metrics.redis import REDIS_EXPORTER
 from constructs_lib.rules.application import application
+from constructs_lib.rules.backups import BackupLimits, backups
 from constructs_lib.rules.databases import databases
 from constructs_lib.rules.hosts import hosts
 from constructs_lib.rules.kubernetes import kubernetes
@@ -142,7 +143,7 @@ def monitoring(app: cdk8s.App, name: str, values: Environment) -> Stack:
     _back_up(prometheus, values)
     by = prometheus.evaluator
     prometheus.add_rules(*_rules(by, values, loki, tracing))
-    grafana.set_home(system_health())
+    grafana.set_home(system_health(backups=_backup_limits(values)))
     grafana.add_dashboard(*dashboards(by, values, loki, tracing))
     return Stack(prometheus, loki, tracing, collector)
 
@@ -290,6 +291,10 @@ def _back_up(prometheus: PrometheusHA, values: Environment) -> None:
     Backup(prometheus, "backup", prometheus=prometheus, image=values.agent_image, points=points, every=every)
 
 
+def _backup_limits(values: Environment) -> BackupLimits | None:
+    return BackupLimits(every=values.backup_every) if values.restore_points else None
+
+
 def _rules(by: Evaluator, values: Environment, loki: LokiStore, tracing: Tracing | None) -> Iterator[RuleGroup]:
     """What somebody must hear of; a group about nothing is left out."""
     yield observability(by)
@@ -301,6 +306,8 @@ def _rules(by: Evaluator, values: Environment, loki: LokiStore, tracing: Tracing
         yield traces(by, query=None if alone else JAEGER_QUERY.job, searched=not alone)
     if values.agent_image:
         yield teams(by)
+    if limits := _backup_limits(values):
+        yield backups(by, limits)
     if values.hosts_at:
         yield hosts(by)
     if values.application_services:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import cdk8s
 
-from apps import environments
+from apps import aws, environments
+from apps.environment import Environment
 from apps.kube import monitoring
 from constructs_lib.config import to_yaml
 from constructs_lib.errors import ConstructError
@@ -19,11 +20,11 @@ from constructs_lib.kube import synth
 
 
 def render(all_environments: environments.Environments, output: Path) -> None:
-    """Write `<environment>/k8s/`, its `kustomization.yaml`, and `platform.json`, for all environments or for none.
+    """Write `k8s/`, its `kustomization.yaml`, `platform.json` and `aws/`, for all environments or for none.
 
     Args:
         all_environments: The values.
-        output: Replaced as a whole once everything is rendered.
+        output: Replaced as a whole once everything is rendered; each environment has a directory there.
     Raises:
         ConstructError: what cannot work; the output is as it was.
     """
@@ -36,6 +37,7 @@ def render(all_environments: environments.Environments, output: Path) -> None:
             try:
                 collector = monitoring(app, name, values).collector
                 synth(app)
+                _write_templates(name, values, fresh / name / "aws")
                 contract = None if collector is None else collector.platform.to_contract()
             except ConstructError as error:
                 raise ConstructError(f"environment {name}: {error}") from error
@@ -57,6 +59,17 @@ def render(all_environments: environments.Environments, output: Path) -> None:
             if former.exists():
                 former.rename(output)
             raise
+
+
+def _write_templates(name: str, values: Environment, output: Path) -> None:
+    """Write `<stack>.template.json` for each stack that the environment has; without any, nothing."""
+    with tempfile.TemporaryDirectory() as assembly:
+        app = aws.new_app(Path(assembly))
+        if not aws.stacks(app, name, values):
+            return
+        output.mkdir()
+        for stack in app.synth().stacks:
+            (output / stack.template_file).write_text(json.dumps(stack.template, indent=1) + "\n")
 
 
 def _refuse_foreign(output: Path) -> None:

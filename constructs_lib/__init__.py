@@ -1,12 +1,13 @@
 """Reusable constructs for a production monitoring stack.
 
-Importing the package starts no engine: each name is resolved when it is first used.
+Importing the package starts no engine: each name is resolved when it is first used, and starts that of its half.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from constructs_lib.aws import BackupPipeline, ObjectStore
     from constructs_lib.kube import (
         Alertmanager,
         AuthProxy,
@@ -34,6 +35,7 @@ __version__ = "0.3.0"
 __all__ = [
     "Alertmanager",
     "AuthProxy",
+    "BackupPipeline",
     "BlackboxExporter",
     "Collector",
     "DashboardCollector",
@@ -46,6 +48,7 @@ __all__ = [
     "Monitored",
     "Namespaces",
     "NodeExporter",
+    "ObjectStore",
     "PostgresExporter",
     "PrometheusHA",
     "RedisExporter",
@@ -53,9 +56,11 @@ __all__ = [
     "StorageClass",
     "Tracing",
 ]
+_OF_AWS = {"BackupPipeline", "ObjectStore"}
 
 
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module("constructs_lib.kube"), name)
+    half = "aws" if name in _OF_AWS else "kube"
+    return getattr(import_module(f"constructs_lib.{half}"), name)

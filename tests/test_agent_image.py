@@ -3,7 +3,7 @@
 import json
 import re
 
-from tests.cluster.agent import HOME, ROOT, UNUSED, agent_image, sources
+from tests.cluster.agent import HOME, ROOT, SERVICES, UNUSED, USED, agent_image, sources
 
 DOCKERFILE = (ROOT / "agent" / "Dockerfile").read_text()
 IMAGE = agent_image("registry.example.com/agent:1")
@@ -27,7 +27,9 @@ def test_both_images_hold_the_same_packages() -> None:
     """They stand in the same directory, by the same lock, without what neither needs."""
     assert last("COPY") == f"--from=build {HOME} {HOME}"
     assert "COPY agent/requirements.txt " in DOCKERFILE
-    assert f"rm -r {' '.join(f'{HOME}/{path}' for path in UNUSED)}\n" in DOCKERFILE
+    assert f"rm -r {' '.join(f'{HOME}/{path}' for path in UNUSED)} \\\n" in DOCKERFILE
+    kept = " ".join(f"! -name {name}" for name in USED)
+    assert f"find {HOME}/{SERVICES} -mindepth 1 -maxdepth 1 -type d {kept} -exec rm -r {{}} +\n" in DOCKERFILE
 
 
 def test_both_images_hold_the_same_sources() -> None:
@@ -35,7 +37,7 @@ def test_both_images_hold_the_same_sources() -> None:
     held = {path.relative_to(ROOT / "constructs_lib").parts[0] for path in sources()}
     rules = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if not line.startswith("#")]
 
-    left_out = ["constructs_lib/kube", "constructs_lib/dashboards"]
+    left_out = ["constructs_lib/aws", "constructs_lib/kube", "constructs_lib/dashboards"]
     assert rules == ["*", "!agent/requirements.txt", "!constructs_lib", *left_out, "**/__pycache__"]
     assert {"agent", "config", "errors.py"} <= held
-    assert not {"kube", "dashboards"} & held
+    assert not {"aws", "kube", "dashboards"} & held

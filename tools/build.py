@@ -1,6 +1,6 @@
 """Build the real programs that the tests run, each from its own pinned Go module, and link them into `.tools/`.
 
-OpenSearch, which is no Go module, is fetched by Maven.
+OpenSearch, which is no Go module, is fetched by Maven, and LocalStack is installed by pip.
 
     python tools/build.py                     every program
     python tools/build.py prometheus etcd     these modules only
@@ -40,6 +40,7 @@ PROGRAMS: dict[str, dict[str, tuple[str, ...]]] = {
     "kube-router": {"github.com/cloudnativelabs/kube-router/v2/cmd/kube-router": ("kube-router",)},
     "coredns": {"github.com/coredns/coredns": ("coredns",)},
     "probe": {".": ("probe",)},
+    "blocks": {".": ("blocks",)},
     "alertmanager": {
         "github.com/prometheus/alertmanager/cmd/alertmanager": ("alertmanager",),
         "github.com/prometheus/alertmanager/cmd/amtool": ("amtool",),
@@ -82,6 +83,9 @@ OPENSEARCH = "opensearch"
 # Without plugins: nobody is asked for a password, and there is no TLS.
 DISTRIBUTION = "org.opensearch.distribution.integ-test-zip:opensearch:2.19.0:zip"
 DISTRIBUTION_SHA256 = "84b8d1a06a31b57993cfe2801cbf01bdbc54fe07b45aee5cb2ba87917a01c751"
+
+LOCALSTACK = "localstack"
+VERSIONS = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
 
 
 def digest(module: Path) -> str:
@@ -148,6 +152,34 @@ def fetch() -> None:
     link(OPENSEARCH, finished)
 
 
+def python() -> tuple[str, bytes]:
+    """A Python that LocalStack runs on, and what tells it from others."""
+    for candidate in ("python3.13", *map(str, VERSIONS.glob("3.13.*/bin/python3.13"))):
+        if shutil.which(candidate):
+            command = [candidate, "-c", "import sys; print(sys.version, sys.base_prefix)"]
+            asked = subprocess.run(command, check=False, capture_output=True)
+            if asked.returncode == 0:  # a shim of pyenv is found, but may not run
+                return candidate, asked.stdout
+    sys.exit("LocalStack runs on Python 3.13: install it beside the other one, on the PATH or by pyenv")
+
+
+def install() -> None:
+    """Install LocalStack if it is missing, beside all other Python, and link its directory."""
+    interpreter, version = python()
+    requirements = TOOLS / LOCALSTACK / "requirements.txt"
+    finished = CACHE / f"{LOCALSTACK}-{hashlib.sha256(requirements.read_bytes() + version).hexdigest()[:16]}"
+    if not finished.exists():
+        print("installing LocalStack", flush=True)
+        CACHE.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
+            made = Path(scratch) / LOCALSTACK
+            subprocess.run([interpreter, "-m", "venv", str(made)], check=True)
+            pip = [str(made / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+            subprocess.run([*pip, "--require-hashes", "-r", str(requirements)], check=True)
+            made.rename(finished)
+    link(LOCALSTACK, finished)
+
+
 def link(name: str, target: Path) -> None:
     """Let a name in `.tools/` lead to what is finished."""
     path = LINKS / name
@@ -156,15 +188,17 @@ def link(name: str, target: Path) -> None:
 
 
 def make(name: str) -> None:
-    """Build the programs of a module, or fetch what is no module."""
+    """Build the programs of a module, or bring what is no module."""
     if name == OPENSEARCH:
         fetch()
+    elif name == LOCALSTACK:
+        install()
     else:
         build(name)
 
 
 def main(names: list[str]) -> None:
-    known = (*PROGRAMS, OPENSEARCH)
+    known = (*PROGRAMS, OPENSEARCH, LOCALSTACK)
     unknown = [name for name in names if name not in known]
     if unknown:
         sys.exit(f"no module {', '.join(unknown)} in tools/: choose from {', '.join(known)}")

@@ -5,39 +5,158 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from constructs_lib.agent import collect, collect_dashboards
+from constructs_lib.errors import ConstructError
+
+if TYPE_CHECKING:
+    from constructs_lib.agent.store import Store
+
+HOUR = 3600
+# Each imports what it needs when it is chosen: one has the client of Kubernetes in memory, another that of S3.
+# ruff: noqa: PLC0415
 
 
 def main() -> None:
-    """Run one command until it is told to stop."""
-    parser = argparse.ArgumentParser(prog="agent", description=sys.modules[__name__].__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    command = commands.add_parser("collect", help="bring other teams' jobs and rules into Prometheus' files")
-    _take_common(command)
-    command.add_argument("--promtool", required=True, type=Path, help="of the Prometheus that reads the files")
-    _take_common(commands.add_parser("collect-dashboards", help="bring other teams' dashboards into Grafana's files"))
-    given = vars(parser.parse_args())
-    chosen = given.pop("command")
+    """Run one command, until it has ended or is told to stop."""
+    given = vars(_parser().parse_args())
+    command, stays = given.pop("command"), given.pop("stays")
     # The first process of a container ignores what it does not handle, and its pod would wait until it is killed.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(asctime)s %(levelname)s %(message)s")
+    # What ends by itself has failed when it is told to.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0 if stays else 1))
+    stream = sys.stdout if stays else sys.stderr
+    logging.basicConfig(level=logging.INFO, stream=stream, format="%(asctime)s %(levelname)s %(message)s")
     try:
-        if chosen == "collect":
-            collect.collect(collect.Options(**given))
-        else:
-            collect_dashboards.collect_dashboards(collect_dashboards.Options(**given))
-    except SystemExit:
+        command(**given)
+    except (ConstructError, OSError) as error:
+        if stays:
+            raise
+        logging.error("%s", error)
+        sys.exit(1)
+    except SystemExit as ended:
         logging.shutdown()
-        # Threads wait for the API server, in code that aborts the process when they wake up in what is left of it.
-        os._exit(0)
+        # Threads wait for the API server, in code that aborts the process when they wake up in what is left of it, or
+        # send to S3 for minutes.
+        os._exit(ended.code if isinstance(ended.code, int) else 1)
 
 
-def _take_common(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--platform", required=True, type=Path, help="file with the platform's contract")
-    command.add_argument("--output", required=True, type=Path, help="directory of the files")
-    command.add_argument("--port", required=True, type=int, help="of the metrics")
+def _collect(**given: Any) -> None:
+    from constructs_lib.agent import collect
+
+    collect.collect(collect.Options(**given))
+
+
+def _collect_dashboards(**given: Any) -> None:
+    from constructs_lib.agent import collect_dashboards
+
+    collect_dashboards.collect_dashboards(collect_dashboards.Options(**given))
+
+
+def _backup(**given: Any) -> None:
+    from constructs_lib.agent import schedule
+
+    schedule.backup(schedule.Options(**given))
+
+
+def _backup_now(data: Path, timeout: int) -> None:
+    from constructs_lib.agent.trigger import Trigger
+
+    _say(Trigger(data).ask(timedelta(seconds=timeout)))
+
+
+def _restore(data: Path, requests: Path | None, point: str | None, **where: str) -> None:
+    from constructs_lib.agent import restore
+
+    if requests is not None:
+        point = restore.requested(requests, where["source"], data)
+    if point is not None:
+        restored = restore.restore(_store(**where), point, data)
+        logging.info("restored %s: %d blocks, %d bytes", restored.id, len(restored.blocks), restored.size)
+
+
+def _list(**where: str) -> None:
+    store = _store(**where)
+    for name in store.points():
+        try:
+            point = store.read(name)
+        except ConstructError as error:
+            _say(f"{name}  damaged: {error}")
+            continue
+        _say(
+            f"{name}  {len(point.blocks)} blocks  {point.size} bytes  {_time(point.min_time)} to {_time(point.max_time)}"
+        )
+
+
+def _verify(point: str, read: bool, **where: str) -> None:
+    from constructs_lib.agent import restore
+
+    store = _store(**where)
+    found = store.read(point)
+    restore.verify(store, found, read=read)
+    how = "every byte is as it was sent" if read else "every object is there, in its size"
+    _say(f"{found.id}  {len(found.blocks)} blocks  {found.size} bytes  {how}")
+
+
+def _store(bucket: str, region: str, source: str) -> "Store":
+    from constructs_lib.agent.store import Store
+
+    return Store.connect(bucket=bucket, region=region, source=source)
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+
+
+def _time(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="agent", description=sys.modules[__name__].__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, run: Callable[..., None], help: str, *, stays: bool = False) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=help, description=help)
+        command.set_defaults(command=run, stays=stays)
+        return command
+
+    collect = add("collect", _collect, "bring other teams' jobs and rules into Prometheus' files", stays=True)
+    dashboards = add(
+        "collect-dashboards", _collect_dashboards, "bring other teams' dashboards into Grafana's files", stays=True
+    )
+    backup = add("backup", _backup, "make restore points of Prometheus' finished blocks, every so often", stays=True)
+    now = add("backup-now", _backup_now, "have the agent of this volume make a restore point, and wait for it")
+    restore = add("restore", _restore, "bring a restore point back into an empty volume")
+    listing = add("list", _list, "name all restore points of a replica")
+    verify = add("verify", _verify, "look whether all of a restore point is there")
+
+    collect.add_argument("--promtool", required=True, type=Path, help="of the Prometheus that reads the files")
+    for command in (collect, dashboards):
+        command.add_argument("--platform", required=True, type=Path, help="file with the platform's contract")
+        command.add_argument("--output", required=True, type=Path, help="directory of the files")
+    for command in (collect, dashboards, backup):
+        command.add_argument("--port", required=True, type=int, help="of the metrics")
+    for command in (backup, now, restore):
+        command.add_argument("--data", required=True, type=Path, help="the volume, with tsdb/ in it")
+    for command in (backup, restore, listing, verify):
+        command.add_argument("--bucket", required=True, help="of the restore points")
+        command.add_argument("--region", required=True, help="of the bucket")
+        command.add_argument("--source", required=True, help="CLUSTER/NAMESPACE/COMPONENT/POD")
+    backup.add_argument("--keep-days", required=True, type=int, help="how long a restore point is kept")
+    backup.add_argument("--expiry-days", required=True, type=int, help="after which any object expires")
+    backup.add_argument("--every", required=True, type=int, help="seconds from one to the next, at the latest")
+    now.add_argument("--timeout", default=HOUR, type=int, help="seconds to wait, %(default)s by default")
+    which = restore.add_mutually_exclusive_group(required=True)
+    which.add_argument("--point", help="its id, or newest")
+    which.add_argument(
+        "--requests", type=Path, help="directory in which a file of the pod's name may hold one of these"
+    )
+    verify.add_argument("--point", default="newest", help="its id, %(default)s by default")
+    verify.add_argument("--read", action="store_true", help="read every byte again")
+    return parser
 
 
 if __name__ == "__main__":

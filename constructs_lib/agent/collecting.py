@@ -16,13 +16,13 @@ from pathlib import Path
 
 import kubernetes
 from kubernetes.utils.keepalive import tcp_keepalive_socket_options
-from prometheus_client import REGISTRY, start_http_server
 
 from constructs_lib.agent.cluster import Cluster, Item
 from constructs_lib.agent.events import SAY_AGAIN_AFTER, Events
 from constructs_lib.agent.metrics import Metrics
 from constructs_lib.agent.promtool import NoVerdictError
 from constructs_lib.agent.queue import Queue
+from constructs_lib.agent.serving import serve
 from constructs_lib.config.collected import DATA, largest
 from constructs_lib.config.platform import Platform
 from constructs_lib.config.teams import Owner
@@ -236,11 +236,7 @@ def run(make: Callable[["kubernetes.client.CoreV1Api"], Collecting], port: int) 
     configuration.socket_options = tcp_keepalive_socket_options(**GONE)
     configuration.connection_pool_maxsize = WATCHES
     collector = make(kubernetes.client.CoreV1Api(kubernetes.client.ApiClient(configuration)))
-    REGISTRY.register(collector.metrics)
-    try:
-        start_http_server(port, addr="::")  # of both families
-    except OSError:
-        start_http_server(port)
+    serve(collector.metrics, port)
     collector.prepare()  # a new promtool may need a minute for all that is live, and a probe does not wait so long
     collector.start()
     while True:

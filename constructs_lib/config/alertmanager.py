@@ -61,6 +61,7 @@ DEFAULT_INHIBITIONS = (
             ("VolumeFillingUp", "VolumeAlmostFull", "namespace", "persistentvolumeclaim"),
             ("NodeFilesystemFillingUp", "NodeFilesystemAlmostFull", "node", "device"),
             ("CertificateAboutToExpire", "CertificateNearExpiry", "instance"),
+            *((each, "BackupFailing", "pod") for each in ("BackupTooOld", "BackupMissing")),
             ("LogCollectorsStuck", "LogCollectorStuck", "host"),
             ("LogsStopped", "LogCollectorsStuck"),
             *(("LokiWritesFailing", each) for each in ("LogsStopped", "LogCollectorsStuck", "LogCollectorStuck")),

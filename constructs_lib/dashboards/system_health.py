@@ -3,10 +3,11 @@
 from constructs_lib.contract import ORIGIN
 from constructs_lib.dashboards import containers
 from constructs_lib.dashboards.firing import all_firing, firing
-from constructs_lib.dashboards.layout import LOW, Row, dashboard
+from constructs_lib.dashboards.layout import COLUMNS, LOW, Row, dashboard
 from constructs_lib.dashboards.model import Dashboard
 from constructs_lib.dashboards.names import PROMETHEUS, SYSTEM_HEALTH
 from constructs_lib.dashboards.panels import (
+    AGE,
     ANY,
     COUNT,
     SHARE,
@@ -18,9 +19,11 @@ from constructs_lib.dashboards.panels import (
     series,
     to_dashboard,
 )
+from constructs_lib.metrics.backup import BACKUP
 from constructs_lib.metrics.kube_state_metrics import KUBE_STATE_METRICS
 from constructs_lib.metrics.node_exporter import NODE_EXPORTER
 from constructs_lib.promql import matches, matches_not, metric
+from constructs_lib.rules.backups import BackupLimits, age
 from constructs_lib.rules.filling import ROOM, RoomLimits
 from constructs_lib.rules.model import Severity
 from constructs_lib.rules.nodes import FILESYSTEMS, POD_VOLUMES, UTILISATION, NodeLimits
@@ -39,8 +42,9 @@ def system_health(
     used: ServiceLimits = ServiceLimits(),
     pods: KubernetesLimits = LIMITS,
     full: RoomLimits = ROOM,
+    backups: BackupLimits | None = None,
 ) -> Dashboard:
-    """The dashboard `system-health`, against the limits of the groups `nodes`, `services` and `kubernetes`.
+    """The dashboard `system-health`, against the limits of the groups `nodes`, `services`, `kubernetes` and `backups`.
 
     Args:
         objects: The job of kube-state-metrics.
@@ -49,7 +53,9 @@ def system_health(
         used: What containers may use.
         pods: How often containers may restart.
         full: How full disks and volumes may be.
+        backups: How old restore points may be; None where none are made.
     """
+    of_all = (_jobs_down(), _pods_missing(objects), *((_restore_points(backups),) if backups else ()))
     return dashboard(
         name=SYSTEM_HEALTH,
         title="System health",
@@ -61,7 +67,7 @@ def system_health(
                 height=LOW,
             ),
             Row("Alerts", ((24, _alerts()),)),
-            Row("Targets and workloads", ((12, _jobs_down()), (12, _pods_missing(objects)))),
+            Row("Targets and workloads", tuple((COLUMNS // len(of_all), panel) for panel in of_all)),
             Row("Nodes", ((8, _cpu(limits)), (8, _memory(machines, limits)), (8, _disks(machines, full)))),
             Row(
                 "Containers and volumes",
@@ -136,6 +142,16 @@ def _jobs_down() -> Panel:
         series(f"1 - avg by (job) ({metric('up', origin='')})", "{{job}}"),
         critical=SHARE_DOWN,
         link=to_dashboard("How Prometheus is", PROMETHEUS),
+    )
+
+
+def _restore_points(limits: BackupLimits) -> Panel:
+    return graph(
+        "Age of restore points",
+        "How old the newest restore point of each Prometheus server is.",
+        AGE,
+        series(age(BACKUP.job), "{{pod}}"),
+        critical=limits.oldest.total_seconds(),
     )
 
 

@@ -11,7 +11,7 @@ from constructs_lib.kube.pod import Container, FieldOfPod, Probe, Resources
 from constructs_lib.kube.prometheus import VOLUME, PrometheusHA
 from constructs_lib.kube.volumes import Claimed, ConfigMapFiles, Mount
 from constructs_lib.metrics.backup import BACKUP as METRICS
-from constructs_lib.units import Bytes, Cpu, whole_seconds
+from constructs_lib.units import Bytes, Cpu, prometheus_duration, whole_seconds
 
 BACKUP, RESTORE = "backup", "restore"
 PORT = Port(name=BACKUP, number=8083)
@@ -107,10 +107,11 @@ class Backup(Construct):
 def _refuse(every: timedelta, points: RestorePoints) -> None:
     if every < SHORTEST:
         raise ConstructError(
-            f"a restore point is made every {every}, but blocks are finished every two hours: use {SHORTEST} or more"
+            f"a restore point is made every {every}, but blocks are finished every two hours: use "
+            f"{prometheus_duration(SHORTEST)} or more"
         )
-    if every > points.keep:
+    if every >= points.keep:
         raise ConstructError(
-            f"a restore point is made every {every}, but kept for {points.keep.days} days only, so that there would be "
-            "none in between: make them more often, or keep them for longer"
+            f"a restore point is made every {prometheus_duration(every)}, but kept for {points.keep.days} days only, "
+            "so that there would be none in between: make them more often, or keep them for longer"
         )

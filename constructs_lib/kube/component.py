@@ -206,9 +206,7 @@ class Component(Construct):
         """Open the way to what is no component: egress here alone. Idempotent."""
         self._connections.allow(destination)
 
-    def use_bucket(
-        self, bucket: Bucket, *, prefix: str = "", rights: Rights, containers: tuple[str, ...] = ()
-    ) -> None:
+    def use_bucket(self, bucket: Bucket, *, prefix: str = "", rights: Rights, containers: tuple[str, ...] = ()) -> None:
         """Open the way to a bucket and to the credentials for it, which EKS Pod Identity gives to the pods. Idempotent.
 
         The other half of the contract, the role, is made of `buckets`. It is the whole service account's: containers

@@ -18,6 +18,7 @@ LOCK = ROOT / "agent" / "requirements.txt"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "constructs_lib" / "agent"
 HOME = "/opt/agent"
 UNUSED = ("kubernetes/aio", "bin")  # as in the Dockerfile
+SERVICES, USED = "botocore/data", ("s3", "sts")  # of AWS: likewise
 
 
 def agent_image(name: str) -> Image:
@@ -41,9 +42,9 @@ def _add_agent(tar: tarfile.TarFile) -> None:
 
 
 def sources() -> list[Path]:
-    """What the image holds of this library: all that needs neither the engine nor the SDK of Grafana."""
+    """What the image holds of this library: all that needs neither an engine nor the SDK of Grafana."""
     package = ROOT / "constructs_lib"
-    left_out = (package / "kube", package / "dashboards")
+    left_out = (package / "aws", package / "kube", package / "dashboards")
     return [path for path in sorted(package.rglob("*.py")) if not any(path.is_relative_to(each) for each in left_out)]
 
 
@@ -58,8 +59,9 @@ def _packages() -> Path:
         pip = (sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile")
         wheels = ("--python-version", "3.11", "--only-binary", ":all:", "--require-hashes")
         _run(*pip, *wheels, "--target", str(made), "--requirement", str(LOCK))
-        for path in UNUSED:
-            shutil.rmtree(made / path)
+        unused = [path for path in (made / SERVICES).iterdir() if path.is_dir() and path.name not in USED]
+        for path in (*(made / each for each in UNUSED), *unused):
+            shutil.rmtree(path)
         compile_all = (DEBIAN_PYTHON, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash")
         _run(*compile_all, "-s", str(made), "-p", HOME, str(made))
         made.rename(packages)

@@ -125,6 +125,11 @@ class Cluster(Kubernetes):
             self._start_api_server()
             wait("the API server is ready again", self._api_ready, STEP)
 
+    def volume(self, namespace: str, claim: str) -> Path:
+        """The directory on this machine that a claim is bound to."""
+        node, _, number = self.get("pvc", claim, namespace)["spec"]["volumeName"].rpartition("-")
+        return self._nodes[node].volume(int(number))
+
     def in_network_of(self, namespace: str, pod: str) -> list[str]:
         found = self.get("pod", pod, namespace)
         return in_network(self._nodes[found["spec"]["nodeName"]].network_of(found["metadata"]["uid"]))

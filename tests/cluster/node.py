@@ -42,7 +42,7 @@ class Node:
         """Start containerd, and return when it answers."""
         self._write("cni/10-bridge.conflist", self._network())
         for number in range(self._cluster.volumes_per_node):
-            (self._directory / "var-lib" / Path(VOLUMES).name / str(number)).mkdir(parents=True, exist_ok=True)
+            self.volume(number).mkdir(parents=True, exist_ok=True)
         configuration = self._directory / "containerd.toml"
         configuration.write_text(
             CONTAINERD.format(
@@ -54,6 +54,10 @@ class Node:
         self._pretend_cpus()
         self.machine.start("containerd", ["containerd", "--config", str(configuration)])
         wait(f"containerd answers on {self.spec.name}", self._runtime_answers, timedelta(seconds=30))
+
+    def volume(self, number: int) -> Path:
+        """Where a local volume of the node is on this machine."""
+        return self._directory / "var-lib" / Path(VOLUMES).name / str(number)
 
     def import_image(self, path: Path) -> None:
         """Load an image."""

@@ -11,6 +11,7 @@ from constructs_lib.dashboards.model import Dashboard
 from constructs_lib.dashboards.prometheus import prometheus_health
 from constructs_lib.dashboards.system_health import system_health
 from constructs_lib.rules.application import application
+from constructs_lib.rules.backups import BackupLimits, backups
 from constructs_lib.rules.kubernetes import kubernetes
 from constructs_lib.rules.logs import logs
 from constructs_lib.rules.model import Evaluator
@@ -32,6 +33,7 @@ BY = Evaluator(
     alertmanagers=2,
     series=100_000,
 )
+RESTORE_POINTS = BackupLimits(every=timedelta(days=1))
 LOG_RULES = uncaught_errors(namespace="shop")
 GROUPS = (
     observability(BY),
@@ -42,13 +44,14 @@ GROUPS = (
     services(BY, jobs=JOBS),
     application(BY, jobs=JOBS),
     models(BY, jobs=JOBS),
+    backups(BY, RESTORE_POINTS),
 )
 
 
 def made() -> tuple[Dashboard, ...]:
     """All that there are, with all that they can have."""
     return (
-        system_health(),
+        system_health(backups=RESTORE_POINTS),
         application_performance(jobs=JOBS),
         business(jobs=JOBS),
         log_lines(alerts=LOG_RULES.alerts),
@@ -66,4 +69,5 @@ LESSER = (
     prometheus_health(Evaluator(interval=BY.interval, job="prometheus", replicas=1, jobs=())),
     loki_health(store=STORE, collector=None),
     jaeger_health(query=None, spans=None, searched=False),
+    system_health(),
 )

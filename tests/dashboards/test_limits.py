@@ -21,6 +21,7 @@ from constructs_lib.dashboards.prometheus import prometheus_health
 from constructs_lib.dashboards.system_health import system_health
 from constructs_lib.promql import without_strings
 from constructs_lib.rules.application import ApplicationLimits, application
+from constructs_lib.rules.backups import BackupLimits
 from constructs_lib.rules.filling import RoomLimits
 from constructs_lib.rules.kubernetes import kubernetes
 from constructs_lib.rules.log_limits import LogStoreLimits
@@ -46,7 +47,7 @@ CONTAINERS = {CPU: ("ContainerCpuNearLimit",), MEMORY: ("ContainerMemoryNearLimi
 # Beginnings of what programs expose, and of no label or word of PromQL.
 PROGRAMS_SAY = (
     *("up", "node_", "kube_", "kubelet_", "container_", "http_", "ai_", "queue_", "observability_", "infrastructure_"),
-    *("prometheus_", "process_", "scrape_", "alertmanager_", "loki_", "otelcol_", "jaeger_", "traces_"),
+    *("prometheus_", "process_", "backup_", "scrape_", "alertmanager_", "loki_", "otelcol_", "jaeger_", "traces_"),
 )
 # By dashboard and panel, the alerts whose limits it shows.
 TOLD: dict[str, dict[str, tuple[str, ...]]] = {
@@ -58,6 +59,7 @@ TOLD: dict[str, dict[str, tuple[str, ...]]] = {
         "Disks": ("NodeFilesystemAlmostFull",),
         "Restarts": ("ContainerRestarting",),
         "Volumes": ("VolumeAlmostFull",),
+        "Age of restore points": ("BackupTooOld",),
     },
     "application-performance": {
         **CONTAINERS,
@@ -170,6 +172,10 @@ CHANGED: list[tuple[Callable[[], Dashboard], dict[str, dict[str, float]]]] = [
     (
         lambda: system_health(full=RoomLimits(used=0.75), pods=KubernetesLimits(restarts=9)),
         {"Disks": {WARNING: 0.75}, "Volumes": {WARNING: 0.75}, "Restarts": {WARNING: 9}},
+    ),
+    (
+        lambda: system_health(backups=BackupLimits(every=timedelta(hours=6))),
+        {"Age of restore points": {CRITICAL: 8 * 3600}},
     ),
     (
         lambda: application_performance(

@@ -8,7 +8,7 @@ import cdk8s
 import pytest
 from constructs import Construct
 
-from constructs_lib.contract import Port, Transport
+from constructs_lib.contract import Bucket, Port, Rights, Transport
 from constructs_lib.errors import ConstructError
 from constructs_lib.kube import (
     API_ACCESS,
@@ -55,6 +55,17 @@ def test_a_volume_for_a_container_that_is_not_there_is_refused() -> None:
         component(chart, "pair").mount(Mount(source=SecretFiles("keys"), path="/keys"), into="helper")
 
     with pytest.raises(ConstructError, match="pair mounts a volume into the container 'helper', which it has not: add"):
+        rendered(build)
+
+
+def test_a_bucket_for_a_container_that_is_not_there_is_refused() -> None:
+    """All others would be kept from the credentials, and nobody had them."""
+
+    def build(chart: Construct) -> None:
+        bucket = Bucket(name="logs", region="us-east-1")
+        component(chart, "pair").use_bucket(bucket, rights=Rights.READ, containers=("program", "helper"))
+
+    with pytest.raises(ConstructError, match="pair uses a bucket by the container 'helper', which it has not: add it"):
         rendered(build)
 
 

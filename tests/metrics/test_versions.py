@@ -11,6 +11,7 @@ from constructs_lib.image import Image
 from constructs_lib.metrics.alertmanager import ALERTMANAGER
 from constructs_lib.metrics.alloy import ALLOY
 from constructs_lib.metrics.application import APPLICATION
+from constructs_lib.metrics.backup import BACKUP
 from constructs_lib.metrics.blackbox_exporter import BLACKBOX_EXPORTER
 from constructs_lib.metrics.cadvisor import CADVISOR
 from constructs_lib.metrics.collector import COLLECTOR
@@ -48,14 +49,14 @@ CLUSTER = {CADVISOR.name: CADVISOR, KUBELET.name: KUBELET}
 # Written by others, to the library's contract.
 OTHERS = {APPLICATION.name, MODELS.name}
 # Ours, of the very version of the library.
-OURS = {COLLECTOR.name}
+OURS = {BACKUP.name, COLLECTOR.name}
 TOOLS = Path(__file__).parents[2] / "tools"
 
 
 def test_every_program_has_a_version_that_is_compared() -> None:
     """Or is written by others, or here."""
     assert {program.name for program in PROGRAMS} == IMAGES.keys() | CLUSTER.keys() | OTHERS | OURS
-    assert COLLECTOR.version == PROD.agent_image.tag == __version__
+    assert BACKUP.version == COLLECTOR.version == PROD.agent_image.tag == __version__
 
 
 @pytest.mark.parametrize(("program", "image"), IMAGES.values(), ids=IMAGES)

@@ -8,19 +8,16 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
-import cdk8s
 import pytest
 import yaml
 
 from apps.environments import PROD
-from apps.kube import monitoring
 from constructs_lib.config import to_yaml
 from constructs_lib.rules.model import Alert, Proof, RuleGroup, Severity
 from tests.cluster.cluster import Cluster
 from tests.cluster.fixture import FOREIGN, running
 from tests.cluster.kubernetes import Kubernetes
 from tests.cluster.outside.aws import Bucket
-from tests.cluster.outside.aws import access as allowed
 from tests.cluster.outside.search import Search
 from tests.cluster.outside.world import Outside
 from tests.cluster.spec import ClusterSpec
@@ -140,14 +137,16 @@ def before_upgrade(cluster: Kubernetes) -> dict[str, dict[str, Any]]:
 
 
 @pytest.fixture(scope="session")
-def bucket(cluster: Kubernetes) -> Bucket | None:
-    """The bucket of the logs, into which Loki alone may write; a foreign cluster has its own."""
-    if cluster.outside is None:
-        return None
-    (access,) = monitoring(cdk8s.App(), "prod", PROD).loki.buckets
-    who, bucket = access.identity, cluster.outside.aws.bucket(access.bucket.name)
-    cluster.outside.aws.associate(who.namespace, who.service_account, allowed(bucket.name), cluster=who.cluster)
-    return bucket
+def buckets(cluster: Kubernetes) -> dict[str, Bucket]:
+    """What dist/prod/aws makes outside, with the roles of our pods, by name; a foreign cluster has its own."""
+    return cluster.outside.aws.deploy(DIST / "aws") if cluster.outside else {}
+
+
+@pytest.fixture(scope="session")
+def bucket(buckets: dict[str, Bucket], outside: Outside) -> Bucket:
+    """The bucket of the logs."""
+    assert PROD.logs_store
+    return buckets[PROD.logs_store.name]
 
 
 @pytest.fixture(scope="session")
@@ -164,11 +163,11 @@ def controller(cluster: Kubernetes) -> None:
 
 @pytest.fixture(scope="session")
 def applied(
-    cluster: Kubernetes, before_upgrade: dict[str, dict[str, Any]], bucket: Bucket | None, controller: None
+    cluster: Kubernetes, before_upgrade: dict[str, dict[str, Any]], buckets: dict[str, Bucket], controller: None
 ) -> Iterator[str]:
     """What kubectl said when dist/prod was applied over it."""
     assert before_upgrade
-    assert bucket or cluster.outside is None
+    assert buckets or cluster.outside is None
     said = cluster.apply(DIST)
     exporters = ("postgres-exporter", "redis-exporter", "blackbox-exporter")
     proxies = ("prometheus-proxy", "alertmanager-proxy", "jaeger-query-proxy")

@@ -18,6 +18,7 @@ PODS_BY_JOB = {
     "loki": {"loki-0", "loki-1", "loki-2"},
     "grafana": {"grafana-0", "grafana-1"},
     "collector": {"prometheus-0", "prometheus-1"},
+    "backup": {"prometheus-0", "prometheus-1"},
     "dashboard-collector": {"grafana-0", "grafana-1"},
     "api": {"api"},
     "backend": {"backend"},

@@ -28,7 +28,7 @@ APPLICATIONS, OURS, HOST = "insurance-lead-gen", "monitoring", "monitoring-host"
 # Every port of every component, those of applications and databases, and some that nobody has.
 PORTS = sorted(
     {
-        *(9090, 8082, 9093, 9094, 8080, 8081, 9100, 9187, 9121, 9115, 3100, 9095, 7946, 12345),
+        *(9090, 8082, 8083, 9093, 9094, 8080, 8081, 9100, 9187, 9121, 9115, 3100, 9095, 7946, 12345),
         *(5432, 6379, 2004, 6333, 7777, 8000, 9999),
         *(4317, 4318, 8888, 8889, 13133, 16685, 16686, 5778),
         *(22, 25, 53, 80, 443, 587, 7999, 10000, 10250, 3000),
@@ -61,7 +61,7 @@ OPEN = {"api", "worker", "nats", "neo4j", "qdrant", "postgresql", "redis", "stra
 # From each, what is open to each; between whom nothing is said, nothing is open.
 MATRIX = {
     "prometheus": {
-        "prometheus": {("tcp", 9090), ("tcp", 8082)},
+        "prometheus": {("tcp", 9090), ("tcp", 8082), ("tcp", 8083)},
         "alertmanager": {("tcp", 9093)},
         "kube-state-metrics": {("tcp", 8080), ("tcp", 8081)},
         "postgres-exporter": {("tcp", 9187)},
@@ -75,6 +75,7 @@ MATRIX = {
         "prometheus-proxy": {("tcp", 44180)},
         "alertmanager-proxy": {("tcp", 44180)},
         "jaeger-query-proxy": {("tcp", 44180)},
+        "outside": {("tcp", 443)},  # S3
         # A namespace that opted in, on the ports that the app declares; databases on their own besides.
         "api": IN_RANGE,
         "worker": IN_RANGE,
@@ -127,7 +128,7 @@ NODES_AND_API = {
     "kubelet": {"prometheus"},
     "node exporter": {"prometheus"},
     "API server": {"prometheus", "grafana", "kube-state-metrics", "log-collector"},
-    "Pod Identity agent": {"loki"},
+    "Pod Identity agent": {"loki", "prometheus"},
 }
 
 

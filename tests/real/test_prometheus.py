@@ -14,6 +14,7 @@ from apps.kube import monitoring
 from constructs_lib.config import to_yaml
 from constructs_lib.rules.model import HEARTBEAT
 from tests.cluster.errors import ClusterError
+from tests.cluster.injection import AUDIENCE
 from tests.cluster.kubernetes import Kubernetes
 from tests.real.prometheus import COUNT_BY_JOB, DIST, NODES, PODS_BY_JOB, PrometheusPod
 
@@ -244,11 +245,13 @@ def rights(cluster: Kubernetes, account: str) -> set[tuple[str, str]]:
 def test_only_those_hold_the_token_that_ask_the_api_server(servers: list[PrometheusPod]) -> None:
     """The token is mounted by the containers that declare it, and by nothing that Kubernetes adds."""
     spec = servers[0].pod()["spec"]
-    tokens = {
-        volume["name"]
+    projected = {
+        volume["name"]: source["serviceAccountToken"]
         for volume in spec["volumes"]
-        if any("serviceAccountToken" in source for source in volume.get("projected", {}).get("sources", []))
+        for source in volume.get("projected", {}).get("sources", [])
+        if "serviceAccountToken" in source
     }
+    tokens = {name for name, token in projected.items() if token.get("audience") != AUDIENCE}  # which AWS takes
     mounting = [
         container["name"]
         for container in [*spec.get("initContainers", []), *spec["containers"]]

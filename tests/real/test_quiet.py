@@ -112,5 +112,5 @@ def test_every_job_is_scraped(name: str) -> None:
     jobs = {series.partition('job="')[2].partition('"')[0] for series in up}
 
     # Which may be empty, or wait.
-    others = {"annotated-pods", "annotated-services", *RULES[name].evaluator.collector_jobs, JOB_OF_TEAM}
+    others = {"annotated-pods", "annotated-services", *RULES[name].evaluator.agent_jobs, JOB_OF_TEAM}
     assert jobs == {*RULES[name].evaluator.jobs, *others}

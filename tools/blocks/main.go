@@ -18,7 +18,7 @@ import (
 	"github.com/prometheus/prometheus/tsdb"
 )
 
-// Samples of one commit: a head keeps what is not committed twice.
+// Samples of one commit; what is not committed is held beside the head.
 const commit = 100_000
 
 func main() {
@@ -43,7 +43,7 @@ func main() {
 	}
 }
 
-// A counter per series: its steps are random, so that a sample takes as many bytes as one of a busy server's.
+// Counters with random steps, so that a sample takes as many bytes as it can: the worst case of a backup.
 func write(directory string, from, size int64, series int, step int64) error {
 	ctx := context.Background()
 	writer, err := tsdb.NewBlockWriter(slog.New(slog.DiscardHandler), directory, size)
@@ -55,7 +55,6 @@ func write(directory string, from, size int64, series int, step int64) error {
 	names, refs, values := make([]labels.Labels, series), make([]storage.SeriesRef, series), make([]float64, series)
 	for number := range series {
 		names[number] = labels.FromStrings(labels.MetricName, "history_total", "job", "history", "series", strconv.Itoa(number))
-		values[number] = float64(from)
 	}
 	appender, pending := writer.Appender(ctx), 0
 	for at := from; at < from+size; at += step {

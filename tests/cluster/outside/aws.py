@@ -22,11 +22,14 @@ from tests.cluster.outside.eks import S3
 from tests.cluster.outside.files import write
 from tests.cluster.outside.record import Record
 from tests.cluster.outside.signature import Credentials, signed
+from tests.cluster.outside.templates import Association, Role, deployment
+from tests.cluster.outside.trust import refuse_unknown, refuse_untrusting
 from tests.cluster.programs import built, python
 from tests.cluster.spec import ClusterSpec
 from tests.cluster.waiting import wait
 
 ACCOUNT = "000000000000"  # versitygw knows no other
+VERSION = "2012-10-17"  # of policies
 IAM_VERSION = "2010-05-08"
 IAM_SOCKET = "/run/iam.sock"  # of the machine's own /run
 # S3 by its addresses is the server of failures instead, and whoever is connected already must connect again.
@@ -68,7 +71,7 @@ def access(bucket: str, prefix: str = "") -> dict[str, Any]:
     arn = f"arn:aws:s3:::{bucket}"
     objects = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"]
     return {
-        "Version": "2012-10-17",
+        "Version": VERSION,
         "Statement": [
             {
                 "Effect": "Allow",
@@ -101,6 +104,7 @@ class Aws:
         self._root = Credentials(access_key=f"AKIA{secrets.token_hex(8).upper()}", secret_key=secrets.token_hex(20))
         self._record = Record(directory)
         self._roles: dict[str, str] = {}  # cluster/namespace/service account -> ARN
+        self._made: set[str] = set()  # ARNs of roles
 
     def start(self) -> None:
         """Start everything, on a machine that has its network."""
@@ -136,6 +140,33 @@ class Aws:
         known = {"Url": self._spec.issuer, "ClientIDList.member.1": AUDIENCE, "ThumbprintList.member.1": "0" * 40}
         self._iam("CreateOpenIDConnectProvider", **known)
 
+    def deploy(self, templates: Path) -> dict[str, Bucket]:
+        """Make the buckets, roles and associations of a directory of CloudFormation's templates, and nothing else.
+
+        Of a bucket, its name and its policy are those of the template.
+
+        Returns:
+            The buckets by name.
+        Raises:
+            ClusterError: a role that EKS may not take, or a policy that versitygw would read as something else.
+        """
+        made = deployment(templates, region=self._spec.region, account=ACCOUNT)
+        buckets = {name: self.bucket(name) for name in made.buckets}
+        for name, statements in made.buckets.items():
+            if statements:
+                policy = json.dumps({"Version": VERSION, "Statement": statements})
+                self._ask_s3(self._hosts.s3, "PUT", f"/{name}?policy=", policy.encode())
+        accounts: dict[str, list[Association]] = {}
+        for association in made.associations:
+            role = made.roles[association.role]
+            refuse_untrusting(role, association, region=self._spec.region, account=ACCOUNT)
+            accounts.setdefault(role.arn, []).append(association)
+        for arn, associated in accounts.items():
+            refuse_unknown(made.roles[arn])
+            self._make_role(made.roles[arn], *((each.namespace, each.service_account) for each in associated))
+        self._associate({each.key: each.role for each in made.associations})
+        return buckets
+
     def bucket(self, name: str) -> Bucket:
         """Make a bucket."""
         self._ask_s3(self._hosts.s3, "PUT", f"/{name}")
@@ -155,13 +186,10 @@ class Aws:
             cluster: Name of the cluster of the service account, this one by default.
         """
         association = f"{cluster or self._spec.name}/{namespace}/{service_account}"
-        role = association.replace("/", ".")[:64]
-        if association not in self._roles:
-            self._iam("CreateRole", RoleName=role, AssumeRolePolicyDocument=self._trust(namespace, service_account))
-            self._roles[association] = f"arn:aws:iam::{ACCOUNT}:role/{role}"
-        self._iam("PutRolePolicy", RoleName=role, PolicyName="access", PolicyDocument=json.dumps(policy))
-        write(self._directory / "associations.json", self._roles)
-        self._tell_cluster()
+        arn = f"arn:aws:iam::{ACCOUNT}:role/{association.replace('/', '.')[:64]}"
+        role = Role(arn=arn, trust={}, policies={"access": policy})
+        self._make_role(role, (namespace, service_account))
+        self._associate({association: arn})
 
     @contextmanager
     def failing(self, status: int = 503) -> Iterator[None]:
@@ -201,16 +229,30 @@ class Aws:
         self._ask(issuer, "GET", f"{path}/keys", headers={})
         return True
 
-    def _trust(self, namespace: str, service_account: str) -> str:
+    def _make_role(self, role: Role, *accounts: tuple[str, str]) -> None:
+        """Make a role that the session of a token of these service accounts is of, or change what it may do."""
+        if role.arn not in self._made:
+            self._iam("CreateRole", RoleName=role.name, AssumeRolePolicyDocument=self._trust(*accounts))
+            self._made.add(role.arn)
+        for name, policy in role.policies.items():
+            self._iam("PutRolePolicy", RoleName=role.name, PolicyName=name, PolicyDocument=json.dumps(policy))
+
+    def _associate(self, roles: Mapping[str, str]) -> None:
+        self._roles |= roles
+        write(self._directory / "associations.json", self._roles)
+        self._tell_cluster()
+
+    def _trust(self, *accounts: tuple[str, str]) -> str:
+        """The stand-in of a trust in EKS, which versitygw does not know: that in the cluster's issuer."""
         issuer = self._spec.issuer.removeprefix("https://")
-        subject = f"system:serviceaccount:{namespace}:{service_account}"
+        subject = [f"system:serviceaccount:{namespace}:{account}" for namespace, account in accounts]
         statement = {
             "Effect": "Allow",
             "Principal": {"Federated": f"arn:aws:iam::{ACCOUNT}:oidc-provider/{issuer}"},
             "Action": "sts:AssumeRoleWithWebIdentity",
             "Condition": {"StringEquals": {f"{issuer}:sub": subject, f"{issuer}:aud": AUDIENCE}},
         }
-        return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        return json.dumps({"Version": VERSION, "Statement": [statement]})
 
     def _tell_cluster(self) -> None:
         """Let the cluster's admission know the associations, and return when it does."""
@@ -227,9 +269,9 @@ class Aws:
         headers = signed(self._root, "POST", f"https://{host}/", form, service="iam", region=self._spec.region)
         return self._ask(host, "POST", "/", form, headers=headers | FORM)
 
-    def _ask_s3(self, host: str, method: str, path: str) -> str:
-        headers = signed(self._root, method, f"https://{host}{path}", service=S3, region=self._spec.region)
-        return self._ask(host, method, path, headers=headers)
+    def _ask_s3(self, host: str, method: str, path: str, body: bytes = b"") -> str:
+        headers = signed(self._root, method, f"https://{host}{path}", body, service=S3, region=self._spec.region)
+        return self._ask(host, method, path, body, headers=headers)
 
     def _ask(self, host: str, method: str, path: str, body: bytes = b"", *, headers: Mapping[str, str]) -> str:
         address, authority = str(self.addresses[host]), self._authority.path(f"{PUBLIC}-ca.crt")

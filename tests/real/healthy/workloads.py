@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from apps.environment import Environment
 from constructs_lib.config import discovery
+from constructs_lib.metrics.backup import BACKUP
 from constructs_lib.metrics.collector import COLLECTOR, DASHBOARDS_JOB
 from constructs_lib.metrics.jaeger import SPAN_METRICS
 from tests.real.simulation import Target, minute
@@ -31,8 +32,7 @@ class Workload:
         namespace: Where it runs.
         replicas: How many.
         job: By which each pod is scraped.
-        telemetry: By which another port of it is, which tells of the program itself, or of what runs beside it; None
-            where there is none.
+        telemetry: By which its other ports are, which tell of the program itself, or of what runs beside it.
         team: Whose release it comes from, if it is not the platform's.
     """
 
@@ -41,7 +41,7 @@ class Workload:
     namespace: str
     replicas: int
     job: str
-    telemetry: str | None = None
+    telemetry: tuple[str, ...] = ()
     team: str | None = None
 
     def pods(self) -> Iterator[tuple[str, str]]:
@@ -60,8 +60,8 @@ class Workload:
             fails = FAILS_AT if (self.job, node) == ("node-exporter", NODES[1]) else float("inf")
             instance = f"10.1.{len(self.name)}.{ordinal}:8080"
             yield Target(job=self.job, labels={"instance": instance, **labels}, restarts=restarts, fails=fails)
-            if self.telemetry:
-                yield Target(job=self.telemetry, labels={"instance": instance.replace("8080", "8081"), **labels})
+            for port, job in enumerate(self.telemetry, 8081):
+                yield Target(job=job, labels={"instance": instance.replace("8080", str(port)), **labels})
 
 
 def workloads(values: Environment) -> list[Workload]:
@@ -74,7 +74,7 @@ def workloads(values: Environment) -> list[Workload]:
         job: str | None = None,
         *,
         namespace: str | None = None,
-        telemetry: str | None = None,
+        telemetry: tuple[str, ...] = (),
         team: str | None = None,
     ) -> Workload:
         return Workload(
@@ -88,19 +88,20 @@ def workloads(values: Environment) -> list[Workload]:
         )
 
     theirs = values.application_namespace
+    beside = (COLLECTOR.job, *([BACKUP.job] if values.restore_points else []))
     collectors = "deployment" if values.traces_host else "statefulset"
     traces = [
-        workload(collectors, "jaeger-collector", values.jaeger_collectors, telemetry=SPAN_METRICS.job),
+        workload(collectors, "jaeger-collector", values.jaeger_collectors, telemetry=(SPAN_METRICS.job,)),
         *([workload("deployment", "jaeger-query", 1)] if values.traces_host else []),
     ]
     return [
-        workload("statefulset", "prometheus", values.prometheus_replicas, telemetry=COLLECTOR.job),
+        workload("statefulset", "prometheus", values.prometheus_replicas, telemetry=beside),
         workload("statefulset", "alertmanager", values.alertmanager_replicas),
         workload("statefulset", "loki", values.loki_replicas),
         workload("daemonset", "log-collector", len(NODES), namespace=f"{values.namespace}-host"),
         *(traces if values.tracing else []),
-        workload("statefulset", "grafana", values.grafana_replicas, telemetry=DASHBOARDS_JOB),
-        workload("deployment", "kube-state-metrics", 1, telemetry="kube-state-metrics-telemetry"),
+        workload("statefulset", "grafana", values.grafana_replicas, telemetry=(DASHBOARDS_JOB,)),
+        workload("deployment", "kube-state-metrics", 1, telemetry=("kube-state-metrics-telemetry",)),
         workload("daemonset", "node-exporter", len(NODES), namespace=f"{values.namespace}-host"),
         workload("deployment", "postgres-exporter", 1, "postgres"),
         workload("deployment", "redis-exporter", 1, "redis"),

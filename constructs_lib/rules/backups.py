@@ -1,0 +1,169 @@
+"""Restore points of Prometheus: whether every server has one that is young enough, and whether new ones can be made.
+
+What the volume bears, the group `services` says; and that an agent is away, TargetDown, in the morning.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from constructs_lib.metrics.backup import BACKUP
+from constructs_lib.metrics.prometheus import SCRAPE
+from constructs_lib.promql import metric
+from constructs_lib.rules.counting import lasting
+from constructs_lib.rules.course import PEACE, Course
+from constructs_lib.rules.limits import check_durations
+from constructs_lib.rules.model import PLATFORM, Alert, Evaluator, Proof, RuleGroup, Severity, samples
+from constructs_lib.units import prometheus_duration
+
+MADE, SUCCEEDED = "backup_last_success_timestamp_seconds", "backup_last_attempt_succeeded"
+# Between two evaluations of a proof that goes on for a day: as far as Prometheus looks back for a sample.
+SPARSE = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackupLimits:
+    """What the group `backups` bears.
+
+    Args:
+        every: Between two restore points of a server.
+        late: How much later one may be: it takes its time, and what fails is tried again.
+        failing: How long attempts may fail one after the other.
+    Raises:
+        ConstructError: a duration that is too short.
+    """
+
+    every: timedelta
+    late: timedelta = timedelta(hours=2)
+    failing: timedelta = timedelta(hours=1)
+
+    def __post_init__(self) -> None:
+        check_durations(every=self.every, late=self.late, failing=self.failing)
+
+    @property
+    def oldest(self) -> timedelta:
+        """How old the newest restore point of a server may be."""
+        return self.every + self.late
+
+
+def backups(by: Evaluator, limits: BackupLimits, *, job: str = BACKUP.job) -> RuleGroup:
+    """The group `backups`.
+
+    Args:
+        by: Who evaluates it, and is backed up.
+        limits: From where on somebody must hear of it.
+        job: By which the agents are scraped.
+    """
+    return RuleGroup(
+        name="backups", alerts=(_too_old(by, limits, job), _unknown(by, limits, job), _failing(by, limits, job))
+    )
+
+
+def age(job: str) -> str:
+    """How old the newest restore point of each server is; a pod that is replaced has two addresses for a while."""
+    return f"time() - max by (pod) ({metric(MADE, job=job)})"
+
+
+def _pod(by: Evaluator, ordinal: int) -> str:
+    return f"{by.job}-{ordinal}"
+
+
+def _too_old(by: Evaluator, limits: BackupLimits, job: str) -> Alert:
+    """Of each server by itself: they hold slightly different samples, and none can be restored from another's."""
+    oldest, seconds = limits.oldest.total_seconds(), by.interval.total_seconds()
+    course = lasting(by)
+    # It becomes too old with the first evaluation after the peace; the next one is made just in time.
+    then, soon = (PEACE - 0.5) * seconds - oldest, PEACE + course.evaluations
+
+    def made(pod: int, *runs: tuple[float, int], job: str = job, host: int = 1) -> Mapping[str, str]:
+        text = " ".join(f"{value:.12g}x{count - 1}" for value, count in runs)
+        return {BACKUP.series(MADE, job=job, pod=_pod(by, pod), instance=f"10.0.0.{host}:8083"): text}
+
+    old, young = (then, course.long), (0, course.long)
+    return Alert(
+        name="BackupTooOld",
+        expr=f"{age(job)} > {oldest:.0f}",
+        hold=course.hold,
+        severity=Severity.CRITICAL,
+        team=PLATFORM,
+        summary="The newest restore point of a Prometheus server is too old.",
+        description="The newest restore point of {{ $labels.pod }} is {{ $value | humanizeDuration }} old.",
+        proof=Proof(
+            fires={**made(0, old), **made(1, young), **made(0, young, job="another")},
+            at=course.at,
+            quiet={
+                **made(0, (then, soon), (soon * seconds, course.long)),
+                **made(1, old),
+                **made(1, young, host=2),
+                **made(2, old, job="another"),
+            },
+            step=seconds,
+        ),
+    )
+
+
+def _unknown(by: Evaluator, limits: BackupLimits, job: str) -> Alert:
+    """Nothing is too old that is not there. As patient: a new server has no finished block for three hours."""
+    course = Course(interval=SPARSE, hold=limits.oldest)
+
+    def up(pod: int, run: str = course.steady(1), job: str = by.job) -> Mapping[str, str]:
+        return {SCRAPE.series("up", job=job, pod=_pod(by, pod), instance=f"10.0.0.{pod}:9090"): run}
+
+    def made(pod: int, run: str = course.steady(0), job: str = job) -> Mapping[str, str]:
+        return {BACKUP.series(MADE, job=job, pod=_pod(by, pod)): run}
+
+    gone = f"{samples((0, PEACE))} stale"
+    back = f"{gone} _x{course.evaluations - 1} {course.steady(0)}"
+    return Alert(
+        name="BackupMissing",
+        expr=f"max by (pod) ({metric('up', job=by.job)}) unless on (pod) {metric(MADE, job=job)}",
+        hold=course.hold,
+        severity=Severity.CRITICAL,
+        team=PLATFORM,
+        summary="Nobody knows of a restore point of a Prometheus server.",
+        description=f"For {prometheus_duration(course.hold)}, nobody has known of a restore point of "
+        "{{ $labels.pod }}.",
+        proof=Proof(
+            # Of one, the agent is gone; of another, none was ever made.
+            fires={
+                **up(0),
+                **made(0),
+                **up(1),
+                **made(1, gone),
+                **made(1, job="another"),
+                **up(2, course.appears()),
+            },
+            at=course.at,
+            count=2,
+            quiet={**up(0), **made(0), **up(1), **made(1, back), **up(2, job="another")},
+            every=SPARSE,
+        ),
+    )
+
+
+def _failing(by: Evaluator, limits: BackupLimits, job: str) -> Alert:
+    """What one attempt does not bring about, the next one may."""
+    course = Course(interval=by.interval, hold=max(limits.failing, lasting(by).hold))
+
+    def succeeded(pod: int, run: str, job: str = job) -> Mapping[str, str]:
+        return {BACKUP.series(SUCCEEDED, job=job, pod=_pod(by, pod)): run}
+
+    return Alert(
+        name="BackupFailing",
+        expr=f"max by (pod) ({metric(SUCCEEDED, job=job)}) == 0",
+        hold=course.hold,
+        severity=Severity.WARNING,
+        team=PLATFORM,
+        summary="Restore points of a Prometheus server cannot be made.",
+        description=f"For {prometheus_duration(course.hold)}, every attempt to back up {{{{ $labels.pod }}}} has "
+        "failed.",
+        proof=Proof(
+            fires={**succeeded(0, course.lasts(1, 0)), **succeeded(1, course.steady(1))},
+            at=course.at,
+            quiet={
+                **succeeded(0, course.recovers(1, 0)),
+                **succeeded(1, course.steady(1)),
+                **succeeded(2, course.steady(0), job="another"),
+            },
+        ),
+    )

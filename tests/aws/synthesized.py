@@ -1,0 +1,54 @@
+"""Stacks that a test makes, and the templates that they become."""
+
+import tempfile
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import aws_cdk as cdk
+from aws_cdk import assertions
+
+from constructs_lib.contract import Bucket, Identity, Origin, RestorePoints
+
+REGION = "eu-central-1"
+STORE = Bucket(name="acme-logs", region=REGION)
+POINTS = RestorePoints(bucket=Bucket(name="acme-backup", region=REGION))
+LOKI = Identity(cluster="blue", namespace="monitoring", service_account="loki")
+PROMETHEUS = Origin(cluster="blue", namespace="monitoring", component="prometheus")
+KEY = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+
+BUCKET, BUCKET_POLICY, ROLE, POLICY = "AWS::S3::Bucket", "AWS::S3::BucketPolicy", "AWS::IAM::Role", "AWS::IAM::Policy"
+ASSOCIATION = "AWS::EKS::PodIdentityAssociation"
+
+
+def template(*builds: Callable[[cdk.Stack], object], region: str | None = REGION) -> assertions.Template:
+    """The template of one stack; validation by the CDK is left to rendering, which takes its time for it."""
+    with tempfile.TemporaryDirectory() as directory:
+        app = cdk.App(outdir=directory, analytics_reporting=False, builtin_cloud_formation_validation=False)
+        stack = cdk.Stack(app, "Stack", env=cdk.Environment(region=region))
+        for build in builds:
+            build(stack)
+        return assertions.Template.from_stack(stack)
+
+
+def only(of: assertions.Template, kind: str) -> Mapping[str, Any]:
+    """The one resource of a type."""
+    (found,) = of.find_resources(kind).values()
+    resource: Mapping[str, Any] = found
+    return resource
+
+
+def arn(of: assertions.Template, kind: str) -> dict[str, list[str]]:
+    """The ARN of the one resource of a type, as others name it."""
+    (name,) = of.find_resources(kind)
+    return {"Fn::GetAtt": [name, "Arn"]}
+
+
+def below(of: assertions.Template, prefix: str) -> dict[str, Any]:
+    """The ARN of all objects of the one bucket below a prefix."""
+    return {"Fn::Join": ["", [arn(of, BUCKET), f"/{prefix}*"]]}
+
+
+def statements(of: assertions.Template) -> list[Mapping[str, Any]]:
+    """Of the one policy of a role."""
+    found: list[Mapping[str, Any]] = only(of, POLICY)["Properties"]["PolicyDocument"]["Statement"]
+    return found

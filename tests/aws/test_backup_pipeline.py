@@ -1,0 +1,141 @@
+"""The pipeline of restore points: a bucket, a role for each origin, and who else may read."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk import assertions
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+
+from constructs_lib.aws import BackupPipeline
+from constructs_lib.contract import Origin
+from constructs_lib.errors import ConstructError
+from tests.aws.synthesized import (
+    ASSOCIATION,
+    BUCKET,
+    KEY,
+    POINTS,
+    POLICY,
+    PROMETHEUS,
+    ROLE,
+    arn,
+    below,
+    only,
+    statements,
+    template,
+)
+
+GREEN = replace(PROMETHEUS, cluster="green")
+
+
+def pipeline(scope: cdk.Stack, *origins: Origin, **more: Any) -> BackupPipeline:
+    settings = {"restore_points": POINTS, "origins": origins or (PROMETHEUS,), **more}
+    return BackupPipeline(scope, "Pipeline", **settings)
+
+
+def listing(made: assertions.Template, prefix: str) -> dict[str, Any]:
+    return {
+        "Effect": "Allow",
+        "Action": "s3:ListBucket",
+        "Resource": arn(made, BUCKET),
+        "Condition": {"StringLike": {"s3:prefix": [f"{prefix}*"]}},
+    }
+
+
+def test_a_role_adds_and_reads_below_its_prefixes() -> None:
+    """Blocks and points of its component, replicas of which are apart by their pods' names; it deletes nothing."""
+    made = template(pipeline)
+    actions = ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"]
+    of_blocks, of_points = "blocks/blue/monitoring/prometheus/", "points/blue/monitoring/prometheus/"
+    assert statements(made) == [
+        {"Effect": "Allow", "Action": actions, "Resource": below(made, of_blocks)},
+        listing(made, of_blocks),
+        {"Effect": "Allow", "Action": actions, "Resource": below(made, of_points)},
+        listing(made, of_points),
+    ]
+
+
+def test_the_service_account_is_that_of_the_component() -> None:
+    """By its name, in its namespace and cluster; the bucket is that of the restore points."""
+    made = template(pipeline)
+    association = only(made, ASSOCIATION)["Properties"]
+    assert {name: association[name] for name in ("ClusterName", "Namespace", "ServiceAccount")} == {
+        "ClusterName": "blue",
+        "Namespace": "monitoring",
+        "ServiceAccount": "prometheus",
+    }
+    assert only(made, BUCKET)["Properties"]["BucketName"] == "acme-backup"
+
+
+def test_each_origin_has_a_role_of_its_own() -> None:
+    """A bucket that two clusters share shows neither what the other has."""
+    made = template(lambda stack: pipeline(stack, PROMETHEUS, GREEN))
+    made.resource_count_is(ROLE, 2)
+    policies = [str(policy) for policy in made.find_resources(POLICY).values()]
+    assert sorted(("blocks/blue/" in policy, "blocks/green/" in policy) for policy in policies) == [
+        (False, True),
+        (True, False),
+    ]
+
+
+def test_somebody_else_may_be_let_restore() -> None:
+    """A drill, or a person: reading what one origin has, and the key, and nothing else."""
+
+    def build(stack: cdk.Stack) -> None:
+        made = pipeline(stack, PROMETHEUS, GREEN, encryption_key=kms.Key.from_key_arn(stack, "Key", KEY))
+        made.grant_restore(iam.User(stack, "Person"), GREEN)
+
+    made = template(build)
+    (policy,) = (each for name, each in made.find_resources(POLICY).items() if name.startswith("Person"))
+    of_blocks, of_points = "blocks/green/monitoring/prometheus/", "points/green/monitoring/prometheus/"
+    assert policy["Properties"]["PolicyDocument"]["Statement"] == [
+        {"Effect": "Allow", "Action": "s3:GetObject", "Resource": below(made, of_blocks)},
+        listing(made, of_blocks),
+        {"Effect": "Allow", "Action": "kms:Decrypt", "Resource": KEY},
+        {"Effect": "Allow", "Action": "s3:GetObject", "Resource": below(made, of_points)},
+        listing(made, of_points),
+    ]
+
+
+def test_what_it_made_can_be_used() -> None:
+    """The bucket and each origin's role are there, for a statement more, or an alarm."""
+
+    def build(stack: cdk.Stack) -> None:
+        made = pipeline(stack)
+        made.roles[PROMETHEUS].role.add_to_policy(
+            iam.PolicyStatement(actions=["sns:Publish"], resources=[made.bucket.bucket.bucket_arn])
+        )
+
+    assert statements(template(build))[-1]["Action"] == "sns:Publish"
+
+
+def nobody(stack: cdk.Stack) -> None:
+    BackupPipeline(stack, "Pipeline", restore_points=POINTS, origins=())
+
+
+def stranger(stack: cdk.Stack) -> None:
+    pipeline(stack).grant_restore(iam.User(stack, "Person"), GREEN)
+
+
+def wildcard(stack: cdk.Stack) -> None:
+    pipeline(stack, replace(PROMETHEUS, component="*"))
+
+
+REFUSED: Mapping[Callable[[cdk.Stack], None], str] = {
+    nobody: "nobody makes the restore points in the bucket acme-backup: name an origin, or leave the bucket out",
+    lambda stack: pipeline(stack, PROMETHEUS, PROMETHEUS) and None: (
+        "the restore points of blue/monitoring/prometheus have two origins: name it once"
+    ),
+    stranger: "there are no restore points of green/monitoring/prometheus, but of blue/monitoring/prometheus: use one ",
+    wildcard: r"'\*' cannot be a service account: use lower-case letters",
+}
+
+
+@pytest.mark.parametrize(("build", "sentence"), REFUSED.items(), ids=["nobody", "twice", "stranger", "wildcard"])
+def test_what_cannot_work_is_refused(build: Callable[[cdk.Stack], None], sentence: str) -> None:
+    """At once and in one sentence."""
+    with pytest.raises(ConstructError, match=f"^{sentence}"):
+        template(build)

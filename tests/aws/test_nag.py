@@ -1,0 +1,101 @@
+"""cdk-nag's rules of AwsSolutions over all stacks: nothing is found but what is acknowledged with its reason."""
+
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk import aws_kms as kms
+from cdk_nag import AwsSolutionsChecks
+
+from apps import aws, environments
+from constructs_lib.aws import BackupPipeline, ObjectStore
+from tests.aws.synthesized import KEY, LOKI, POINTS, PROMETHEUS, REGION, STORE
+
+PACK = "AwsSolutions"
+PIPELINE = "MonitoringBackup/RestorePoints"
+Build = Callable[[cdk.App], object]
+
+
+def committed(app: cdk.App) -> None:
+    """The stacks of production."""
+    values = environments.PROD
+    assert len(aws.stacks(app, "prod", values)) == 2
+
+
+def with_key(app: cdk.App) -> None:
+    """What the library makes with a key."""
+    stack = cdk.Stack(app, "Keyed", env=cdk.Environment(region=REGION))
+    key = kms.Key.from_key_arn(stack, "Key", KEY)
+    ObjectStore(stack, "Logs", bucket=STORE, identity=LOKI, encryption_key=key)
+    BackupPipeline(stack, "Points", restore_points=POINTS, origins=[PROMETHEUS], encryption_key=key)
+
+
+def public(app: cdk.App) -> None:
+    """What no construct of ours would be."""
+    cdk.aws_s3.Bucket(cdk.Stack(app, "Open"), "Bucket")
+
+
+def found(build: Build) -> set[tuple[str, str]]:
+    """The rules that are broken and not acknowledged, each with what breaks it."""
+    with tempfile.TemporaryDirectory() as directory:
+        app = cdk.App(outdir=directory, analytics_reporting=False, builtin_cloud_formation_validation=False)
+        cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+        build(app)
+        try:
+            app.synth()
+        except RuntimeError as error:  # what was found is in the report
+            assert "ValidationFailed" in str(error)  # noqa: PT017
+        report: dict[str, Any] = json.loads((Path(directory) / "validation-report.json").read_text())
+    (of_pack,) = (plugin for plugin in report["pluginReports"] if plugin["pluginName"] == PACK)
+    return {
+        (violation["ruleName"], construct["constructPath"])
+        for violation in of_pack["violations"]
+        for construct in violation["violatingConstructs"]
+    }
+
+
+@pytest.fixture
+def unheard(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Acknowledgements are told to nobody, but collected."""
+    told: list[str] = []
+
+    def acknowledge(_: cdk.Validations, *rules: cdk.Acknowledgment) -> None:
+        assert all(len(rule.reason) > 50 for rule in rules)
+        told.extend(rule.id.removeprefix(f"{PACK}::") for rule in rules)
+
+    monkeypatch.setattr(cdk.Validations, "acknowledge", acknowledge)
+    return told
+
+
+@pytest.mark.parametrize("build", [committed, with_key], ids=lambda build: build.__name__)
+def test_nothing_is_found(build: Build) -> None:
+    """In the stacks as they are rendered, and with keys."""
+    assert found(build) == set()
+
+
+def test_something_would_be_found() -> None:
+    """The pack looks at what it is shown: a bucket of the CDK's defaults."""
+    assert {rule for rule, _ in found(public)} == {"AwsSolutions-S1", "AwsSolutions-S10"}
+
+
+def test_each_acknowledgement_is_needed_and_stands_beside_what_it_is_for(unheard: list[str]) -> None:
+    """Without them, exactly this is found: access logs of each bucket, and the objects below each prefix."""
+    without = found(committed)
+    assert {rule for rule, _ in without} == set(unheard)
+    assert sorted((rule.partition("[")[0], construct) for rule, construct in without) == [
+        (
+            "AwsSolutions-IAM5",
+            f"{PIPELINE}/insurance-lead-gen-prod--monitoring--prometheus/Role/DefaultPolicy/Resource",
+        ),
+        (
+            "AwsSolutions-IAM5",
+            f"{PIPELINE}/insurance-lead-gen-prod--monitoring--prometheus/Role/DefaultPolicy/Resource",
+        ),
+        ("AwsSolutions-IAM5", "MonitoringStores/Logs/User/Role/DefaultPolicy/Resource"),
+        ("AwsSolutions-S1", f"{PIPELINE}/Bucket/Resource/Resource"),
+        ("AwsSolutions-S1", "MonitoringStores/Logs/Bucket/Resource/Resource"),
+    ]

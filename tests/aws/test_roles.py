@@ -1,0 +1,126 @@
+"""Roles of service accounts: who gets them, and what is refused."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+
+from constructs_lib.aws import PrivateBucket, ServiceAccountRole
+from constructs_lib.contract import BucketAccess, Identity, Rights
+from constructs_lib.errors import ConstructError
+from tests.aws.synthesized import ASSOCIATION, LOKI, POLICY, ROLE, STORE, arn, only, statements, template
+
+OTHER = replace(LOKI, service_account="ruler")
+
+
+def role(scope: cdk.Stack, id: str = "Role", identity: Identity = LOKI) -> ServiceAccountRole:
+    return ServiceAccountRole(scope, id, identity=identity)
+
+
+def test_the_pods_of_the_service_account_get_the_role_and_nobody_else() -> None:
+    """By EKS Pod Identity, which says whose pod it is; the account is the one that it is deployed to."""
+    assert only(template(role), ROLE) == {
+        "Type": ROLE,
+        "Properties": {
+            "Description": "Of loki in monitoring of the cluster blue.",
+            "AssumeRolePolicyDocument": {
+                "Version": "2012-10-17",
+                "Statement": [
+                    {
+                        "Effect": "Allow",
+                        "Principal": {"Service": "pods.eks.amazonaws.com"},
+                        "Action": ["sts:AssumeRole", "sts:TagSession"],
+                        "Condition": {
+                            "StringEquals": {
+                                "aws:SourceAccount": {"Ref": "AWS::AccountId"},
+                                "aws:RequestTag/eks-cluster-name": "blue",
+                                "aws:RequestTag/kubernetes-namespace": "monitoring",
+                                "aws:RequestTag/kubernetes-service-account": "loki",
+                            }
+                        },
+                    }
+                ],
+            },
+        },
+    }
+
+
+@pytest.mark.trap(114)
+def test_the_association_names_the_service_account() -> None:
+    """Without an annotation there, without an issuer here; the session says whose it is, which the trust asks for."""
+    made = template(role)
+    assert only(made, ASSOCIATION) == {
+        "Type": ASSOCIATION,
+        "Properties": {
+            "ClusterName": "blue",
+            "Namespace": "monitoring",
+            "ServiceAccount": "loki",
+            "RoleArn": arn(made, ROLE),
+        },
+    }
+
+
+def test_a_role_may_do_nothing_by_itself() -> None:
+    """What it may do comes with each access."""
+    template(role).resource_count_is(POLICY, 0)
+
+
+def test_accesses_to_several_buckets_are_one_roles() -> None:
+    """A service account has one role, and as many accesses as it needs."""
+
+    def build(stack: cdk.Stack) -> None:
+        made = role(stack)
+        for name in ("acme-logs", "acme-ruler"):
+            bucket = replace(STORE, name=name)
+            private = PrivateBucket(stack, name, bucket=bucket, versioned=False)
+            made.allow(private, BucketAccess(identity=LOKI, bucket=bucket, rights=Rights.READ))
+
+    made = template(build)
+    made.resource_count_is(ROLE, 1)
+    assert len(statements(made)) == 4
+
+
+def for_another(stack: cdk.Stack) -> None:
+    bucket = PrivateBucket(stack, "Bucket", bucket=STORE, versioned=False)
+    role(stack).allow(bucket, BucketAccess(identity=OTHER, bucket=STORE, rights=Rights.READ))
+
+
+def twice(stack: cdk.Stack) -> None:
+    role(stack)
+    role(stack, "Again")
+
+
+def named(**names: Any) -> Callable[[cdk.Stack], object]:
+    return lambda stack: role(stack, identity=replace(LOKI, **names))
+
+
+REFUSED: Mapping[str, tuple[Callable[[cdk.Stack], object], str]] = {
+    "for-another": (
+        for_another,
+        "an access of blue/monitoring/ruler is granted to the role of blue/monitoring/loki: use the role of its own",
+    ),
+    "twice": (
+        twice,
+        "blue/monitoring/loki has two roles, at Stack/Role and Stack/Again, but EKS gives one to a service account: ",
+    ),
+    "no-cluster": (named(cluster=""), "'' cannot be a cluster of EKS: use up to 100 letters, digits, dashes and "),
+    "dotted-cluster": (named(cluster="eu.blue"), "'eu.blue' cannot be a cluster of EKS: use up to 100 letters"),
+    "long-cluster": (named(cluster="a" * 101), "'a{101}' cannot be a cluster of EKS: use up to 100 letters"),
+    "namespace": (named(namespace="Monitoring"), "'Monitoring' cannot be a namespace: use up to 63 lower-case letters"),
+    "account": (named(service_account="lo_ki"), "'lo_ki' cannot be a service account: use lower-case letters"),
+}
+
+
+@pytest.mark.parametrize(("build", "sentence"), REFUSED.values(), ids=list(REFUSED))
+def test_what_would_fail_later_is_refused(build: Callable[[cdk.Stack], object], sentence: str) -> None:
+    """At once and in one sentence, where EKS would say it, or nobody."""
+    with pytest.raises(ConstructError, match=f"^{sentence}"):
+        template(build)
+
+
+def test_the_same_account_in_another_cluster_is_another_one() -> None:
+    """Two clusters, one app: each has its own role."""
+    made = template(role, lambda stack: role(stack, "Green", replace(LOKI, cluster="green_1-A" + "a" * 91)))
+    made.resource_count_is(ASSOCIATION, 2)

@@ -1,0 +1,387 @@
+"""A volume of Prometheus is lost: its history comes back from the bucket, and the other server goes on meanwhile."""
+
+import itertools
+import json
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from apps.environments import PROD
+from constructs_lib.agent.restore_point import RestorePoint, blocks_prefix, point_key, points_prefix
+from constructs_lib.contract import PROMETHEUS
+from constructs_lib.promql import metric
+from constructs_lib.rules.model import HEARTBEAT
+from tests.cluster.cluster import Cluster
+from tests.cluster.outside.aws import Bucket
+from tests.cluster.outside.world import Outside
+from tests.real.history import History, make
+from tests.real.outside import HEARTBEAT as BEATS
+from tests.real.prometheus import PrometheusPod
+from tests.real.teams import documents
+
+# When nothing of other tests needs the history that they have made themselves.
+pytestmark = [pytest.mark.stage(7.5), pytest.mark.usefixtures("servers")]
+NAMESPACE, LOST, OTHER = PROD.namespace, "prometheus-0", "prometheus-1"
+REQUESTS = f"{PROMETHEUS}-restore"
+SOURCE = f"{PROD.cluster}/{NAMESPACE}/{PROMETHEUS}/{LOST}"
+AGENT = ("/usr/bin/python3", "-m", "constructs_lib.agent")
+SOON, LOADED = timedelta(minutes=1), timedelta(minutes=2)
+OF_PROMETHEUS = 65534
+# What a container may do in S3, by the credentials that its SDK finds: each request, and how it was answered.
+TRY = """
+import json, sys
+import boto3, botocore.exceptions
+s3 = boto3.client("s3", region_name=sys.argv[1])
+for name, parameters in json.loads(sys.argv[2]):
+    try:
+        getattr(s3, name)(**parameters)
+        print("may")
+    except botocore.exceptions.ClientError as error:
+        print(error.response["Error"]["Code"])
+    except botocore.exceptions.NoCredentialsError:
+        print("nobody")
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A volume that is no more.
+
+    Args:
+        at: When its pod was stopped, in seconds since 1970.
+        volume: The directory of the one that came in its place.
+    """
+
+    at: float
+    volume: Path
+
+
+@pytest.fixture(scope="module")
+def history(cluster: Cluster, outside: Outside, servers: list[PrometheusPod], tmp_path_factory: Any) -> History:
+    """What both servers knew for days: a new cluster has no finished block for hours."""
+    assert outside  # so the cluster is our own: volumes are directories of this machine
+    made = make(tmp_path_factory.mktemp("history"))
+    for server in servers:
+        bring(cluster, server.name, made.first)
+    return made
+
+
+def bring(cluster: Cluster, pod: str, blocks: list[Path]) -> None:
+    """Put finished blocks into the volume of a server, each at once."""
+    volume = cluster.volume(NAMESPACE, f"data-{pod}")
+    for block in blocks:
+        coming = volume / f"{block.name}.coming"
+        shutil.copytree(block, coming)
+        for path in (coming, *coming.rglob("*")):
+            shutil.chown(path, OF_PROMETHEUS, OF_PROMETHEUS)
+        coming.rename(volume / "tsdb" / block.name)
+
+
+@pytest.fixture(scope="module")
+def known(cluster: Cluster, servers: list[PrometheusPod], history: History) -> History:
+    """The history, once both servers have loaded it, with all that they tell of it."""
+
+    def loaded() -> bool:
+        return all(len(history.asked(server)) == history.series for server in servers)
+
+    cluster.wait("both servers have loaded the history", loaded, LOADED)
+    told, other = (history.asked(server) for server in servers)
+    assert told == other
+    return replace(history, told=told)
+
+
+def agent(cluster: Cluster, *arguments: str) -> str:
+    """Run a command of the agent beside the server that is lost later."""
+    return cluster.exec(NAMESPACE, LOST, *AGENT, *arguments, container="backup")
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """What is in the bucket of the server that is lost later."""
+
+    bucket: Bucket
+
+    def point(self, id: str) -> RestorePoint:
+        """A restore point, whose manifest is whole."""
+        return RestorePoint.from_json(self.bucket.read(point_key(SOURCE, id)))
+
+    def blocks(self) -> dict[str, int]:
+        """By key, when each object of its blocks was put there, in nanoseconds since 1970."""
+        keys = self.bucket.keys(blocks_prefix(SOURCE))
+        return {key: (self.bucket.directory / key).stat().st_mtime_ns for key in keys}
+
+
+@pytest.fixture(scope="module")
+def store(buckets: dict[str, Bucket]) -> Store:
+    """The bucket that the template of dist/prod made."""
+    assert PROD.restore_points
+    return Store(buckets[PROD.restore_points.bucket.name])
+
+
+def backed_up(cluster: Cluster) -> str:
+    """Make a restore point now."""
+    (point,) = re.findall(r"\b\d{8}T\d{6}Z\b", agent(cluster, "backup-now", "--data=/prometheus"))
+    return str(point)
+
+
+@pytest.fixture(scope="module")
+def first(cluster: Cluster, store: Store, known: History) -> RestorePoint:
+    """The first restore point of the history."""
+    assert known.told
+    return store.point(backed_up(cluster))
+
+
+@pytest.fixture(scope="module")
+def second(cluster: Cluster, store: Store, history: History, first: RestorePoint) -> RestorePoint:
+    """Another one, after one more block was finished."""
+    assert first
+    bring(cluster, LOST, history.second)
+    return store.point(backed_up(cluster))
+
+
+@pytest.mark.stage(1)
+def test_there_is_a_history(history: History) -> None:
+    """The servers load it while other tests run."""
+    assert history.first
+    assert history.second
+
+
+def test_a_restore_point_is_made_on_a_trigger(
+    cluster: Cluster, store: Store, history: History, first: RestorePoint
+) -> None:
+    """It holds the whole history, every object that it names is in the bucket, and its agent tells of it."""
+    assert first.source == SOURCE
+    assert first.samples >= history.samples
+    assert first.min_time == history.begins
+    assert {file.key: file.size for file in first.files} == {
+        file.key: (store.bucket.directory / file.key).stat().st_size for file in first.files
+    }
+    assert store.bucket.keys(points_prefix(SOURCE))[-1] == point_key(SOURCE, first.id)
+    status, told = cluster.http_get(NAMESPACE, LOST, 8083, "/metrics")
+    (made,) = re.findall(r"^backup_last_success_timestamp_seconds (\S+)$", told, re.MULTILINE)
+    assert (status, float(made)) == (200, first.made.timestamp())
+
+
+def test_what_is_there_is_not_sent_again(
+    store: Store, history: History, first: RestorePoint, second: RestorePoint
+) -> None:
+    """The next restore point shares the blocks of the one before, as long as Prometheus has not made others of them."""
+    (new,) = (block.name for block in history.second)
+    assert second.id > first.id
+    assert new in {block.ulid for block in second.blocks} - {block.ulid for block in first.blocks}
+    shared = {file.key for file in first.files} & {file.key for file in second.files}
+    put = store.blocks()
+    assert all(put[key] / 1e9 <= first.made.timestamp() + 1 for key in shared)
+
+
+def environment(pod: dict[str, Any]) -> dict[str, tuple[bool, bool]]:
+    """Of each container, whether it is told of credentials for AWS, and whether it holds the token for them."""
+    return {
+        container["name"]: (
+            any(each["name"].startswith("AWS_CONTAINER_") for each in container.get("env", [])),
+            any(mount["name"] == "eks-pod-identity-token" for mount in container["volumeMounts"]),
+        )
+        for container in (*pod["spec"]["initContainers"], *pod["spec"]["containers"])
+    }
+
+
+def test_backup_and_restore_alone_get_credentials(servers: list[PrometheusPod]) -> None:
+    """The role of the service account is not for Prometheus, nor for what else is in its pod."""
+    nothing, all_of_it = (False, False), (True, True)
+    for server in servers:
+        found = environment(server.pod())
+        assert {name for name, given in found.items() if given == all_of_it} == {"backup", "restore"}
+        assert {given for name, given in found.items() if name not in {"backup", "restore"}} == {nothing}
+
+
+def test_the_role_of_the_template_is_what_the_agent_may(
+    cluster: Cluster, store: Store, buckets: dict[str, Bucket], first: RestorePoint
+) -> None:
+    """It adds to its own prefixes and reads there; it deletes nothing, sees nobody else's, and changes no bucket."""
+    ours, own = store.bucket.name, point_key(SOURCE, first.id)
+    (logs,) = set(buckets) - {ours}
+    foreign = f"{points_prefix('another/monitoring/prometheus/prometheus-0')}a.json"
+    store.bucket.directory.joinpath(foreign).parent.mkdir(parents=True)
+    store.bucket.directory.joinpath(foreign).write_text("{}")
+    may = [
+        ("get_object", {"Bucket": ours, "Key": own}),
+        ("list_objects_v2", {"Bucket": ours, "Prefix": points_prefix(SOURCE)}),
+        ("list_objects_v2", {"Bucket": ours, "Prefix": blocks_prefix(SOURCE)}),
+    ]
+    may_not = [
+        ("delete_object", {"Bucket": ours, "Key": own}),
+        ("get_object", {"Bucket": ours, "Key": foreign}),
+        ("put_object", {"Bucket": ours, "Key": foreign, "Body": "a"}),
+        ("put_object", {"Bucket": ours, "Key": "a", "Body": "a"}),
+        ("list_objects_v2", {"Bucket": ours}),
+        ("list_objects_v2", {"Bucket": ours, "Prefix": "points/another"}),
+        ("delete_bucket_policy", {"Bucket": ours}),
+        ("list_objects_v2", {"Bucket": logs}),
+        ("put_object", {"Bucket": logs, "Key": "a", "Body": "a"}),
+    ]
+
+    def tried(container: str) -> list[str]:
+        arguments = (AGENT[0], "-c", TRY, PROD.region, json.dumps([*may, *may_not]))
+        return cluster.exec(NAMESPACE, LOST, *arguments, container=container).split()
+
+    assert tried("backup") == ["may"] * len(may) + ["AccessDenied"] * len(may_not)
+    assert set(tried("collector")) == {"nobody"}
+
+
+def request(cluster: Cluster, point: str) -> None:
+    """Ask for a restore point, as one would."""
+    metadata = {"name": REQUESTS, "namespace": NAMESPACE}
+    cluster.apply(documents({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {LOST: point}}))
+
+
+def lose(cluster: Cluster) -> Lost:
+    """Lose the volume, and wait until the pod has another one."""
+    claim, lost = f"data-{LOST}", cluster.volume(NAMESPACE, f"data-{LOST}")
+    at = time.time()
+    cluster.kubectl("-n", NAMESPACE, "delete", "pvc", claim, "--wait=false")  # it goes with the last pod that has it
+    cluster.kubectl("-n", NAMESPACE, "delete", "pod", LOST)
+    for path in lost.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    def another() -> Path:
+        found = cluster.volume(NAMESPACE, claim)
+        assert found != lost
+        return found
+
+    return Lost(at, cluster.wait("the claim is bound to another volume", another, SOON))
+
+
+def said(cluster: Cluster) -> str:
+    """What the init container wrote last."""
+    return cluster.kubectl("-n", NAMESPACE, "logs", LOST, "--container=restore")
+
+
+@pytest.fixture(scope="module")
+def emptied(cluster: Cluster, second: RestorePoint) -> Lost:
+    """The volume was lost, and nobody has asked for anything."""
+    assert second
+    lost = lose(cluster)
+    cluster.wait_ready(NAMESPACE, f"pod/{LOST}")
+    return lost
+
+
+def test_without_a_request_a_server_starts_empty(
+    cluster: Cluster, servers: list[PrometheusPod], history: History, emptied: Lost
+) -> None:
+    """Restoring needs a decision: a new server starts with what it scrapes, and its init container says why."""
+    assert emptied
+    assert history.asked(servers[0]) == {}
+    assert REQUESTS not in {each["metadata"]["name"] for each in cluster.find("configmaps", NAMESPACE)}
+    assert "no request" in said(cluster)
+
+
+@pytest.fixture(scope="module")
+def damaged(store: Store, first: RestorePoint, second: RestorePoint) -> str:
+    """The key of an object of the newest restore point alone, of which one bit is another one."""
+    old = {file.key for file in first.files}
+    key = next(file.key for file in second.files if file.key not in old and "/chunks/" in file.key)
+    path = store.bucket.directory / key
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    return key
+
+
+@pytest.fixture(scope="module")
+def waiting(cluster: Cluster, emptied: Lost, damaged: str) -> Iterator[Lost]:
+    """The volume was lost, and the damaged restore point is asked for."""
+    assert emptied
+    assert damaged
+    request(cluster, "newest")
+    lost = lose(cluster)
+
+    def failed() -> bool:
+        (status,) = (
+            each
+            for each in cluster.get("pod", LOST, NAMESPACE)["status"]["initContainerStatuses"]
+            if each["name"] == "restore"
+        )
+        ended = status["state"].get("terminated") or status["lastState"]["terminated"]
+        assert ended["exitCode"] == 1, status
+        return True
+
+    cluster.wait("the init container has failed", failed, SOON)
+    yield lost
+    cluster.kubectl("-n", NAMESPACE, "delete", "configmap", REQUESTS)
+
+
+def test_a_damaged_restore_point_is_named_and_nothing_is_touched(cluster: Cluster, damaged: str, waiting: Lost) -> None:
+    """The init container names the object; the pod waits, with its volume as empty as it was."""
+    cluster.wait("the object is named", lambda: damaged in said(cluster), SOON)  # at each try
+    assert list(waiting.volume.glob("tsdb/*")) == []
+    assert list(waiting.volume.rglob("chunks")) == []
+
+
+@pytest.fixture(scope="module")
+def restored(cluster: Cluster, first: RestorePoint, waiting: Lost) -> str:
+    """What was said when the restore point before was asked for, and the pod has started."""
+    assert waiting
+    request(cluster, first.id)
+    cluster.kubectl("-n", NAMESPACE, "delete", "pod", LOST)  # the kubelet takes a minute to bring it into the pod
+    cluster.wait_ready(NAMESPACE, f"pod/{LOST}")
+    return said(cluster)
+
+
+def test_the_history_comes_back(
+    servers: list[PrometheusPod], known: History, first: RestorePoint, restored: str
+) -> None:
+    """Every sample of it, as this server had it before and as the other one has it."""
+    assert first.id in restored
+    assert known.asked(servers[0]) == known.told
+    assert known.asked(servers[1]) == known.told
+
+
+def test_a_request_that_stands_changes_nothing(
+    cluster: Cluster, servers: list[PrometheusPod], known: History, restored: str, waiting: Lost
+) -> None:
+    """A pod that starts again with its volume keeps what is in it: what came back, and what was scraped since."""
+    assert restored
+    own = metric("up", job="prometheus", pod=LOST)
+    (sample,) = cluster.wait("it scrapes", lambda: servers[0].query(own), SOON)
+
+    cluster.kubectl("-n", NAMESPACE, "delete", "pod", LOST)
+    cluster.wait_ready(NAMESPACE, f"pod/{LOST}")
+
+    assert "not empty" in said(cluster)
+    assert cluster.volume(NAMESPACE, f"data-{LOST}") == waiting.volume
+    assert servers[0].query(own, sample["value"][0]) == [sample]
+    assert known.asked(servers[0]) == known.told
+
+
+def gaps(moments: list[float]) -> float:
+    """The longest time between two of them."""
+    return max(later - earlier for earlier, later in itertools.pairwise(moments))
+
+
+def test_the_other_server_kept_alerting(
+    cluster: Cluster, outside: Outside, servers: list[PrometheusPod], emptied: Lost, restored: str
+) -> None:
+    """Since the volume was lost first it missed no evaluation and told both Alertmanagers; the heart beat on."""
+    assert restored
+    now, server = time.time(), servers[1]
+    since = f"[{now - emptied.at:.0f}s]"
+    firing = metric("ALERTS", alertname=HEARTBEAT, alertstate="firing")
+    (evaluated,) = server.query(f"{firing}{since}", now)
+    sent = server.query(f"{metric('prometheus_notifications_sent_total', pod=OTHER)}{since}", now)
+    failed = server.query(f"{metric('prometheus_notifications_errors_total', pod=OTHER)}{since}", now)
+
+    assert gaps([emptied.at, *(at for at, _ in evaluated["values"]), now]) < 3 * PROD.scrape_interval.total_seconds()
+    assert (len(sent), len(failed)) == (2, 2)
+    assert all(float(series["values"][-1][1]) > float(series["values"][0][1]) for series in sent)
+    assert all(series["values"][-1][1] == series["values"][0][1] for series in failed)
+    assert PROD.heartbeat_interval
+    interval = PROD.heartbeat_interval.total_seconds()
+    beats = [each.at for each in outside.received(BEATS.host)]
+    assert gaps([*(at for at in beats if at > emptied.at - 2 * interval), now]) < 2 * interval

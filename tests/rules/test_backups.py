@@ -1,0 +1,98 @@
+"""The alerts on restore points: what they read, whom they wake, and how late a restore point may be."""
+
+import re
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from constructs_lib.errors import ConstructError
+from constructs_lib.metrics.backup import BACKUP
+from constructs_lib.metrics.prometheus import SCRAPE
+from constructs_lib.rules.backups import BackupLimits, backups
+from constructs_lib.rules.model import PLATFORM, Alert, Evaluator, Severity
+from tests.rules.reading import complaints, reads_as_sentences
+
+BY = Evaluator(interval=timedelta(seconds=15), job="prom", replicas=2, jobs=("prom",))
+DAILY = BackupLimits(every=timedelta(days=1))
+CONDITIONS = {
+    "BackupTooOld": 'time() - max by (pod) (backup_last_success_timestamp_seconds{job="saves"}) > 93600',
+    "BackupMissing": (
+        'max by (pod) (up{job="prom"}) unless on (pod) backup_last_success_timestamp_seconds{job="saves"}'
+    ),
+    "BackupFailing": 'max by (pod) (backup_last_attempt_succeeded{job="saves"}) == 0',
+}
+
+
+def alerts(by: Evaluator = BY, limits: BackupLimits = DAILY) -> dict[str, Alert]:
+    return {alert.name: alert for alert in backups(by, limits, job="saves").alerts}
+
+
+def test_every_alert_reads_what_it_says() -> None:
+    """No alert comes or goes by accident; all read the job that the app names, the agents' own by default."""
+    assert {name: alert.expr for name, alert in alerts().items()} == CONDITIONS
+    jobs = set(re.findall(r'job="(\w+)"', " ".join(alert.expr for alert in backups(BY, DAILY).alerts)))
+    assert jobs == {"backup", "prom"}
+    assert backups(BY, DAILY).name == "backups"
+
+
+def test_every_metric_is_read_as_it_is_exposed() -> None:
+    """And of the agent, nothing is declared that nobody reads."""
+    found = complaints([BACKUP, SCRAPE], [backups(BY, DAILY)])
+    assert [each for each in found if not each.startswith(SCRAPE.name)] == []
+
+
+def test_what_says_that_there_is_no_backup_wakes_somebody() -> None:
+    """After more than a day; what fails for an hour can wait for the day, since it may succeed until then."""
+    urgent = {name for name, alert in alerts().items() if alert.severity is Severity.CRITICAL}
+    assert urgent == {"BackupTooOld", "BackupMissing"}
+    assert {alert.team for alert in alerts().values()} == {PLATFORM}
+
+
+@pytest.mark.parametrize("name", CONDITIONS)
+def test_texts_are_sentences_that_name_the_pod(name: str) -> None:
+    """Each server by itself."""
+    reads_as_sentences(alerts()[name])
+    assert "{{ $labels.pod }}" in alerts()[name].description
+
+
+@pytest.mark.parametrize(("interval", "hold"), [(15, 300), (30, 300), (60, 600)])
+def test_a_point_that_is_too_old_is_heard_of_soon(interval: int, hold: int) -> None:
+    """Five minutes and ten evaluations."""
+    found = alerts(replace(BY, interval=timedelta(seconds=interval)))
+    assert found["BackupTooOld"].hold.total_seconds() == hold
+
+
+@pytest.mark.parametrize(
+    ("limits", "oldest"),
+    [
+        (DAILY, timedelta(hours=26)),
+        (BackupLimits(every=timedelta(hours=6)), timedelta(hours=8)),
+        (BackupLimits(every=timedelta(days=7), late=timedelta(minutes=30)), timedelta(days=7, minutes=30)),
+    ],
+    ids=["daily", "often", "weekly"],
+)
+def test_how_old_a_point_may_be_follows_from_how_often_they_are_made(limits: BackupLimits, oldest: timedelta) -> None:
+    """And a server of which none is known has as long."""
+    found = alerts(limits=limits)
+    assert limits.oldest == oldest
+    assert found["BackupTooOld"].expr.endswith(f" > {oldest.total_seconds():.0f}")
+    assert found["BackupMissing"].hold == oldest
+
+
+def test_how_long_attempts_may_fail_can_be_chosen() -> None:
+    """But one sample decides nothing."""
+    assert alerts()["BackupFailing"].hold == timedelta(hours=1)
+    patient = replace(DAILY, failing=timedelta(hours=3))
+    assert alerts(limits=patient)["BackupFailing"].hold == timedelta(hours=3)
+    hasty = replace(DAILY, failing=timedelta(minutes=1))
+    assert alerts(limits=hasty)["BackupFailing"].hold == timedelta(minutes=5)
+
+
+@pytest.mark.parametrize("name", ["every", "late", "failing"])
+def test_durations_that_are_none_are_refused(name: str) -> None:
+    """Each would make an alert that always speaks."""
+    with pytest.raises(
+        ConstructError, match=rf"^{name} is 59s, too short to tell trouble from chance: use 1m or more$"
+    ):
+        replace(DAILY, **{name: timedelta(seconds=59)})

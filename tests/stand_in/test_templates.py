@@ -1,0 +1,171 @@
+"""What the tests' AWS makes of templates: all that gives or takes access, or a refusal that says what is not known."""
+
+import copy
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cluster.errors import ClusterError
+from tests.cluster.outside.templates import Association, deployment
+from tests.cluster.outside.trust import refuse_unknown, refuse_untrusting
+
+ACCOUNT, REGION = "000000000000", "us-east-1"
+TRUST = {
+    "Effect": "Allow",
+    "Principal": {"Service": "pods.eks.amazonaws.com"},
+    "Action": ["sts:AssumeRole", "sts:TagSession"],
+    "Condition": {
+        "StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}, "aws:RequestTag/kubernetes-namespace": "shop"}
+    },
+}
+BELOW = {"Fn::Join": ["", [{"Fn::GetAtt": ["Bucket", "Arn"]}, "/mine/*"]]}
+MAY = [
+    {"Effect": "Allow", "Action": "s3:GetObject", "Resource": BELOW},
+    {
+        "Effect": "Allow",
+        "Action": "s3:ListBucket",
+        "Resource": {"Fn::Sub": "arn:${AWS::Partition}:s3:::${Bucket}"},
+        "Condition": {"StringLike": {"s3:prefix": "mine/*"}},
+    },
+]
+TEMPLATE: dict[str, Any] = {
+    "Resources": {
+        "Bucket": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "things"}},
+        "BucketPolicy": {
+            "Type": "AWS::S3::BucketPolicy",
+            "Properties": {"Bucket": {"Ref": "Bucket"}, "PolicyDocument": {"Statement": [{"Sid": "Tls"}]}},
+        },
+        "Role": {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": {"Statement": [TRUST]}}},
+        "Policy": {
+            "Type": "AWS::IAM::Policy",
+            "Properties": {"PolicyName": "own", "PolicyDocument": {"Statement": MAY}, "Roles": [{"Ref": "Role"}]},
+        },
+        "Association": {
+            "Type": "AWS::EKS::PodIdentityAssociation",
+            "Properties": {
+                "ClusterName": "blue",
+                "Namespace": "shop",
+                "ServiceAccount": "till",
+                "RoleArn": {"Fn::GetAtt": ["Role", "Arn"]},
+            },
+        },
+    }
+}
+WHO = Association(cluster="blue", namespace="shop", service_account="till", role=f"arn:aws:iam::{ACCOUNT}:role/S-Role")
+
+
+def read(directory: Path, change: Callable[[dict[str, Any]], object] = lambda _: None) -> Any:
+    """The deployment of the template, with its resources changed."""
+    template = copy.deepcopy(TEMPLATE)
+    change(template["Resources"])
+    (directory / "S.template.json").write_text(json.dumps(template))
+    return deployment(directory, region=REGION, account=ACCOUNT)
+
+
+def test_references_become_names(tmp_path: Path) -> None:
+    """Of buckets, roles, policies and associations, as CloudFormation would have them."""
+    made = read(tmp_path)
+    role = made.roles[WHO.role]
+    (below, listing) = role.policies["own"]["Statement"]
+
+    assert made.buckets == {"things": ({"Sid": "Tls"},)}
+    assert made.associations == (WHO,)
+    assert role.trust["Statement"][0]["Condition"]["StringEquals"]["aws:SourceAccount"] == ACCOUNT
+    assert (below["Resource"], listing["Resource"]) == ("arn:aws:s3:::things/mine/*", "arn:aws:s3:::things")
+    refuse_untrusting(role, WHO, region=REGION, account=ACCOUNT)
+    refuse_unknown(role)
+
+
+def set_in(resource: str, name: str, value: object) -> Callable[[dict[str, Any]], None]:
+    """Change a property of a resource."""
+
+    def change(resources: dict[str, Any]) -> None:
+        resources[resource]["Properties"][name] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda resources: resources.update(Key={"Type": "AWS::KMS::Key"}),
+            "what to do with S/Key of the type AWS::KMS::Key",
+        ),
+        (set_in("Role", "ManagedPolicyArns", ["a"]), "what to do with ManagedPolicyArns of S/Role"),
+        (set_in("Association", "DisableSessionTags", True), "what to do with DisableSessionTags of S/Association"),
+        (set_in("Bucket", "ObjectLockEnabled", True), "what to do with ObjectLockEnabled of S/Bucket"),
+        (set_in("Bucket", "BucketName", {"Fn::ImportValue": "name"}), "Fn::ImportValue of name, which"),
+        (set_in("Policy", "Roles", ["another"]), "policies of roles that it does not make: another"),
+        (set_in("BucketPolicy", "Bucket", "another"), "policies of buckets that it does not make: another"),
+        (set_in("Association", "Namespace", {"Ref": "Nothing"}), "refers to Nothing"),
+        (set_in("Association", "RoleArn", {"Fn::GetAtt": ["Role", "RoleId"]}), r"RoleId of Role \(AWS::IAM::Role\)"),
+    ],
+    ids=["type", "policy", "session", "bucket", "function", "role", "bucket policy", "reference", "attribute"],
+)
+def test_what_is_not_known_is_refused(tmp_path: Path, change: Callable[[dict[str, Any]], object], message: str) -> None:
+    """Nothing that changes who may do what is skipped."""
+    with pytest.raises(ClusterError, match=message):
+        read(tmp_path, change)
+
+
+def test_a_directory_without_templates_is_no_deployment(tmp_path: Path) -> None:
+    """A wrong path makes no AWS in which nothing is allowed."""
+    with pytest.raises(ClusterError, match="there is no template in"):
+        deployment(tmp_path, region=REGION, account=ACCOUNT)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"Principal": {"Service": "ec2.amazonaws.com"}},
+            "does not let EKS do sts:AssumeRole, sts:TagSession for blue/",
+        ),
+        ({"Action": "sts:AssumeRole"}, "does not let EKS do sts:TagSession for blue/shop/till"),
+        ({"Condition": {"StringEquals": {"aws:RequestTag/kubernetes-namespace": ["a", "b"]}}}, "does not let EKS"),
+        ({"Condition": {"StringLike": {"aws:SourceArn": "arn:aws:eks:*:cluster/green"}}}, "does not let EKS"),
+        (
+            {"Condition": {"StringNotEquals": {"aws:SourceAccount": "1"}}},
+            "do not know StringNotEquals of aws:SourceAcc",
+        ),
+        (
+            {"Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-1"}}},
+            "do not know StringEquals of aws:PrincipalOrgID",
+        ),
+        ({"Effect": "Deny"}, "a statement other than Allow"),
+    ],
+    ids=["principal", "tags", "namespace", "cluster", "operator", "key", "deny"],
+)
+def test_a_role_is_given_to_whom_it_trusts(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    """By its trust policy, of which versitygw can read nothing."""
+    statement = TRUST | change
+    made = read(tmp_path, set_in("Role", "AssumeRolePolicyDocument", {"Statement": [statement]}))
+
+    with pytest.raises(ClusterError, match=message):
+        refuse_untrusting(made.roles[WHO.role], WHO, region=REGION, account=ACCOUNT)
+
+
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        (
+            {"Sid": "Deny", "Condition": {"StringNotEquals": {"s3:if-none-match": "*"}}},
+            "S-Role ask about: s3:if-none-match of own, Deny$",
+        ),
+        (
+            {"Action": "s3:GetObject", "Resource": "arn:aws:s3:::things/${aws:PrincipalTag/kubernetes-namespace}/*"},
+            r"aws:PrincipalTag/kubernetes-namespace of own, \['s3:GetObject'\]",
+        ),
+    ],
+    ids=["condition", "variable"],
+)
+def test_what_versitygw_does_not_know_is_told(tmp_path: Path, statement: dict[str, Any], message: str) -> None:
+    """A condition that would never hold, and a variable that would stay one, are no policy that is proven."""
+    made = read(tmp_path, set_in("Policy", "PolicyDocument", {"Statement": statement}))
+
+    with pytest.raises(ClusterError, match=message):
+        refuse_unknown(made.roles[WHO.role])
