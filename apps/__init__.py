@@ -1,1 +1,1 @@
-"""The customer's stack: values in `environments`, assembly in `kube`, rendering in `synth`."""
+"""The customer's stack: values in `environments`, assembly in `kube` and `aws`, rendering in `synth`."""

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from constructs_lib.kube import (
         Alertmanager,
         AuthProxy,
+        Backup,
         BlackboxExporter,
         Collector,
         DashboardCollector,
@@ -35,6 +36,7 @@ __version__ = "0.3.0"
 __all__ = [
     "Alertmanager",
     "AuthProxy",
+    "Backup",
     "BackupPipeline",
     "BlackboxExporter",
     "Collector",

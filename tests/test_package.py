@@ -19,7 +19,7 @@ MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 WITHOUT_ENGINE = [module for module in MODULES if module.parts[0] not in ALLOWED]
 PUBLIC_FROM_KUBE = {
     *("Alertmanager", "AuthProxy", "BlackboxExporter", "Collector", "DashboardCollector", "ExternalSecret", "Grafana"),
-    *("Ingress", "KubeStateMetrics", "LokiStore", "Monitored", "Routes"),
+    *("Backup", "Ingress", "KubeStateMetrics", "LokiStore", "Monitored", "Routes"),
     *("Namespaces", "NodeExporter"),
     *("LogCollector", "PostgresExporter", "PrometheusHA", "RedisExporter", "StorageClass", "Tracing"),
 }

@@ -67,12 +67,12 @@ def test_every_page_has_the_same_sections(page: Path) -> None:
     assert len(text.splitlines()) <= 60
 
 
-def of_prod() -> Mapping[str, frozenset[str]]:
-    """The containers of every workload and pod of dist/prod, by the names that commands have for them."""
+def of_prod(of: str = "containers") -> Mapping[str, frozenset[str]]:
+    """The containers of every workload and pod of dist/prod, or the init containers, by the names of commands."""
     containers: dict[str, frozenset[str]] = {}
     for each in PROD.workloads:
         name, kind = each["metadata"]["name"], each["kind"].lower()
-        inside = frozenset(container["name"] for container in template(each)["spec"]["containers"])
+        inside = frozenset(container["name"] for container in template(each)["spec"].get(of, ()))
         members = each["spec"]["replicas"] if each["kind"] == "StatefulSet" else 0
         pods = [f"{name}-{ordinal}" for ordinal in range(members)]
         containers |= dict.fromkeys((f"{kind}/{name}", *pods, *(f"pod/{pod}" for pod in pods)), inside)
@@ -119,10 +119,11 @@ def test_commands_name_what_prod_has(page: Path) -> None:
 @pytest.mark.parametrize("page", [*PAGES, OPERATIONS], ids=lambda page: page.stem)
 def test_commands_name_the_container_where_there_are_several(page: Path) -> None:
     """And it is one of those that the pod has."""
-    containers = of_prod()
+    containers, before = of_prod(), of_prod("initContainers")
     text = re.sub(r"\\\n\s*", "", page.read_text())
-    for target, container in re.findall(r"-n monitoring (?:exec|logs) (\w[\w/-]+)(?: -c ([\w-]+))?", text):
-        assert container in containers[target] if container else len(containers[target]) == 1, target
+    for verb, target, container in re.findall(r"-n monitoring (exec|logs) (\w[\w/-]+)(?: -c ([\w-]+))?", text):
+        ended = before[target] if verb == "logs" else frozenset()
+        assert container in containers[target] | ended if container else len(containers[target]) == 1, target
     for name, container in re.findall(r"-n monitoring logs -l app.kubernetes.io/name=([\w-]+)(?: -c ([\w-]+))?", text):
         assert container in containers[f"{name}-0"], name
 

@@ -29,10 +29,11 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0 if stays else 1))
     stream = sys.stdout if stays else sys.stderr
     logging.basicConfig(level=logging.INFO, stream=stream, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("botocore").setLevel(logging.WARNING)  # it tells where it has found its credentials
     try:
         command(**given)
     except (ConstructError, OSError) as error:
-        if stays:
+        if stays and isinstance(error, OSError):
             raise
         logging.error("%s", error)
         sys.exit(1)
@@ -85,9 +86,8 @@ def _list(**where: str) -> None:
         except ConstructError as error:
             _say(f"{name}  damaged: {error}")
             continue
-        _say(
-            f"{name}  {len(point.blocks)} blocks  {point.size} bytes  {_time(point.min_time)} to {_time(point.max_time)}"
-        )
+        times = f"{_time(point.min_time)} to {_time(point.max_time)}"
+        _say(f"{name}  {len(point.blocks)} blocks  {point.size} bytes  {times}")
 
 
 def _verify(point: str, read: bool, **where: str) -> None:

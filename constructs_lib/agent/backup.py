@@ -13,7 +13,7 @@ from pathlib import Path
 
 from constructs_lib.agent import blocks
 from constructs_lib.agent.blocks import TSDB, Meta, Stamp
-from constructs_lib.agent.restore_point import META, REPLACED, Block, File, RestorePoint, object_key
+from constructs_lib.agent.restore_point import META, Block, File, RestorePoint, object_key
 from constructs_lib.agent.store import Store, Stored, in_parallel
 from constructs_lib.errors import ConstructError
 
@@ -60,13 +60,14 @@ class Backup:
         oldest: How old an object may be that a new restore point needs, see `RestorePoints`.
     Attributes:
         newest: The newest restore point, once it is known.
+        made: How many were made since.
         sent: How many bytes were sent.
     """
 
     def __init__(self, store: Store, volume: Path, *, oldest: timedelta) -> None:
         self._store, self._volume, self._oldest = store, volume, oldest
         self.newest: RestorePoint | None = None
-        self.sent = 0
+        self.made = self.sent = 0
         self._learned = False
         self._lock = threading.Lock()
         self._listed: dict[str, Stored] = {}
@@ -98,7 +99,7 @@ class Backup:
             return None
         if not self._learned:
             self.learn()
-        listed_at = self._list()
+        self._list()
         with blocks.links(self._volume) as links:
             run = _Run(self._store.now() - self._oldest, links)
             self._hold(run)
@@ -108,19 +109,18 @@ class Backup:
         if point:
             stamps = {ulid: held.stamp for ulid, held in run.held.items() if isinstance(held, _Held)}
             self._remember(point, {**self._stamps, **stamps})
-            self._listed_at = listed_at
+            self.made += 1
         if damaged:
             without = f"the restore point {point.id} was made without" if point else "no restore point was made"
             raise ConstructError(f"{'; '.join(damaged)}; {without}")
         return point
 
-    def _list(self) -> float:
-        """Know what the bucket lists, and since when by the monotonic clock; after a failure, it is asked again."""
-        at, self._listed_at = self._listed_at, None
-        if at is None or time.monotonic() - at > LISTED_FOR.total_seconds():
-            at = time.monotonic()
+    def _list(self) -> None:
+        """Know what the bucket lists."""
+        now = time.monotonic()
+        if self._listed_at is None or now - self._listed_at > LISTED_FOR.total_seconds():
             self._listed = self._store.stored()
-        return at
+            self._listed_at = now
 
     def _usable(self, run: _Run, file: File) -> bool:
         """Whether an object may be part of a new restore point, by what is listed of it."""
@@ -200,7 +200,8 @@ class Backup:
 
     def _bring_one(self, run: _Run, ulid: str, path: str, local: Path) -> File:
         size = local.stat().st_size
-        known = None if path in REPLACED else self._files.get(object_key(self._store.source, ulid, path, ""))
+        # Without its sum, a file that can be replaced has no key that is known.
+        known = self._files.get(object_key(self._store.source, ulid, path, ""))
         sha256 = known.sha256 if known and known.size == size else blocks.digest(local)
         file = File(path=path, key=object_key(self._store.source, ulid, path, sha256), size=size, sha256=sha256)
         if not (self._usable(run, file) and (self._files.get(file.key) == file or self._store.holds(file))):

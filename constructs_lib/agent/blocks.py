@@ -90,8 +90,8 @@ def read_meta(block: Path) -> Meta:
     Raises:
         ConstructError: it cannot be one that Prometheus loads.
     """
-    held = paths(block)
-    for needed in (META, INDEX):
+    held = {path.partition("/")[0] for path in paths(block)}
+    for needed in (META, INDEX, CHUNKS):
         if needed not in held:
             raise ConstructError(f"the block {block.name} has no {needed}: Prometheus does not load it, take it away")
     try:

@@ -75,9 +75,22 @@ class Schedule(Source):
     def serve(self) -> None:
         """Make restore points until the process is told to stop."""
         with self._trigger.served():
-            self._look()
+            self.look()
             while True:
                 self.step()
+
+    def look(self) -> None:
+        """Ask the store what there is; where it does not answer, the first attempt does."""
+        try:
+            self._backup.learn()
+        except StoreError as error:
+            log.warning("%s", error)
+            return
+        newest = self._backup.newest
+        if newest is not None:
+            left = min(newest.made + self._every - self._store.now(), self._every)
+            self._due = time.monotonic() + left.total_seconds()
+            log.info("the newest restore point is %s, the next one is due in %s", newest.id, left)
 
     def step(self) -> None:
         """Make a restore point if it is time, or wait a moment."""
@@ -111,21 +124,8 @@ class Schedule(Source):
         yield _gauge("volume_used_bytes", "Of the volume of Prometheus.", used)
         yield _gauge("volume_size_bytes", "Likewise.", used + status.f_bavail * status.f_frsize)
 
-    def _look(self) -> None:
-        """Ask the store what there is; where it does not answer, the first attempt does."""
-        try:
-            self._backup.learn()
-        except StoreError as error:
-            log.warning("%s", error)
-            return
-        newest = self._backup.newest
-        if newest is not None:
-            left = newest.made + self._every - self._store.now()
-            self._due = time.monotonic() + left.total_seconds()
-            log.info("the newest restore point is %s, the next one is due in %s", newest.id, left)
-
     def _attempt(self) -> Answer:
-        before, begun, at = self._backup.newest, time.monotonic(), time.time()
+        before, begun, at = self._backup.made, time.monotonic(), time.time()
         self._running = True
         try:
             point = self._backup.run()
@@ -136,11 +136,11 @@ class Schedule(Source):
                     self._due = time.monotonic() + AGAIN_AFTER.total_seconds()
                     return Answer(error=f"{said}: Prometheus finishes the first one after three hours")
                 raise ConstructError(f"{said}, after {FIRST_BLOCK_WITHIN}: see what Prometheus says")
-        except (ConstructError, StoreError, OSError) as error:
+        except (ConstructError, OSError) as error:
             log.error("%s", error)
             self._ended(FAILURE, begun, at)
-            made = self._backup.newest is not before
-            self._due = time.monotonic() + (self._every if made else AGAIN_AFTER).total_seconds()
+            after = AGAIN_AFTER if self._backup.made == before else self._every
+            self._due = time.monotonic() + after.total_seconds()
             return Answer(error=str(error))
         finally:
             self._running = False

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import cast
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
@@ -81,7 +82,7 @@ class PrivateBucket(Construct):
         )
         if made.policy is not None:  # without it, the bucket that stays would answer plain HTTP
             made.policy.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
-        self.bucket: s3.IBucket = made
+        self.resource: s3.IBucket = made
         cdk.Validations.of(made).acknowledge(
             cdk.Acknowledgment(id="AwsSolutions::AwsSolutions-S1", reason=NO_ACCESS_LOG)
         )
@@ -101,7 +102,7 @@ class PrivateBucket(Construct):
                 f"an access to the bucket {access.bucket.name} is granted on {self.contract.name}: use one that names "
                 "it"
             )
-        objects = self.bucket.arn_for_objects(f"{access.prefix}*")
+        objects = self.resource.arn_for_objects(f"{access.prefix}*")
         below = {"StringLike": {"s3:prefix": [f"{access.prefix}*"]}} if access.prefix else None
         granted = iam.Grant.add_to_principal(
             grantee=grantee, actions=ON_OBJECTS[access.rights], resource_arns=[objects]
@@ -112,20 +113,15 @@ class PrivateBucket(Construct):
                 "use a role, a user or a group"
             )
         iam.Grant.add_to_principal(
-            grantee=grantee, actions=[LIST], resource_arns=[self.bucket.bucket_arn], conditions=below
+            grantee=grantee, actions=[LIST], resource_arns=[self.resource.bucket_arn], conditions=below
         )
         if self._key is not None:
             self._key.grant(grantee, *WITH_KEY[access.rights])
         if isinstance(grantee, Construct):
-            arn = f"<{cdk.Stack.of(self).get_logical_id(self._resource)}.Arn>"
+            element = cast("cdk.CfnElement", self.resource.node.default_child)
+            arn = f"<{cdk.Stack.of(self).get_logical_id(element)}.Arn>"
             finding = f"AwsSolutions::AwsSolutions-IAM5[Resource::{arn}/{access.prefix}*]"
             cdk.Validations.of(grantee).acknowledge(cdk.Acknowledgment(id=finding, reason=BELOW_PREFIX))
-
-    @property
-    def _resource(self) -> cdk.CfnElement:
-        child = self.bucket.node.default_child
-        assert isinstance(child, cdk.CfnElement)  # noqa: S101  # an L2 of the CDK is made of one
-        return child
 
     def _refuse_what_fails_later(self) -> None:
         name, region = self.contract.name, self.contract.region

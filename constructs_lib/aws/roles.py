@@ -18,8 +18,8 @@ PODS = "pods.eks.amazonaws.com"
 class ServiceAccountRole(Construct):
     """The one role of a service account, which EKS Pod Identity gives to its pods, and to nobody else's.
 
-    The cluster needs the add-on eks-pod-identity-agent. Pods that were started before the role was theirs get it when
-    they are started again. Nothing on the service account names it.
+    The cluster is one of the stack's region, and has the add-on eks-pod-identity-agent. Pods that were started before
+    the role was theirs get it when they are started again. Nothing on the service account names it.
 
     Args:
         identity: Cluster, namespace and service account, which need not exist yet.

@@ -177,7 +177,7 @@ def test_every_service_has_a_job_and_a_way(objects: Objects) -> None:
 def test_jobs_are_those_of_the_services_the_cluster_and_the_annotations(objects: Objects) -> None:
     """Nothing is scraped besides."""
     assert {job["job_name"] for job in config(objects)["scrape_configs"]} == {
-        *("till", "cart", "mongodb", "prometheus", "alertmanager", "collector", "dashboard-collector"),
+        *("till", "cart", "mongodb", "prometheus", "alertmanager", "collector", "dashboard-collector", "backup"),
         *(
             "kube-state-metrics",
             "kube-state-metrics-telemetry",
@@ -296,6 +296,54 @@ def test_a_stack_tells_what_aws_must_allow() -> None:
     assert (access.identity.cluster, access.identity.namespace) == ("blue", "watching")
     assert (access.identity.service_account, access.bucket.name, access.prefix) == ("loki", "our-logs", "")
     assert monitoring(cdk8s.App(), "green", VALUES.but(logs_bucket=None, loki_replicas=1)).loki.buckets == ()
+
+
+def test_restore_points_go_where_as_often_and_for_as_long_as_asked_for(objects: Objects) -> None:
+    """Bucket, region, times, and what alerts and people are told of them."""
+    pod = objects.named("StatefulSet", "prometheus")["spec"]["template"]["spec"]
+    (container,) = (each for each in pod["containers"] if each["name"] == "backup")
+    (rule,) = (
+        rule
+        for rule in objects.file("prometheus-rules", "backups.yaml")["groups"][0]["rules"]
+        if rule["alert"] == "BackupTooOld"
+    )
+    home = next(
+        each["data"]["system-health.json"] for each in objects.of("ConfigMap") if "system-health.json" in each["data"]
+    )
+
+    assert set(container["args"]) >= {
+        "--bucket=our-backup",
+        "--region=eu-central-1",
+        "--source=blue/watching/prometheus/$(POD_NAME)",
+    }
+    assert set(container["args"]) >= {"--keep-days=14", "--expiry-days=60", f"--every={6 * 3600}"}
+    assert rule["expr"].endswith(f"> {8 * 3600}")
+    assert "backup_last_success_timestamp_seconds" in home
+
+
+def test_without_a_bucket_nothing_of_a_backup_remains(tmp_path: Path) -> None:
+    """No agent, no job, no rule, no panel, no way out to S3."""
+    assembled(tmp_path, VALUES.but(backup_bucket=None, logs_bucket=None, loki_replicas=1))
+    rendered = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    # Who hears of what knows all alerts that there may be.
+    said = [name for name, text in rendered.items() if "backup" in text.lower() or "169.254.170.23" in text]
+    assert said == ["alertmanager.k8s.yaml"]
+
+
+def test_restore_points_that_nobody_would_make_are_refused() -> None:
+    """The agent does, by the image that other teams' releases come in by."""
+    with pytest.raises(
+        ConstructError, match="backup_bucket is 'backup', but there is no agent_image, which would make"
+    ):
+        monitoring(cdk8s.App(), "green", VALUES.but(agent_image=None))
+
+
+def test_a_retention_that_outlives_what_is_kept_is_refused() -> None:
+    """As a site would meet it: its own values, with the way out."""
+    with pytest.raises(
+        ConstructError, match=r"a retention of 40 days, a block of 4, .* kept for 14 and 7 .* lower the"
+    ):
+        monitoring(cdk8s.App(), "green", VALUES.but(retention=timedelta(days=40)))
 
 
 @pytest.mark.parametrize(("name", "replicas"), [("dev", 1), ("staging", 1), ("prod", 2)])

@@ -106,7 +106,7 @@ def test_what_it_made_can_be_used() -> None:
     def build(stack: cdk.Stack) -> None:
         made = pipeline(stack)
         made.roles[PROMETHEUS].role.add_to_policy(
-            iam.PolicyStatement(actions=["sns:Publish"], resources=[made.bucket.bucket.bucket_arn])
+            iam.PolicyStatement(actions=["sns:Publish"], resources=[made.bucket.resource.bucket_arn])
         )
 
     assert statements(template(build))[-1]["Action"] == "sns:Publish"

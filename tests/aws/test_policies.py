@@ -1,4 +1,4 @@
-"""What the roles and bucket policies of the rendered templates allow, as a published evaluator of IAM's policies decides.
+"""What roles and bucket policies of the rendered templates allow, as a published evaluator of IAM's policies decides.
 
 Each pair is a request that is allowed, and one beside it that is not.
 """
@@ -61,17 +61,15 @@ class Request:
     def on(self, what: str) -> "Request":
         return replace(self, what=what)
 
-    def with_(self, **context: str) -> "Request":
-        """With other values of what IAM is told, two underscores for a colon and one for a slash."""
-        keys = {key.replace("__", ":").replace("_", "/"): value for key, value in context.items()}
-        return replace(self, context=tuple({**dict(self.context), **keys}.items()))
+    def told(self, key: str, value: str) -> "Request":
+        return replace(self, context=tuple({**dict(self.context), key: value}.items()))
 
     def without(self, key: str) -> "Request":
         return replace(self, context=tuple(pair for pair in self.context if pair[0] != key))
 
     @property
     def plain(self) -> "Request":
-        return replace(self, context=(*self.context, ("aws:SecureTransport", "false")))
+        return self.told("aws:SecureTransport", "false")
 
 
 def listing(who: str, bucket: str, prefix: str | None) -> Request:
@@ -157,7 +155,7 @@ PAIRS: Mapping[str, tuple[Request, Request]] = {
     "takes-the-role-of-its-account": (takes(PROMETHEUS), takes(PROMETHEUS, kubernetes_service_account=LOKI)),
     "takes-the-role-of-its-namespace": (takes(PROMETHEUS), takes(PROMETHEUS, kubernetes_namespace="shop")),
     "takes-the-role-of-its-cluster": (takes(LOKI), takes(LOKI, eks_cluster_name="insurance-lead-gen-staging")),
-    "takes-the-role-for-its-account": (takes(LOKI), takes(LOKI).with_(aws__SourceAccount=STRANGER)),
+    "takes-the-role-for-its-account": (takes(LOKI), takes(LOKI).told("aws:SourceAccount", STRANGER)),
     "takes-the-role-with-tags": (
         takes(PROMETHEUS).to("sts:TagSession"),
         takes(PROMETHEUS).to("sts:TagSession").without("aws:RequestTag/kubernetes-service-account"),
@@ -249,7 +247,7 @@ def test_the_one_is_allowed_and_the_other_is_not(
 @pytest.mark.trap(104)
 def test_it_is_the_policy_of_the_bucket_that_denies_what_is_not_encrypted(made: Deployment) -> None:
     """A bucket that stayed without its policy would take points by plain HTTP."""
-    bare = Deployment(buckets={name: () for name in made.buckets}, roles=made.roles, associations=made.associations)
+    bare = Deployment(buckets=dict.fromkeys(made.buckets, ()), roles=made.roles, associations=made.associations)
     asked = ADDS.on(POINT).plain
     assert decided([simulation(asked, made), simulation(asked, bare)]) == ["ExplicitlyDenied", "Allowed"]
 

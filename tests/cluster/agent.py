@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from tests.cluster.errors import ClusterError
-from tests.cluster.image import Image
+from tests.cluster.image import TRUSTED, Image
 from tests.cluster.interpreter import DEBIAN_PYTHON, PYTHON, add_python, readable
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +29,12 @@ def agent_image(name: str) -> Image:
         fill=_add_agent,
         entrypoint=(PYTHON, "-m", "constructs_lib.agent"),
         user="65534",
-        environment={"PATH": "/bin:/usr/bin", "PYTHONPATH": HOME, "PYTHONDONTWRITEBYTECODE": "1"},
+        environment={
+            "PATH": "/bin:/usr/bin",
+            "PYTHONPATH": HOME,
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "AWS_CA_BUNDLE": TRUSTED,
+        },
     )
 
 

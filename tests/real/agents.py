@@ -8,12 +8,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from constructs_lib.contract import Bucket, RestorePoints
 from tests.cluster.waiting import wait
 from tests.real.loopback import free_port, soon
-from tests.real.s3 import BUCKET, REGION, Store
+from tests.real.s3 import BUCKET, REGION
 
 KEEP, EXPIRY = timedelta(days=30), timedelta(days=90)
 SOON = timedelta(seconds=60)
+
+
+OLDEST = RestorePoints(bucket=Bucket(name=BUCKET, region=REGION), keep=KEEP, expiry=EXPIRY).oldest
 
 
 def command(name: str, *arguments: str) -> list[str]:
@@ -26,16 +30,12 @@ class Agent:
     """The commands on one replica's restore points.
 
     Args:
-        store: Where they are.
+        environment: By which they find the store.
         source: Cluster, namespace, component and pod, with slashes between them.
     """
 
-    store: Store
+    environment: Mapping[str, str]
     source: str
-
-    @property
-    def environment(self) -> Mapping[str, str]:
-        return self.store.environment
 
     @property
     def place(self) -> tuple[str, ...]:

@@ -9,7 +9,6 @@ import subprocess
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -89,7 +88,8 @@ class Server:
         return set(finished(self.volume))
 
     def _post(self, path: str, body: bytes) -> None:
-        request = Request(f"{self.url}/api/v1/{path}", data=body, headers={"Content-Type": "application/json"})
+        headers = {"Content-Type": "application/json"}
+        request = Request(f"{self.url}/api/v1/{path}", data=body, headers=headers)  # noqa: S310
         with urlopen(request, timeout=30):  # noqa: S310
             pass
 

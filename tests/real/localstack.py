@@ -28,15 +28,16 @@ class AWS:
     Args:
         url: Of all of them.
         environment: With which a program finds them, and nothing else of AWS.
+        session: With which a test does.
     """
 
     url: str
     environment: dict[str, str]
+    session: boto3.Session
 
     def client(self, service: str) -> Any:
-        """Of one service, from a session that knows nothing of this machine."""
-        session = boto3.Session(aws_access_key_id=ACCOUNT, aws_secret_access_key=ACCOUNT, region_name=REGION)
-        return session.client(service, endpoint_url=self.url)  # type: ignore[call-overload]  # stubs know S3 alone
+        """Of one service."""
+        return self.session.client(service, endpoint_url=self.url)  # type: ignore[call-overload]  # stubs know S3 alone
 
 
 @contextmanager
@@ -72,7 +73,7 @@ def running(directory: Path) -> Iterator[AWS]:
         program = subprocess.Popen(command, env={**inherited, **settings}, stdout=log, stderr=log)
     try:
         soon(f"{url}/_localstack/health")
-        yield AWS(url, {**inherited, **found})
+        yield AWS(url, {**inherited, **found}, boto3.Session(ACCOUNT, ACCOUNT, region_name=REGION))
     finally:
         program.kill()
         program.wait()

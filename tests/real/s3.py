@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from email.utils import format_datetime, parsedate_to_datetime
 from enum import StrEnum
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BufferedIOBase
 from pathlib import Path
-from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
 from tests.cluster.programs import built
@@ -75,6 +75,7 @@ class Proxy(ThreadingHTTPServer):
         self.sent: Counter[str] = Counter()  # bytes of bodies that the store took, by key
         self.puts: Counter[str] = Counter()  # how many of them, by key
         self.harm: Callable[[Request], Harm | None] = lambda _: None
+        self.after: Callable[[Request], None] = lambda _: None  # when the store has done it, before that is told
         self.skew = timedelta(0)  # of the store's clock, as clients see it
         self.released = threading.Event()  # whoever is not answered waits for it, or for the client to go
         self.lock = threading.Lock()
@@ -153,6 +154,7 @@ class Handler(BaseHTTPRequestHandler):
             with self.server.lock:
                 self.server.sent[request.key] += request.size
                 self.server.puts[request.key] += 1
+        self.server.after(request)
         if harm is Harm.LOST:
             answer.read()
             self.close_connection = True
@@ -182,7 +184,7 @@ class Handler(BaseHTTPRequestHandler):
 
     @staticmethod
     def _copy(
-        source: "BinaryIO | HTTPResponse",
+        source: BufferedIOBase,
         target: Callable[[bytes], object],
         size: int,
         harm: Harm | None,
@@ -231,10 +233,6 @@ class Store:
     def path(self, key: str) -> Path:
         """The file that an object is."""
         return self.directory / key
-
-    def now(self) -> datetime:
-        """By its clock, which is this machine's."""
-        return datetime.now().astimezone()
 
 
 def environment(url: str) -> dict[str, str]:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -233,6 +234,26 @@ def test_what_the_role_does_not_allow_is_refused(
     without = Credentials(access_key=session.access_key, secret_key=session.secret_key)
     assert s3(cluster, without, "PUT", f"{mine}/{PREFIX}b", "x")[0] == 403
     assert buckets[1].keys() == []
+
+
+def test_what_s3_cannot_judge_is_no_deployment(outside: Outside, tmp_path: Path) -> None:
+    """A template whose bucket has a policy that means nothing here is refused, with the reason that S3 gives."""
+    statement = {
+        "Effect": "Deny",
+        "Principal": {"AWS": "*"},
+        "Action": "s3:*",
+        "Resource": [{"Fn::GetAtt": ["Bucket", "Arn"]}],
+        "Condition": {"NumericLessThan": {"s3:TlsVersion": 1.2}},
+    }
+    policy = {"Bucket": {"Ref": "Bucket"}, "PolicyDocument": {"Statement": [statement]}}
+    resources = {
+        "Bucket": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "aws-test-template"}},
+        "Policy": {"Type": "AWS::S3::BucketPolicy", "Properties": policy},
+    }
+    (tmp_path / "Test.template.json").write_text(json.dumps({"Resources": resources}))
+
+    with pytest.raises(ClusterError, match=r"/aws-test-template.*Policy has an invalid condition key"):
+        outside.aws.deploy(tmp_path)
 
 
 def test_who_is_not_associated_gets_nothing(cluster: Cluster, pods: None) -> None:

@@ -1,4 +1,4 @@
-"""A Prometheus' history is backed up while it goes on, and comes back: to a second Prometheus, which answers the same."""
+"""A Prometheus' history is backed up while it goes on, and comes back: a second Prometheus answers the same."""
 
 import threading
 from collections import Counter
@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +13,14 @@ import pytest
 
 from constructs_lib.agent.blocks import finished
 from constructs_lib.agent.restore_point import Block, RestorePoint, blocks_prefix, point_key
-from constructs_lib.contract import BLOCKS, Bucket, RestorePoints
+from constructs_lib.contract import BLOCKS
 from tests.cluster.waiting import wait
-from tests.real.agents import EXPIRY, KEEP, SOON, Agent, Running
+from tests.real.agents import SOON, Agent, Running
 from tests.real.local_prometheus import END, FIRST, HOUR, LONGEST, Server, questions, running, write_history
-from tests.real.s3 import BUCKET, REGION, Proxy, Request, store
+from tests.real.s3 import Proxy, Request, Store, store
 
 MEMORY = 256 * 2**20
 LIVE = END + 18 * HOUR  # the samples that are told begin here
-OLDEST = RestorePoints(bucket=Bucket(name=BUCKET, region=REGION), keep=KEEP, expiry=EXPIRY).oldest
 # Two series that are told are little; with that history, the blocks have 2 GB.
 SMALL, LARGE = (20, 300), (6_000, 60)
 QUESTIONS, SEED = 100, 9
@@ -33,6 +31,7 @@ class Story:
     """What happened, one after the other, and what is left in the end.
 
     Args:
+        store: Where everything is.
         agent: Whose restore points they are.
         backup: Makes them, and goes on.
         server: Is backed up, and goes on.
@@ -43,6 +42,7 @@ class Story:
         deleted: Blocks that were compacted away while they were read.
     """
 
+    store: Store
     agent: Agent
     backup: Running
     server: Server
@@ -53,12 +53,12 @@ class Story:
 
     @property
     def proxy(self) -> Proxy:
-        return self.agent.store.proxy
+        return self.store.proxy
 
     def manifest(self, name: str) -> RestorePoint:
         """What a restore point says, as it lies in the bucket."""
         key = point_key(self.agent.source, self.points[name])
-        return RestorePoint.from_json(self.agent.store.path(key).read_bytes())
+        return RestorePoint.from_json(self.store.path(key).read_bytes())
 
     def make(self, name: str, make: Callable[[], str]) -> None:
         """Note a restore point, and what is sent for it."""
@@ -95,11 +95,11 @@ def story(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     write_history(volume, series=series, step=step)
     with ExitStack() as stack:
         objects = stack.enter_context(store(top / "objects"))
-        agent = Agent(objects, "prod/monitoring/prometheus/prometheus-0")
+        agent = Agent(objects.environment, "prod/monitoring/prometheus/prometheus-0")
         with running(volume) as server:
             server.push(range(LIVE, LIVE + HOUR, 60))
             backup = stack.enter_context(agent.running(volume))
-            told = Story(agent, backup, server)
+            told = Story(objects, agent, backup, server)
             told.ask("first", LIVE - HOUR)
             backup.idle()  # it has made one by itself, as there was none
             told.make("first", lambda: only(objects.keys("points/")))
@@ -155,7 +155,7 @@ def test_a_second_prometheus_answers_the_same(story: Story, tmp_path: Path, name
 
 def test_no_file_of_a_block_is_sent_twice(story: Story) -> None:
     """Each has come to the store once, in all runs together, and no byte more than it has."""
-    everything = {}
+    everything: dict[str, int] = {}
     for name in story.points:
         everything |= sizes(story.manifest(name).blocks)
 
@@ -169,7 +169,7 @@ def test_no_file_of_a_block_is_sent_twice(story: Story) -> None:
 def test_a_run_sends_what_no_earlier_one_has(story: Story, name: str) -> None:
     """And the restore point itself."""
     names = list(story.points)
-    known = {}
+    known: dict[str, int] = {}
     for earlier in names[: names.index(name)]:
         known |= sizes(story.manifest(earlier).blocks)
     new = {key: size for key, size in sizes(story.manifest(name).blocks).items() if key not in known}
@@ -191,9 +191,7 @@ def test_what_is_deleted_changes_two_files_of_a_block(story: Story) -> None:
 
 def test_blocks_that_vanish_while_they_are_read_are_in_the_restore_point(story: Story) -> None:
     """It is that of the moment at which the run began, and the next one is of what has come out of them."""
-    held, after = (
-        {block.ulid for block in story.manifest(name).blocks} for name in ("while compacted", "compacted")
-    )
+    held, after = ({block.ulid for block in story.manifest(name).blocks} for name in ("while compacted", "compacted"))
 
     assert len(story.deleted) == 9
     assert story.deleted <= held
@@ -215,13 +213,12 @@ def test_the_agent_needs_little_memory(story: Story) -> None:
 
 
 def test_restore_points_are_listed_and_verified(story: Story) -> None:
-    """By their ids, the oldest first, and each of them to the last byte."""
+    """By their ids, the oldest first; the newest one, if not told otherwise, or another to the last byte."""
     listed = story.agent.run("list")
 
     assert listed.returncode == 0, listed
     assert [line.split()[0] for line in listed.stdout.splitlines()] == list(story.points.values())
-    for point in story.points.values():
-        verified = story.agent.run("verify", f"--point={point}", "--read")
+    for which, name in (((), "deleted"), ((f"--point={story.points['first']}", "--read"), "first")):
+        verified = story.agent.run("verify", *which)
         assert verified.returncode == 0, verified
-
-
+        assert story.points[name] in verified.stdout

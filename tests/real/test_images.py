@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.agent import ROOT, sources
+from tests.cluster.agent import ROOT, USED, sources
 from tests.cluster.errors import CannotRunError
 from tests.cluster.image import Image, layer
 from tests.cluster.programs import installed, require
@@ -18,10 +18,18 @@ from tests.real.images import AGENT, GRAFANA, PROMETHEUS
 # Every module that the agent's image holds of ours, and all packages that it was given.
 IMPORT_ALL = """
 import importlib, pkgutil
-import constructs_lib, kubernetes, prometheus_client, promql_parser, pydantic, yaml
+import boto3, constructs_lib, kubernetes, prometheus_client, promql_parser, pydantic, yaml
 for module in pkgutil.walk_packages(constructs_lib.__path__, "constructs_lib."):
     importlib.import_module(module.name)
     print(module.name)
+"""
+
+
+ASK = """
+import sys
+import boto3
+for service in sys.argv[1:]:
+    print(boto3.Session("key", "secret").client(service, region_name="eu-central-1").meta.endpoint_url)
 """
 
 
@@ -63,6 +71,13 @@ def test_the_agent_loads_all_that_it_consists_of(agent_root: Path) -> None:
     loaded = run(AGENT, agent_root, AGENT.entrypoint[0], "-c", IMPORT_ALL).split()
 
     assert {dotted(path) for path in sources()} <= {"constructs_lib", *loaded}
+
+
+def test_the_agent_knows_the_services_that_it_asks(agent_root: Path) -> None:
+    """What describes the others is left out, and nothing that these need."""
+    found = run(AGENT, agent_root, AGENT.entrypoint[0], "-c", ASK, *USED).split()
+
+    assert found == [f"https://{service}.eu-central-1.amazonaws.com" for service in USED]
 
 
 def test_the_agent_starts_by_its_entry_point(agent_root: Path) -> None:

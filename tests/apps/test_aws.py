@@ -1,0 +1,214 @@
+"""The AWS half as it is called: by the command line of CDK, and by rendering; and what is committed of it."""
+
+import json
+import re
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+import yaml
+
+from apps.aws import new_app, stacks
+from apps.environment import Environment
+from apps.environments import DEV, PROD, STAGING
+from constructs_lib.errors import ConstructError
+from tests.apps.test_synth import all_settings, environment
+from tests.rendered import DIST, ENVIRONMENTS, ROOT
+
+CDK = ROOT / "node_modules" / ".bin" / "cdk"
+SUFFIX = ".template.json"
+STACKS = ["MonitoringBackup", "MonitoringStores"]
+TEMPLATES = sorted(DIST.glob(f"*/aws/*{SUFFIX}"))
+
+
+def templates(directory: Path) -> dict[str, Any]:
+    """By the id of its stack, each template of a directory."""
+    return {
+        path.name.removesuffix(SUFFIX): json.loads(path.read_text()) for path in sorted(directory.glob(f"*{SUFFIX}"))
+    }
+
+
+def assembled(directory: Path, name: str, values: Environment) -> list[cdk.Stack]:
+    """The stacks of an environment, of which nothing is written yet."""
+    return stacks(new_app(directory), name, values)
+
+
+def run(directory: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run the app as the command line of CDK does, in a directory that has no `.env`."""
+    command = [sys.executable, "-m", "apps.aws"]
+    settings = {"CDK_OUTDIR": str(directory / "out"), **settings}
+    return subprocess.run(
+        command, check=False, cwd=directory, env=environment(**settings), capture_output=True, text=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "ids"),
+    [
+        (PROD, ["MonitoringStores", "MonitoringBackup"]),
+        (STAGING, ["MonitoringStores", "MonitoringBackup"]),
+        (PROD.but(backup_bucket=None), ["MonitoringStores"]),
+        (PROD.but(logs_bucket=None), ["MonitoringBackup"]),
+        (DEV, []),
+    ],
+    ids=["prod", "staging", "no-backup", "logs-on-volumes", "dev"],
+)
+def test_an_environment_has_the_stacks_that_it_needs(values: Environment, ids: list[str], tmp_path: Path) -> None:
+    """By plain ids, right below the app: `cdk deploy MonitoringBackup` finds it."""
+    assert [stack.node.path for stack in assembled(tmp_path, "site", values)] == ids
+
+
+def test_environments_share_an_account(tmp_path: Path) -> None:
+    """Stacks of two environments have two names: the one deployed later does not replace the other."""
+    names = [
+        stack.stack_name
+        for name, values in (("prod", PROD), ("staging", STAGING))
+        for stack in assembled(tmp_path / name, name, values)
+    ]
+    assert names == [
+        *("MonitoringStores-prod", "MonitoringBackup-prod"),
+        *("MonitoringStores-staging", "MonitoringBackup-staging"),
+    ]
+
+
+def test_a_stack_goes_where_its_buckets_are(tmp_path: Path) -> None:
+    """Whatever region the operator's own settings name; the account is the one of the credentials."""
+    (_, backup) = assembled(tmp_path, "prod", PROD.but(region="eu-west-3"))
+    assert backup.region == "eu-west-3"
+    assert cdk.Token.is_unresolved(backup.account)
+
+
+def test_two_buckets_of_one_name_are_refused(tmp_path: Path) -> None:
+    """What expires in the bucket of restore points would take the index of the logs with it."""
+    with pytest.raises(ConstructError, match=r"^there are two buckets replace-me-prod-logs, at MonitoringStores/Logs/"):
+        assembled(tmp_path, "prod", PROD.but(backup_bucket=PROD.logs_bucket))
+
+
+def test_production_is_the_default(tmp_path: Path) -> None:
+    """Started as the command line of CDK starts it, the app writes what is committed for production."""
+    done = run(tmp_path, CDK_VALIDATION="false")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert templates(tmp_path / "out") == templates(DIST / "prod" / "aws")
+
+
+def test_the_command_line_of_cdk_renders_another_environment(tmp_path: Path) -> None:
+    """`cdk synth -c env=staging`, in the repository, with the settings of `cdk.json` and validation: the same again."""
+    command = [CDK, "synth", "--quiet", "--no-notices", "-c", "env=staging", "--output", tmp_path]
+    telling = {"CDK_DISABLE_CLI_TELEMETRY": "true", "CI": "true"}
+    done = subprocess.run(
+        command, check=True, cwd=ROOT, env=environment(**all_settings(), **telling), capture_output=True, text=True
+    )
+    assert templates(tmp_path) == templates(DIST / "staging" / "aws")
+    assert "not configured" not in done.stdout + done.stderr  # of feature flags
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        (
+            {"CDK_CONTEXT_JSON": '{"env": "production"}'},
+            "error: there is no environment 'production': use -c env= with one of dev, staging, prod",
+        ),
+        (
+            {"CDK_CONTEXT_JSON": '{"env": "dev"}'},
+            "error: the environment dev needs nothing of AWS: choose another one by -c env=",
+        ),
+        (
+            {"CONSTRUCTS_PROD__BUCKET_PREFIX": "acme.com"},
+            "error: the bucket acme.com-prod-logs has a dot in its name, for which S3 has no certificate, and takes "
+            "TLS alone: use dashes",
+        ),
+        (
+            {"CONSTRUCTS_PROD__BACKUP_KEEP": "soon"},
+            "error: CONSTRUCTS_PROD__BACKUP_KEEP is 'soon': 'soon' is not a duration: use days, hours, minutes and "
+            "seconds, such as '30d' or '1m30s'",
+        ),
+    ],
+    ids=["unknown", "without-aws", "refused-by-a-construct", "refused-setting"],
+)
+def test_a_refusal_is_one_sentence(settings: dict[str, str], sentence: str, tmp_path: Path) -> None:
+    """No traceback, an exit code, and nothing that could be deployed."""
+    done = run(tmp_path, **settings)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"{sentence}\n")
+    assert templates(tmp_path / "out") == {}
+
+
+def test_what_is_rendered_is_validated(tmp_path: Path) -> None:
+    """CDK's own validation is on: what CloudFormation would refuse does not get into dist/."""
+    app = new_app(tmp_path)
+    stack = cdk.Stack(app, "Stack")
+    cdk.CfnResource(stack, "Bucket", type="AWS::S3::Bucket", properties={"BucketName": "No_Bucket"})
+    with pytest.raises(RuntimeError, match="ValidationFailed"):
+        app.synth()
+
+
+# --- what is committed
+
+
+def test_every_environment_that_needs_aws_has_its_templates() -> None:
+    """And the one that does not has no directory for them."""
+    assert {name: list(templates(DIST / name / "aws")) for name in ENVIRONMENTS} == {
+        "dev": [],
+        "prod": STACKS,
+        "staging": STACKS,
+    }
+    assert not (DIST / "dev" / "aws").exists()
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_kubernetes_is_not_told_of_templates(name: str) -> None:
+    """`kubectl apply -k` would choke on them."""
+    assert "aws" not in (DIST / name / "kustomization.yaml").read_text()
+    assert list(yaml.safe_load((DIST / name / "kustomization.yaml").read_text())["resources"])
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: str(path.relative_to(DIST)))
+def test_a_template_is_of_no_account_and_no_machine(path: Path) -> None:
+    """Neither numbers of accounts nor what CDK's bootstrap makes, no paths, no hashes of what else must be there."""
+    text = path.read_text()
+    assert not re.search(r"\b\d{12}\b", text)
+    assert not re.search(r"cdk-hnb659fds|BootstrapVersion|CDKMetadata|aws:cdk:|aws:asset|[0-9a-f]{32}", text)
+    assert str(ROOT) not in text
+    assert "/home/" not in text
+    assert set(json.loads(text)) == {"Description", "Resources", "Rules"}
+
+
+@pytest.mark.trap(115)
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: str(path.relative_to(DIST)))
+def test_the_committed_templates_are_refused_until_a_prefix_is_chosen(path: Path, tmp_path: Path) -> None:
+    """By a comparison that CloudFormation makes first; the same stack with a prefix of the site's passes."""
+    values = {"prod": PROD, "staging": STAGING}[path.parent.parent.name]
+    app = cdk.App(outdir=str(tmp_path), builtin_cloud_formation_validation=False)
+    stacks(app, "site", values.but(bucket_prefix="acme"))
+    app.synth()
+    chosen = templates(tmp_path)[path.name.removesuffix(SUFFIX)]
+
+    def passes(template: Any) -> list[bool]:
+        asserted = [assertion["Assert"] for rule in template["Rules"].values() for assertion in rule["Assertions"]]
+        compared = [each["Fn::Not"][0]["Fn::Equals"] for each in asserted if "Fn::Not" in each]
+        return [one != other for one, other in compared]
+
+    assert passes(json.loads(path.read_text())) == [False]
+    assert passes(chosen) == [True]
+    assert "replace-me" in path.read_text()
+    assert "acme-" in json.dumps(chosen["Resources"])
+
+
+def test_feature_flags_are_those_that_are_recommended() -> None:
+    """By the CDK whose version is pinned: all of them, but for telling what an app is made of."""
+    (package,) = Path(cdk.__file__).parent.joinpath("_jsii").glob("*.tgz")
+    with tarfile.open(package) as archive:
+        file = archive.extractfile("package/recommended-feature-flags.json")
+        assert file
+        recommended = json.load(file)
+    settings = json.loads((ROOT / "cdk.json").read_text())
+    assert settings["context"] == {**recommended, "@aws-cdk/core:enableAdditionalMetadataCollection": False}
+    assert (settings["app"], settings["versionReporting"], settings["pathMetadata"]) == (
+        "python -m apps.aws",
+        False,
+        False,
+    )

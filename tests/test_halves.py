@@ -1,0 +1,304 @@
+"""The contract between both halves, read from what is rendered: no engine, and none of our constructs, has a say here.
+
+What the manifests name is exactly what the templates make: clusters, namespaces, service accounts, buckets, prefixes,
+regions, and days.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.cluster.outside.templates import actions, conditions, deployment
+
+ROOT = Path(__file__).parent.parent
+DIST = ROOT / "dist"
+ENVIRONMENTS = sorted(path.name for path in DIST.iterdir())
+PROD, STAGING = "prod", "staging"
+ACCOUNT = "111122223333"
+POD_IDENTITY = "169.254.170.23/32"
+EACH_BY_ITS_NAME = "$(POD_NAME)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use:
+    """A service account of a cluster uses what is below a prefix of a bucket."""
+
+    cluster: str
+    namespace: str
+    service_account: str
+    bucket: str
+    region: str
+    prefix: str
+
+
+@dataclass(frozen=True, slots=True)
+class Half:
+    """What one half says.
+
+    Args:
+        uses: Of buckets.
+        accounts: Namespace and name of those that have a role, or reach the agent that gives them one.
+        days: Bucket of restore points -> after how many days points expire, and everything does.
+    """
+
+    uses: frozenset[Use] = frozenset()
+    accounts: frozenset[tuple[str, str]] = frozenset()
+    days: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+
+
+# --- the manifests
+
+
+def of_manifests(directory: Path) -> Half:
+    """What the manifests of an environment name."""
+    documents = [each for path in sorted((directory / "k8s").glob("*.yaml")) for each in parsed(path.read_text())]
+    pods = [each for each in documents if "template" in each.get("spec", {})]
+    # Prometheus and Loki's ruler each say it of their alerts.
+    labelled = {
+        file["global" if "global" in file else "ruler"]["external_labels"]["cluster"]
+        for _, file in files(documents, "external_labels:")
+    }
+    uses: set[Use] = set()
+    days: dict[str, tuple[int, int]] = {}
+    for workload in pods:
+        for options in agents(workload):
+            bucket, source = options["bucket"], options["source"].replace(EACH_BY_ITS_NAME, "")
+            uses |= {
+                use(cluster, workload, bucket, options["region"], f"{below}/{source}")
+                for cluster in {*labelled, source.split("/")[0]}
+                for below in ("blocks", "points")
+            }
+            if "keep-days" in options:
+                days[bucket] = (int(options["keep-days"]), int(options["expiry-days"]))
+    for config_map, file in files(documents, "bucketnames"):
+        s3 = file["storage_config"]["aws"]
+        (workload,) = (each for each in pods if f'"{config_map}"' in json.dumps(spec(each).get("volumes")))
+        uses |= {use(cluster, workload, s3["bucketnames"], s3["region"], "") for cluster in labelled}
+    return Half(frozenset(uses), frozenset(reaching(POD_IDENTITY, documents, pods)), days)
+
+
+@cache
+def parsed(text: str) -> list[dict[str, Any]]:
+    """The documents of a file, each of which is read once."""
+    return list(yaml.load_all(text, Loader=yaml.CSafeLoader))
+
+
+def spec(workload: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Of its pods."""
+    found: Mapping[str, Any] = workload["spec"]["template"]["spec"]
+    return found
+
+
+def use(cluster: str, workload: Mapping[str, Any], bucket: str, region: str, prefix: str) -> Use:
+    return Use(
+        cluster=cluster,
+        namespace=workload["metadata"]["namespace"],
+        service_account=spec(workload)["serviceAccountName"],
+        bucket=bucket,
+        region=region,
+        prefix=prefix,
+    )
+
+
+def files(documents: list[dict[str, Any]], word: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The name of the ConfigMap, and the data, of each file in which a word is."""
+    for document in documents:
+        for text in (document.get("data") or {}).values() if document["kind"] == "ConfigMap" else ():
+            if word in text:
+                yield document["metadata"]["name"], *parsed(text)
+
+
+def agents(workload: Mapping[str, Any]) -> Iterator[dict[str, str]]:
+    """The options of the containers that have restore points."""
+    for container in (*spec(workload).get("initContainers", ()), *spec(workload)["containers"]):
+        options = dict(
+            option.removeprefix("--").split("=", 1) for option in container.get("args", ()) if option.count("=")
+        )
+        if "source" in options:
+            yield options
+
+
+def reaching(address: str, documents: list[dict[str, Any]], pods: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Namespace and service account of the pods whose policies open the way to an address."""
+    for policy in documents:
+        rules = policy["spec"].get("egress") or () if policy["kind"] == "NetworkPolicy" else ()
+        if not any(peer.get("ipBlock", {}).get("cidr") == address for rule in rules for peer in rule.get("to", ())):
+            continue
+        namespace, wanted = policy["metadata"]["namespace"], policy["spec"]["podSelector"]["matchLabels"].items()
+        for workload in pods:
+            if workload["metadata"]["namespace"] == namespace and wanted <= (
+                workload["spec"]["template"]["metadata"]["labels"].items()
+            ):
+                yield namespace, spec(workload)["serviceAccountName"]
+
+
+# --- the templates
+
+
+def of_templates(directory: Path) -> Half:
+    """What the templates of an environment make; nothing where there are none."""
+    templates = directory / "aws"
+    if not templates.exists():
+        return Half()
+    regions, days = {}, {}
+    for path in templates.glob("*.json"):
+        template = json.loads(path.read_text())
+        (region,) = set(asserted_regions(template))
+        for bucket in (each["Properties"] for each in template["Resources"].values() if of_bucket(each)):
+            regions[bucket["BucketName"]] = region
+            expired = {
+                rule.get("Prefix", ""): rule["ExpirationInDays"]
+                for rule in bucket["LifecycleConfiguration"]["Rules"]
+                if "ExpirationInDays" in rule
+            }
+            if expired:
+                days[bucket["BucketName"]] = (expired["points/"], expired[""])
+    made = deployment(templates, region="us-east-1", account=ACCOUNT)
+    uses = {
+        Use(**who, bucket=bucket, region=regions.get(bucket, "nowhere"), prefix=prefix)
+        for association in made.associations
+        for who in (
+            {
+                "cluster": association.cluster,
+                "namespace": association.namespace,
+                "service_account": association.service_account,
+            },
+            trusted(made.roles[association.role].trust),
+        )
+        for policy in made.roles[association.role].policies.values()
+        for bucket, prefix in places(policy)
+    }
+    accounts = {(association.namespace, association.service_account) for association in made.associations}
+    return Half(frozenset(uses), frozenset(accounts), days)
+
+
+def of_bucket(resource: Mapping[str, Any]) -> bool:
+    return bool(resource["Type"] == "AWS::S3::Bucket")
+
+
+def asserted_regions(template: Mapping[str, Any]) -> Iterator[str]:
+    """Where alone CloudFormation makes what is in a template."""
+    for rule in template["Rules"].values():
+        for assertion in rule["Assertions"]:
+            match assertion["Assert"]:
+                case {"Fn::Equals": [{"Ref": "AWS::Region"}, region]}:
+                    yield region
+
+
+def trusted(trust: Mapping[str, Any]) -> dict[str, str]:
+    """Whose pods get a role, by what its trust asks of the session's tags."""
+    (statement,) = trust["Statement"]
+    asked = {key: value for _, key, (value,) in conditions(statement)}
+    tags = {"cluster": "eks-cluster-name", "namespace": "kubernetes-namespace"}
+    tags["service_account"] = "kubernetes-service-account"
+    return {name: asked[f"aws:RequestTag/{tag}"] for name, tag in tags.items()}
+
+
+def places(policy: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Bucket and prefix of each place in which a policy allows to get or to list."""
+    for statement in policy["Statement"]:
+        resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
+        for bucket, _, key in (resource.removeprefix("arn:aws:s3:::").partition("/") for resource in resources):
+            if "s3:GetObject" in actions(statement):
+                assert key.endswith("*")
+                yield bucket, key.removesuffix("*")
+            elif actions(statement) == ["s3:ListBucket"]:
+                for prefix in [value for _, _, values in conditions(statement) for value in values] or ["*"]:
+                    yield bucket, prefix.removesuffix("*")
+
+
+# --- both
+
+
+@pytest.mark.trap(116)
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_both_halves_say_the_same(name: str) -> None:
+    """Who uses what and where, who gets a role, and how long what is there lives."""
+    assert of_manifests(DIST / name) == of_templates(DIST / name)
+
+
+@pytest.mark.trap(117)
+@pytest.mark.parametrize("name", [PROD, STAGING])
+def test_there_is_something_to_say(name: str) -> None:
+    """Prometheus has blocks and points of its own, each replica by its pod's name, and Loki a bucket for itself."""
+    half = of_manifests(DIST / name)
+    below = f"insurance-lead-gen-{name}/monitoring/prometheus/"
+    assert {(each.service_account, each.bucket, each.prefix) for each in half.uses} == {
+        ("prometheus", f"replace-me-{name}-backup", f"blocks/{below}"),
+        ("prometheus", f"replace-me-{name}-backup", f"points/{below}"),
+        ("loki", f"replace-me-{name}-logs", ""),
+    }
+    assert half.accounts == {("monitoring", "prometheus"), ("monitoring", "loki")}
+    assert half.days == {f"replace-me-{name}-backup": (30, 90)}
+
+
+def test_an_environment_without_aws_names_nothing_of_it() -> None:
+    """No bucket, and no way to credentials."""
+    assert of_manifests(DIST / "dev") == Half()
+
+
+MANIFESTS, LOGS = "k8s/prometheus.k8s.yaml", "k8s/loki.k8s.yaml"
+BACKUP, STORES = "aws/MonitoringBackup.template.json", "aws/MonitoringStores.template.json"
+RENAMED = [
+    (MANIFESTS, "--bucket=replace-me-prod-backup", "--bucket=replace-me-prod-backups"),
+    (MANIFESTS, "--region=us-east-1", "--region=us-east-2"),
+    (MANIFESTS, "=insurance-lead-gen-prod/monitoring/prometheus/$", "=insurance-lead-gen-prod/monitoring/prom/$"),
+    (MANIFESTS, "=insurance-lead-gen-prod/monitoring/prometheus/$", "=insurance-lead-gen-prod/observed/prometheus/$"),
+    (MANIFESTS, "serviceAccountName: prometheus\n", "serviceAccountName: prom\n"),
+    (MANIFESTS, "namespace: monitoring\n", "namespace: observed\n"),
+    (MANIFESTS, "insurance-lead-gen-prod", "insurance-lead-gen"),
+    (MANIFESTS, "/$(POD_NAME)", ""),
+    (MANIFESTS, "--keep-days=30", "--keep-days=31"),
+    (MANIFESTS, "--expiry-days=90", "--expiry-days=89"),
+    (MANIFESTS, POD_IDENTITY, "169.254.170.24/32"),
+    (LOGS, "bucketnames: replace-me-prod-logs", "bucketnames: replace-me-prod-log"),
+    (LOGS, "region: us-east-1", "region: us-west-1"),
+    (LOGS, "insurance-lead-gen-prod", "insurance-lead-gen"),
+    (LOGS, "serviceAccountName: loki\n", "serviceAccountName: loki-0\n"),
+    (LOGS, "namespace: monitoring\n", "namespace: logs\n"),
+    (LOGS, POD_IDENTITY, "169.254.170.24/32"),
+    (BACKUP, '"BucketName": "replace-me-prod-backup"', '"BucketName": "replace-me-prod-points"'),
+    (BACKUP, '"us-east-1"', '"eu-central-1"'),
+    (BACKUP, '"ClusterName": "insurance-lead-gen-prod"', '"ClusterName": "insurance-lead-gen"'),
+    (BACKUP, '"Namespace": "monitoring"', '"Namespace": "observed"'),
+    (BACKUP, '"ServiceAccount": "prometheus"', '"ServiceAccount": "prom"'),
+    (BACKUP, '-cluster-name": "insurance-lead-gen-prod"', '-cluster-name": "insurance-lead-gen"'),
+    (BACKUP, '-namespace": "monitoring"', '-namespace": "observed"'),
+    (BACKUP, '-service-account": "prometheus"', '-service-account": "prom"'),
+    (BACKUP, '"/blocks/insurance-lead-gen-prod/monitoring/prometheus/*"', '"/blocks/*"'),
+    (BACKUP, '"/points/insurance-lead-gen-prod/monitoring/prometheus/*"', '"/point/*"'),
+    (BACKUP, '"blocks/insurance-lead-gen-prod/monitoring/prometheus/*"', '"blocks/*"'),
+    (BACKUP, '"ExpirationInDays": 30', '"ExpirationInDays": 29'),
+    (BACKUP, '"ExpirationInDays": 90', '"ExpirationInDays": 91'),
+    (STORES, '"BucketName": "replace-me-prod-logs"', '"BucketName": "replace-me-prod-log"'),
+    (STORES, '"us-east-1"', '"eu-central-1"'),
+    (STORES, '"ServiceAccount": "loki"', '"ServiceAccount": "loki-0"'),
+    (STORES, '-service-account": "loki"', '-service-account": "loki-0"'),
+    (STORES, '"/*"', '"/fake/*"'),
+]
+
+
+@pytest.mark.parametrize(("file", "said", "instead"), RENAMED, ids=lambda value: value.strip())
+def test_one_side_alone_renamed_is_noticed(file: str, said: str, instead: str, tmp_path: Path) -> None:
+    """Whatever it is, and on whichever side: the halves no longer say the same."""
+    assert said in (DIST / PROD / file).read_text()
+    for path in (DIST / PROD).rglob("*.*"):
+        copy = tmp_path / path.relative_to(DIST / PROD)
+        copy.parent.mkdir(exist_ok=True)
+        copy.write_text(path.read_text().replace(said, instead) if copy == tmp_path / file else path.read_text())
+    assert of_manifests(tmp_path) != of_templates(tmp_path)
+
+
+def test_no_engine_has_a_say() -> None:
+    """What is read here is what users apply and deploy, as it is committed."""
+    code = f"import sys, {__name__}; print({{'aws_cdk', 'cdk8s', 'constructs', 'jsii'}} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout == "set()\n"
