@@ -10,7 +10,7 @@ synth: .venv/ready ## Render every environment into dist/
 test: .venv/ready node_modules/ready ## Unit and property tests: minutes; no root, no Go
 	python -m pytest tests --ignore=tests/real
 
-prove: .venv/ready tools ## The real programs, and a real cluster that runs what is rendered
+prove: .venv/ready node_modules/ready tools ## The real programs, and a real cluster that runs what is rendered
 	python -m pytest tests/real -m "not cluster and not soak" --durations=15
 	python -m pytest tests/real -m "cluster and not soak" --durations=25 # by itself: it measures how soon somebody hears
 
@@ -30,8 +30,9 @@ format: .venv/ready
 	ruff check --fix .
 	ruff format .
 
-benchmark: .venv/ready ## Print the figures of benchmarks/README.md
+benchmark: .venv/ready tools ## Print the figures of benchmarks/README.md
 	python -m benchmarks.rendering
+	python -m benchmarks.backup
 
 pictures: .venv/ready tools ## Draw docs/pictures again, of what dashboards find on the tests' cluster; without it: python -m pictures
 	python -m pytest tests/real/answers.py
@@ -42,6 +43,8 @@ lock: ## Pin again what pyproject.toml asks for; uv is needed for this alone
 		--extra agent --group dev pyproject.toml -o requirements.txt
 	uv pip compile --python-platform linux --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--no-annotate --constraint requirements.txt --group agent -o agent/requirements.txt
+	uv pip compile --python-platform linux --python-version 3.13 --generate-hashes --no-emit-index-url --no-header \
+		--no-annotate tools/localstack/requirements.in -o tools/localstack/requirements.txt
 
 .venv/ready: requirements.txt pyproject.toml
 	@$(PYTHON) -c "import sys; sys.exit(None if sys.version_info >= (3, 11) else 'Python 3.11 or later is needed: make PYTHON=python3.11')"

@@ -220,7 +220,7 @@ class Environment(BaseModel):
         "own, for CloudFormation refuses the placeholder."
     )
     region: str = Field(description="Of these buckets.")
-    logs_bucket: str | None = Field(
+    logs_bucket_suffix: str | None = Field(
         description="Bucket of S3 that is Loki's alone, by what comes after BUCKET_PREFIX; empty for its volume."
     )
     s3_at: Ranges = Field(
@@ -286,12 +286,17 @@ class Environment(BaseModel):
     jaeger_cpu: Share = Field(description="Promised to each collector; it may use four times as much.")
     jaeger_memory: Size = Field(description="Likewise, up to twice as much.")
     retention: Duration = Field(description="How long samples stay on Prometheus' own disk.")
-    backup_bucket: str | None = Field(
+    backup_bucket_suffix: str | None = Field(
         description="Bucket of S3 that keeps restore points of Prometheus, by what comes after BUCKET_PREFIX, to which "
         "AGENT_IMAGE brings them; empty for no backup."
     )
-    backup_every: Duration = Field(description="After which a restore point is made, at the latest: whole hours.")
-    backup_keep: Duration = Field(description="How long each is kept: whole days.")
+    backup_every: Duration = Field(
+        description="After which a restore point is made, at the latest: two hours or more, which a block takes."
+    )
+    backup_keep: Duration = Field(
+        description="How long each is kept: whole days. Before it grows, BACKUP_EXPIRY must have grown by as much for "
+        "as long as restore points are kept, or those of before may lose objects."
+    )
     backup_expiry: Duration = Field(
         description="After which anything in that bucket expires: whole days, a week more than RETENTION, the longest "
         "block (a tenth of it) and BACKUP_KEEP are together."
@@ -309,14 +314,14 @@ class Environment(BaseModel):
     @property
     def logs_store(self) -> Bucket | None:
         """Where Loki keeps logs; None for its volume."""
-        return self._bucket(self.logs_bucket) if self.logs_bucket else None
+        return self._bucket(self.logs_bucket_suffix) if self.logs_bucket_suffix else None
 
     @property
     def restore_points(self) -> RestorePoints | None:
         """Where restore points of Prometheus are; None where there is no backup."""
-        if not self.backup_bucket:
+        if not self.backup_bucket_suffix:
             return None
-        bucket = self._bucket(self.backup_bucket)
+        bucket = self._bucket(self.backup_bucket_suffix)
         return RestorePoints(bucket=bucket, keep=self.backup_keep, expiry=self.backup_expiry)
 
     def _bucket(self, name: str) -> Bucket:

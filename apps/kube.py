@@ -284,8 +284,8 @@ def _back_up(prometheus: PrometheusHA, values: Environment) -> None:
         return
     if values.agent_image is None:
         raise ConstructError(
-            f"backup_bucket is {values.backup_bucket!r}, but there is no agent_image, which would make restore points: "
-            "give one, or leave backup_bucket empty"
+            f"backup_bucket_suffix is {values.backup_bucket_suffix!r}, but there is no agent_image, which would make "
+            "restore points: give one, or leave backup_bucket_suffix empty"
         )
     every = values.backup_every
     Backup(prometheus, "backup", prometheus=prometheus, image=values.agent_image, points=points, every=every)

@@ -29,7 +29,7 @@ TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105  # where i
 # What a controller brings along: its own schema judges where the controller itself is run, in tests/real.
 BROUGHT_ALONG = {"traefik.io/v1alpha1"}
 # Without them, the program that they help serves all the same.
-NOT_ASKED = {"collector"}
+NOT_ASKED = {"backup", "collector"}
 
 
 @pytest.fixture(scope="module", params=ENVIRONMENTS)
@@ -244,9 +244,11 @@ def test_every_volume_is_mounted_and_every_config_map_exists(objects: Objects) -
         made = {o["metadata"]["name"] for o in objects.of("ConfigMap") if o["metadata"]["namespace"] == namespace}
         claimed = {claim["metadata"]["name"] for claim in workload["spec"].get("volumeClaimTemplates", ())}
         volumes = spec.get("volumes", ())
-        mounted = {mount["name"] for container in spec["containers"] for mount in container.get("volumeMounts", ())}
+        containers = (*spec.get("initContainers", ()), *spec["containers"])
+        mounted = {mount["name"] for container in containers for mount in container.get("volumeMounts", ())}
         assert mounted == claimed | {volume["name"] for volume in volumes}
-        assert {volume["configMap"]["name"] for volume in volumes if "configMap" in volume} <= made
+        needed = [each["configMap"] for each in volumes if "configMap" in each]
+        assert {each["name"] for each in needed if not each.get("optional")} <= made
 
 
 def test_no_secret_is_rendered(objects: Objects) -> None:

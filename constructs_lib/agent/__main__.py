@@ -79,10 +79,13 @@ def _restore(data: Path, requests: Path | None, point: str | None, **where: str)
 
 
 def _list(**where: str) -> None:
+    from constructs_lib.agent import restore
+
     store = _store(**where)
     for name in store.points():
         try:
             point = store.read(name)
+            restore.verify(store, point)
         except ConstructError as error:
             _say(f"{name}  damaged: {error}")
             continue

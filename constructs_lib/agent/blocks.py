@@ -112,12 +112,8 @@ def digest(path: Path) -> str:
 @contextmanager
 def links(volume: Path) -> Iterator[Path]:
     """A directory for links, which is removed afterwards; what a killed run left is removed before."""
-    top = volume / BACKUP / LINKS
-    top.mkdir(parents=True, exist_ok=True)
-    for left in top.iterdir():
-        with _locked(left) as alone:
-            if alone:
-                shutil.rmtree(left)
+    remove_left(volume)
+    top = _links(volume)
     while True:
         mine = top / secrets.token_hex(8)
         mine.mkdir()
@@ -129,6 +125,20 @@ def links(volume: Path) -> Iterator[Path]:
             finally:
                 shutil.rmtree(mine, ignore_errors=True)
         return
+
+
+def remove_left(volume: Path) -> None:
+    """Remove the links that a killed run has left, which hold on the disk what Prometheus deletes."""
+    for left in _links(volume).iterdir():
+        with _locked(left) as alone:
+            if alone:
+                shutil.rmtree(left)
+
+
+def _links(volume: Path) -> Path:
+    top = volume / BACKUP / LINKS
+    top.mkdir(parents=True, exist_ok=True)
+    return top
 
 
 @contextmanager

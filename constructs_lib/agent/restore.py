@@ -60,6 +60,7 @@ def requested(requests: Path, source: str, volume: Path) -> str | None:
     try:
         point = (requests / source.rpartition("/")[2]).read_text().strip()
     except FileNotFoundError:
+        log.info("%s asks for no restore point of %s: nothing is restored", requests, source.rpartition("/")[2])
         return None
     try:
         refuse_occupied(volume)

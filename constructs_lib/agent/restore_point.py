@@ -176,13 +176,17 @@ def moment(point: str) -> datetime:
     Raises:
         ConstructError: what is no id.
     """
-    try:
-        read = datetime.strptime(point, ID).replace(tzinfo=UTC)
-    except ValueError:
-        read = None
-    if read is None or read.strftime(ID) != point:
+    if not is_id(point):
         raise ConstructError(f"{point!r} is no restore point: use 'newest', or an id such as '20261128T020000Z'")
-    return read
+    return datetime.strptime(point, ID).replace(tzinfo=UTC)
+
+
+def is_id(name: str) -> bool:
+    """Whether a restore point can be called so."""
+    try:
+        return datetime.strptime(name, ID).strftime(ID) == name
+    except ValueError:
+        return False
 
 
 def object_key(source: str, ulid: str, path: str, sha256: str) -> str:

@@ -12,6 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector as Source
 
 from constructs_lib.agent.backup import Backup
+from constructs_lib.agent.blocks import remove_left
 from constructs_lib.agent.serving import serve
 from constructs_lib.agent.store import Store, StoreError
 from constructs_lib.agent.trigger import Answer, Trigger
@@ -75,6 +76,7 @@ class Schedule(Source):
     def serve(self) -> None:
         """Make restore points until the process is told to stop."""
         with self._trigger.served():
+            remove_left(self._volume)  # whether or not the store answers
             self.look()
             while True:
                 self.step()

@@ -31,6 +31,7 @@ from constructs_lib.agent.restore_point import (
     File,
     RestorePoint,
     blocks_prefix,
+    is_id,
     moment,
     point_key,
     points_prefix,
@@ -116,7 +117,12 @@ class Store:
             # What is sent carries its sum already, and what arrives is compared with it here.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
-            s3={"payload_signing_enabled": False, "addressing_style": "path" if elsewhere else "auto"},
+            s3={
+                # Else a bucket in us-east-1 is asked for at the old host of all regions.
+                "us_east_1_regional_endpoint": "regional",
+                "payload_signing_enabled": False,
+                "addressing_style": "path" if elsewhere else "auto",
+            },
         )
         return cls(boto3.client("s3", region_name=region, config=config), bucket, source)
 
@@ -134,8 +140,8 @@ class Store:
     def points(self) -> list[str]:
         """The ids of all restore points, oldest first."""
         prefix = points_prefix(self.source)
-        names = (key.removeprefix(prefix) for key in self._list(prefix))
-        return sorted(name.removesuffix(".json") for name in names if name.endswith(".json") and "/" not in name)
+        names = (key.removeprefix(prefix).removesuffix(".json") for key in self._list(prefix))
+        return sorted(filter(is_id, names))  # and nothing else that somebody keeps there
 
     def read(self, point: str) -> RestorePoint:
         """Read a restore point.

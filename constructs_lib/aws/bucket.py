@@ -37,7 +37,7 @@ BELOW_PREFIX = "The objects come to be later: the right is on those below the pr
 class PrivateBucket(Construct):
     """A bucket without any public access, reached by TLS alone, that stays when its stack goes, and so does its policy.
 
-    A stack that is made again takes it back by `cdk deploy --import-existing-resources`.
+    A stack that is made again takes it back by `cdk deploy --import-existing-resources`, once its policy is deleted.
 
     Args:
         bucket: Its name and region, as the other half knows them.

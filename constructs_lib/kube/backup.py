@@ -16,8 +16,8 @@ from constructs_lib.units import Bytes, Cpu, prometheus_duration, whole_seconds
 BACKUP, RESTORE = "backup", "restore"
 PORT = Port(name=BACKUP, number=8083)
 REQUESTS = "/etc/restore"
-# A block is finished every two hours: more often, there is nothing new.
-SHORTEST = timedelta(minutes=10)
+# More often, there is nothing new.
+SHORTEST = timedelta(hours=2)
 
 
 class Backup(Construct):
@@ -29,7 +29,8 @@ class Backup(Construct):
     theirs alone: no other container of the pods gets credentials.
 
     Args:
-        prometheus: Whose pods it joins; its servers start and run without any word from the bucket.
+        prometheus: Whose pods it joins; its servers start and run without any word from the bucket, but not without the
+            image.
         image: Of the agent, from a registry of yours: `agent/README.md` says how to build it.
         points: Where restore points go, and how long they are kept.
         every: Between two restore points; any time, one more can be asked for.
@@ -95,7 +96,7 @@ class Backup(Construct):
                 environment=pod,
                 mounts=(data,),
                 resources=resources,
-                # No readiness: Prometheus answers without it.
+                # No readiness: Prometheus scrapes and evaluates without it.
                 liveness=Probe(path="/metrics", port=PORT, period=timedelta(seconds=30), failures=4),
             )
         )

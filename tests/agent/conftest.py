@@ -94,6 +94,7 @@ def direct(proxy: Proxy) -> "S3Client":
     """The store without the proxy."""
     client = boto3.client("s3", endpoint_url=f"http://127.0.0.1:{proxy.upstream}")
     client.create_bucket(Bucket=BUCKET)
+    client.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
     return client
 
 

@@ -51,8 +51,8 @@ def run(directory: Path, **settings: str) -> subprocess.CompletedProcess[str]:
     [
         (PROD, ["MonitoringStores", "MonitoringBackup"]),
         (STAGING, ["MonitoringStores", "MonitoringBackup"]),
-        (PROD.but(backup_bucket=None), ["MonitoringStores"]),
-        (PROD.but(logs_bucket=None), ["MonitoringBackup"]),
+        (PROD.but(backup_bucket_suffix=None), ["MonitoringStores"]),
+        (PROD.but(logs_bucket_suffix=None), ["MonitoringBackup"]),
         (DEV, []),
     ],
     ids=["prod", "staging", "no-backup", "logs-on-volumes", "dev"],
@@ -85,7 +85,7 @@ def test_a_stack_goes_where_its_buckets_are(tmp_path: Path) -> None:
 def test_two_buckets_of_one_name_are_refused(tmp_path: Path) -> None:
     """What expires in the bucket of restore points would take the index of the logs with it."""
     with pytest.raises(ConstructError, match=r"^there are two buckets replace-me-prod-logs, at MonitoringStores/Logs/"):
-        assembled(tmp_path, "prod", PROD.but(backup_bucket=PROD.logs_bucket))
+        assembled(tmp_path, "prod", PROD.but(backup_bucket_suffix=PROD.logs_bucket_suffix))
 
 
 def test_production_is_the_default(tmp_path: Path) -> None:

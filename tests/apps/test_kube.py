@@ -71,8 +71,8 @@ VALUES = PROD.but(
         "loki_volume": Bytes.gib(70),
         "bucket_prefix": "our",
         "region": "eu-central-1",
-        "logs_bucket": "logs",
-        "backup_bucket": "backup",
+        "logs_bucket_suffix": "logs",
+        "backup_bucket_suffix": "backup",
         "backup_every": timedelta(hours=6),
         "backup_keep": timedelta(days=14),
         "backup_expiry": timedelta(days=60),
@@ -295,7 +295,7 @@ def test_a_stack_tells_what_aws_must_allow() -> None:
 
     assert (access.identity.cluster, access.identity.namespace) == ("blue", "watching")
     assert (access.identity.service_account, access.bucket.name, access.prefix) == ("loki", "our-logs", "")
-    assert monitoring(cdk8s.App(), "green", VALUES.but(logs_bucket=None, loki_replicas=1)).loki.buckets == ()
+    assert monitoring(cdk8s.App(), "green", VALUES.but(logs_bucket_suffix=None, loki_replicas=1)).loki.buckets == ()
 
 
 def test_restore_points_go_where_as_often_and_for_as_long_as_asked_for(objects: Objects) -> None:
@@ -323,7 +323,7 @@ def test_restore_points_go_where_as_often_and_for_as_long_as_asked_for(objects: 
 
 def test_without_a_bucket_nothing_of_a_backup_remains(tmp_path: Path) -> None:
     """No agent, no job, no rule, no panel, no way out to S3."""
-    assembled(tmp_path, VALUES.but(backup_bucket=None, logs_bucket=None, loki_replicas=1))
+    assembled(tmp_path, VALUES.but(backup_bucket_suffix=None, logs_bucket_suffix=None, loki_replicas=1))
     rendered = {path.name: path.read_text() for path in tmp_path.iterdir()}
     # Who hears of what knows all alerts that there may be.
     said = [name for name, text in rendered.items() if "backup" in text.lower() or "169.254.170.23" in text]
@@ -333,7 +333,7 @@ def test_without_a_bucket_nothing_of_a_backup_remains(tmp_path: Path) -> None:
 def test_restore_points_that_nobody_would_make_are_refused() -> None:
     """The agent does, by the image that other teams' releases come in by."""
     with pytest.raises(
-        ConstructError, match="backup_bucket is 'backup', but there is no agent_image, which would make"
+        ConstructError, match="backup_bucket_suffix is 'backup', but there is no agent_image, which would make"
     ):
         monitoring(cdk8s.App(), "green", VALUES.but(agent_image=None))
 

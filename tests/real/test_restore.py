@@ -64,7 +64,7 @@ class Lost:
     volume: Path
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def history(cluster: Cluster, outside: Outside, servers: list[PrometheusPod], tmp_path_factory: Any) -> History:
     """What both servers knew for days: a new cluster has no finished block for hours."""
     assert outside  # so the cluster is our own: volumes are directories of this machine
@@ -85,7 +85,7 @@ def bring(cluster: Cluster, pod: str, blocks: list[Path]) -> None:
         coming.rename(volume / "tsdb" / block.name)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def known(cluster: Cluster, servers: list[PrometheusPod], history: History) -> History:
     """The history, once both servers have loaded it, with all that they tell of it."""
 
@@ -119,7 +119,7 @@ class Store:
         return {key: (self.bucket.directory / key).stat().st_mtime_ns for key in keys}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def store(buckets: dict[str, Bucket]) -> Store:
     """The bucket that the template of dist/prod made."""
     assert PROD.restore_points
@@ -132,7 +132,7 @@ def backed_up(cluster: Cluster) -> str:
     return str(point)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def first(cluster: Cluster, store: Store, known: History) -> RestorePoint:
     """The first restore point of the history."""
     assert known.told
@@ -161,6 +161,7 @@ def test_there_is_a_history(history: History) -> None:
     assert history.second
 
 
+@pytest.mark.stage(6.5)  # before dashboards are asked, which show it
 def test_a_restore_point_is_made_on_a_trigger(
     cluster: Cluster, store: Store, history: History, first: RestorePoint
 ) -> None:
