@@ -252,7 +252,7 @@ def test_what_s3_cannot_judge_is_no_deployment(outside: Outside, tmp_path: Path)
     }
     (tmp_path / "Test.template.json").write_text(json.dumps({"Resources": resources}))
 
-    with pytest.raises(ClusterError, match=r"/aws-test-template.*Policy has an invalid condition key"):
+    with pytest.raises(ClusterError, match=r"(?s)/aws-test-template.*Policy has an invalid condition key"):
         outside.aws.deploy(tmp_path)
 
 

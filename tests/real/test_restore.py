@@ -16,6 +16,7 @@ import pytest
 from apps.environments import PROD
 from constructs_lib.agent.restore_point import RestorePoint, blocks_prefix, point_key, points_prefix
 from constructs_lib.contract import PROMETHEUS
+from constructs_lib.metrics.backup import BACKUP
 from constructs_lib.promql import metric
 from constructs_lib.rules.model import HEARTBEAT
 from tests.cluster.cluster import Cluster
@@ -176,6 +177,9 @@ def test_a_restore_point_is_made_on_a_trigger(
     status, told = cluster.http_get(NAMESPACE, LOST, 8083, "/metrics")
     (made,) = re.findall(r"^backup_last_success_timestamp_seconds (\S+)$", told, re.MULTILINE)
     assert (status, float(made)) == (200, first.made.timestamp())
+    assert re.findall(r"^backup_last_attempt_succeeded (\S+)$", told, re.MULTILINE) == ["1.0"]
+    for each in BACKUP.metrics:  # without labels of its own
+        assert f"# TYPE {each.name} {each.kind.value}\n" in told
 
 
 def test_what_is_there_is_not_sent_again(
