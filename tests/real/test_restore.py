@@ -40,8 +40,10 @@ TRY = """
 import json, sys
 import boto3, botocore.exceptions
 from botocore.config import Config
-s3 = boto3.client("s3", region_name=sys.argv[1], config=Config(s3={"us_east_1_regional_endpoint": "regional"}))
+config = Config(s3={"us_east_1_regional_endpoint": "regional"})
 for name, parameters in json.loads(sys.argv[2]):
+    # A connection of its own: what was refused may leave its content on it.
+    s3 = boto3.client("s3", region_name=sys.argv[1], config=config)
     try:
         getattr(s3, name)(**parameters)
         print("may")
