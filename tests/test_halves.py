@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.cluster.outside.templates import actions, conditions, deployment
+from tests.cluster.outside.templates import actions, conditions, deployment, listed
 
 ROOT = Path(__file__).parent.parent
 DIST = ROOT / "dist"
@@ -205,8 +205,8 @@ def trusted(trust: Mapping[str, Any]) -> dict[str, str]:
 def places(policy: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Bucket and prefix of each place in which a policy allows to get or to list."""
     for statement in policy["Statement"]:
-        resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
-        for bucket, _, key in (resource.removeprefix("arn:aws:s3:::").partition("/") for resource in resources):
+        resources = (resource.removeprefix("arn:aws:s3:::") for resource in listed(statement["Resource"]))
+        for bucket, _, key in (resource.partition("/") for resource in resources):
             if "s3:GetObject" in actions(statement):
                 assert key.endswith("*")
                 yield bucket, key.removesuffix("*")

@@ -42,14 +42,24 @@ def test_every_image_has_a_module():
     assert shipped >= NOT_RUN
 
 
+def required(directory: str, module: str) -> str:
+    """The version of a module by which a tool is built."""
+    found = re.search(rf"^\t?(?:require )?{module} (v\S+)", (TOOLS / directory / "go.mod").read_text(), re.MULTILINE)
+    assert found is not None
+    return found[1]
+
+
 @pytest.mark.parametrize("image", MODULES, ids=lambda image: image.repository)
 def test_shipped_version_is_the_built_version(image: Image):
     """The module that is built is the version whose image is shipped."""
     directory, module, release, spelling = MODULES[image]
-    required = re.search(rf"^\t?(?:require )?{module} (v\S+)", (TOOLS / directory / "go.mod").read_text(), re.MULTILINE)
+    assert required(directory, module) == re.sub(f"^{release}$", spelling, image.tag)
 
-    assert required is not None
-    assert required[1] == re.sub(f"^{release}$", spelling, image.tag)
+
+def test_blocks_of_tests_are_written_by_the_shipped_version() -> None:
+    """What is backed up and restored is of the Prometheus that reads it."""
+    directory, module, *_ = MODULES[versions.PROMETHEUS]
+    assert required("blocks", module) == required(directory, module)
 
 
 def pins(file: str) -> dict[str, str]:

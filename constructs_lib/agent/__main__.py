@@ -82,10 +82,11 @@ def _list(**where: str) -> None:
     from constructs_lib.agent import restore
 
     store = _store(**where)
+    stored = store.stored()
     for name in store.points():
         try:
             point = store.read(name)
-            restore.verify(store, point)
+            restore.refuse_torn(point, stored)
         except ConstructError as error:
             _say(f"{name}  damaged: {error}")
             continue

@@ -3,11 +3,12 @@
 import logging
 import os
 import shutil
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from constructs_lib.agent.blocks import TSDB
 from constructs_lib.agent.restore_point import CHUNKS, File, RestorePoint
-from constructs_lib.agent.store import Store, in_parallel
+from constructs_lib.agent.store import Store, Stored, in_parallel
 from constructs_lib.errors import ConstructError
 
 UNFINISHED = "restore"  # on the volume, until all is there
@@ -81,17 +82,28 @@ def verify(store: Store, point: RestorePoint, *, read: bool = False) -> None:
         ConstructError: the objects that are not as they were sent.
         StoreError: no answer.
     """
-    stored = store.stored()
-    wrong = [
-        f"{file.key} is missing" if file.key not in stored else f"{file.key} has {stored[file.key].size} bytes"
-        for file in point.files
-        if file.key not in stored or stored[file.key].size != file.size
-    ]
-    if read and not wrong:
-        wrong = [said for said in in_parallel(lambda file: _wrong(store, file), point.files) if said]
-    if wrong:
-        more = f", and {len(wrong) - 1} more are damaged" if len(wrong) > 1 else ""
-        raise ConstructError(f"the restore point {point.id} is not whole, {wrong[0]}{more}: use another one")
+    refuse_torn(point, store.stored())
+    if read:
+        _refuse(point, filter(None, in_parallel(lambda file: _wrong(store, file), point.files)))
+
+
+def refuse_torn(point: RestorePoint, stored: Mapping[str, Stored]) -> None:
+    """Refuse a restore point of which something is missing, or has another size.
+
+    Args:
+        point: What to look at.
+        stored: What the store lists of blocks, by key.
+    Raises:
+        ConstructError: the first of these objects, and how many there are besides.
+    """
+    _refuse(
+        point,
+        (
+            f"{file.key} is missing" if file.key not in stored else f"{file.key} has {stored[file.key].size} bytes"
+            for file in point.files
+            if file.key not in stored or stored[file.key].size != file.size
+        ),
+    )
 
 
 def refuse_occupied(volume: Path) -> None:
@@ -119,6 +131,13 @@ def _refuse_without_room(point: RestorePoint, volume: Path) -> None:
         raise ConstructError(
             f"the restore point {point.id} needs {needed} bytes, but {volume} has {free} free: use a larger volume"
         )
+
+
+def _refuse(point: RestorePoint, reasons: Iterable[str]) -> None:
+    wrong = list(reasons)
+    if wrong:
+        more = f", and {len(wrong) - 1} more are damaged" if len(wrong) > 1 else ""
+        raise ConstructError(f"the restore point {point.id} is not whole, {wrong[0]}{more}: use another one")
 
 
 def _fetch(store: Store, file: File, path: Path) -> None:

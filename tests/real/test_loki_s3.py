@@ -1,7 +1,5 @@
 """What is too old goes from the bucket, seen by its keys, and what is young stays and is found."""
 
-import os
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,13 +14,12 @@ from constructs_lib.config.log_limits import LogLimits
 from constructs_lib.config.loki import LokiConfig
 from constructs_lib.contract import Bucket
 from constructs_lib.units import Bytes
-from tests.cluster.programs import built
 from tests.cluster.waiting import wait
 from tests.real.loki import NANOSECONDS, found, push, running
-from tests.real.loopback import free_port, soon
+from tests.real.loopback import soon
+from tests.real.s3 import ACCESS, REGION, SECRET, gateway
 
-ACCESS, SECRET = "AKIAIOSFODNN7EXAMPLE", "of-loopback-alone"
-LOGS = Bucket(name="logs", region="us-east-1")
+LOGS = Bucket(name="logs", region=REGION)
 SOON = timedelta(seconds=90)
 RETENTION = timedelta(hours=48)
 OLD = 3 * 24 * 60 * 60 * NANOSECONDS
@@ -48,20 +45,13 @@ class Store:
 @pytest.fixture
 def s3(tmp_path: Path) -> Iterator[Store]:
     """As the client of Loki finds it: by the credentials that it is given, the bucket in the path."""
-    objects, port = tmp_path / "objects", free_port()
+    objects = tmp_path / "objects"
     (objects / LOGS.name).mkdir(parents=True)
-    options = ("--port", f"127.0.0.1:{port}", "--region", LOGS.region, "--health", "/health", "--quiet")
-    root = {"ROOT_ACCESS_KEY": ACCESS, "ROOT_SECRET_KEY": SECRET}
-    command = [built("versitygw"), *options, "posix", str(objects)]
-    with subprocess.Popen(command, env={**os.environ, **root}, stdout=subprocess.DEVNULL) as gateway:
-        try:
-            soon(f"http://127.0.0.1:{port}/health")
-            # Beside the file, which has the bucket and its region.
-            address = (f"-s3.endpoint=127.0.0.1:{port}", "-s3.insecure=true", "-s3.force-path-style=true")
-            keys = (f"-s3.access-key-id={ACCESS}", f"-s3.secret-access-key={SECRET}")
-            yield Store(objects / LOGS.name, (*address, *keys, "-ingester.min-ready-duration=0s"))
-        finally:
-            gateway.kill()
+    with gateway(objects) as port:
+        # Beside the file, which has the bucket and its region.
+        address = (f"-s3.endpoint=127.0.0.1:{port}", "-s3.insecure=true", "-s3.force-path-style=true")
+        keys = (f"-s3.access-key-id={ACCESS}", f"-s3.secret-access-key={SECRET}")
+        yield Store(objects / LOGS.name, (*address, *keys, "-ingester.min-ready-duration=0s"))
 
 
 @pytest.mark.trap(47)

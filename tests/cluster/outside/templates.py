@@ -99,7 +99,7 @@ class _Stack:
         statements: dict[str, tuple[Mapping[str, Any], ...]] = {}
         for _, found in self._of(BUCKET_POLICY):
             name = found["Bucket"]
-            statements[name] = (*statements.get(name, ()), *_list(found["PolicyDocument"]["Statement"]))
+            statements[name] = (*statements.get(name, ()), *listed(found["PolicyDocument"]["Statement"]))
         for name, found in self._of(BUCKET):
             _only(found, {"BucketName", *NOT_MADE}, of=f"{self._name}/{name}")
             bucket = self._ref(name)
@@ -190,16 +190,17 @@ def conditions(statement: Mapping[str, Any]) -> Iterator[tuple[str, str, list[st
     """Operator, key and values of each condition of a statement."""
     for operator, block in statement.get("Condition", {}).items():
         for key, values in block.items():
-            yield operator, key, [str(value) for value in _list(values)]
+            yield operator, key, [str(value) for value in listed(values)]
+
+
+def listed(value: Any) -> list[Any]:
+    """One value stands for a list of it, in policies."""
+    return value if isinstance(value, list) else [value]
 
 
 def actions(statement: Mapping[str, Any]) -> list[str]:
     """What a statement is about."""
-    return _list(statement.get("Action", []))
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
+    return listed(statement.get("Action", []))
 
 
 def _only(found: Mapping[str, Any], allowed: Iterable[str], *, of: str) -> None:

@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from tests.cluster.errors import ClusterError
-from tests.cluster.outside.templates import Association, Role, actions, conditions
+from tests.cluster.outside.templates import Association, Role, actions, conditions, listed
 
 SERVICE = "pods.eks.amazonaws.com"
 NEEDED = {"sts:AssumeRole", "sts:TagSession"}
@@ -44,7 +44,7 @@ def refuse_untrusting(role: Role, association: Association, *, region: str, acco
         "aws:RequestTag/kubernetes-service-account": association.service_account,
     }
     allowed: set[str] = set()
-    for statement in _statements(role.trust):
+    for statement in listed(role.trust["Statement"]):
         if statement["Effect"] != "Allow":
             raise ClusterError(f"the trust policy of {role.name} has a statement other than Allow: {statement}")
         if statement["Principal"] == {"Service": SERVICE} and _holds(statement, asked, role):
@@ -63,17 +63,12 @@ def refuse_unknown(role: Role) -> None:
     unknown = [
         f"{what} of {name}, {statement.get('Sid', actions(statement))}"
         for name, policy in role.policies.items()
-        for statement in _statements(policy)
+        for statement in listed(policy["Statement"])
         for what in _asked(statement)
         if what not in KNOWN
     ]
     if unknown:
         raise ClusterError(f"versitygw does not know what policies of {role.name} ask about: {'; '.join(unknown)}")
-
-
-def _statements(policy: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    found = policy["Statement"]
-    return found if isinstance(found, list) else [found]
 
 
 def _holds(statement: Mapping[str, Any], asked: Mapping[str, str], role: Role) -> bool:
@@ -96,13 +91,9 @@ def _fits(operator: str, given: str, value: str) -> bool:
 
 def _asked(statement: Mapping[str, Any]) -> Iterator[str]:
     """The keys of a statement's conditions, and of the variables in it."""
-    texts = [text for name in ("Resource", "NotResource") for text in _texts(statement.get(name, []))]
+    texts = [text for name in ("Resource", "NotResource") for text in listed(statement.get(name, []))]
     for _, key, values in conditions(statement):
         yield key
         texts += values
     for text in texts:
         yield from VARIABLE.findall(text)
-
-
-def _texts(value: Any) -> list[str]:
-    return value if isinstance(value, list) else [value]
