@@ -36,11 +36,13 @@ TAKEN_SUFFIXES = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
 
 
 # The names of components that both halves know by default.
-PROMETHEUS, LOKI = "prometheus", "loki"
+PROMETHEUS, LOKI, GRAFANA_BACKUP = "prometheus", "loki", "grafana-backup"
 # What a site must replace in the names of its buckets, which are of all of AWS: CloudFormation refuses it.
 PLACEHOLDER = "replace-me"
 # Where restore points are in their bucket, and what they consist of.
 BLOCKS, POINTS = "blocks/", "points/"
+# In place of a replica's name, where a component has one database.
+DATABASE = "database"
 # S3 removes what has expired days later, and a point may be made as much later as a server was away.
 SLACK = timedelta(days=7)
 # https://github.com/prometheus/prometheus/blob/v3.13.3/cmd/prometheus/main.go

@@ -91,6 +91,7 @@ def test_what_was_acknowledged_is_kept_when_collectors_end(
     for way, ending in (("http", "replaced"), ("grpc", "killed")):
         options = ("--requests", "400", "--traces", "20", "--rate", str(RATE // 20), "--patience", "3")
         with sending(cluster, way, ending, *options) as sender:
+            cluster.wait("it sends", sender.begun, SOON)
             time.sleep(3)  # of some ten
             pods = cluster.find("pods", "monitoring", "app.kubernetes.io/name=jaeger-collector")
             for pod in pods:
@@ -113,6 +114,7 @@ def test_what_was_acknowledged_is_kept_when_collectors_end(
 def test_while_the_store_is_away_applications_wait_and_nothing_is_lost(cluster: Cluster, search: Search) -> None:
     """It answers 503: no more is acknowledged than the writers take in hand, and all of that is kept."""
     with sending(cluster, "grpc", "away", "--requests", "60", "--traces", "20", "--patience", "60") as sender:
+        cluster.wait("it sends", sender.begun, SOON)
         with search.failing(503):
             begun = time.time()
             time.sleep(AWAY.total_seconds())

@@ -1,5 +1,6 @@
 """What applications on the cluster send to Jaeger, and what people ask it."""
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -24,6 +25,10 @@ class Sender:
 
     process: "subprocess.Popen[str]"
     output: IO[str]
+
+    def begun(self) -> bool:
+        """Whether a request of its has been answered: its start takes a while on a busy machine."""
+        return os.fstat(self.output.fileno()).st_size > 0
 
     def sent(self) -> list[spans.Sent]:
         """What became of each request, once it has sent all."""
