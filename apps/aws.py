@@ -12,7 +12,7 @@ import aws_cdk as cdk
 from apps import environments
 from apps.environment import Environment
 from constructs_lib.aws import BackupPipeline, ObjectStore
-from constructs_lib.contract import LOKI, PROMETHEUS, Identity, Origin
+from constructs_lib.contract import GRAFANA_BACKUP, LOKI, PROMETHEUS, Identity, Origin
 from constructs_lib.errors import ConstructError
 
 DEFAULT = "prod"
@@ -44,11 +44,18 @@ def stacks(app: cdk.App, name: str, values: Environment) -> list[cdk.Stack]:
     if values.logs_store:
         made.append(stack("MonitoringStores", "Where the programs of the monitoring keep their data."))
         identity = Identity(cluster=values.cluster, namespace=values.namespace, service_account=LOKI)
-        ObjectStore(made[-1], "Logs", bucket=values.logs_store, identity=identity)
+        ObjectStore(made[-1], "Logs", bucket=values.logs_store, identity=identity, web_identity=values.web_identity)
     if values.restore_points:
-        made.append(stack("MonitoringBackup", "Restore points of Prometheus, and who may add to them."))
-        origin = Origin(cluster=values.cluster, namespace=values.namespace, component=PROMETHEUS)
-        BackupPipeline(made[-1], "RestorePoints", restore_points=values.restore_points, origins=[origin])
+        made.append(stack("MonitoringBackup", "Restore points of the monitoring, and who may add to them."))
+        components = (PROMETHEUS, *([GRAFANA_BACKUP] if values.grafana_backup else []))
+        origins = [Origin(cluster=values.cluster, namespace=values.namespace, component=each) for each in components]
+        BackupPipeline(
+            made[-1],
+            "RestorePoints",
+            restore_points=values.restore_points,
+            origins=origins,
+            web_identity=values.web_identity,
+        )
     return made
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_settings import NoDecode
 
-from constructs_lib.contract import Bucket, Cluster, PortRange, RestorePoints
+from constructs_lib.contract import Bucket, Cluster, PortRange, RestorePoints, WebIdentity
 from constructs_lib.errors import ConstructError
 from constructs_lib.image import Image
 from constructs_lib.names import cidr, object_name
@@ -220,6 +220,14 @@ class Environment(BaseModel):
         "own, for CloudFormation refuses the placeholder."
     )
     region: str = Field(description="Of these buckets.")
+    aws_account: str | None = Field(
+        description="The account of the cluster, twelve digits, where pods get their roles by OIDC_ISSUER; empty for "
+        "EKS Pod Identity."
+    )
+    oidc_issuer: str | None = Field(
+        description="The cluster's issuer of tokens, which AWS_ACCOUNT trusts, without https://; empty for EKS Pod "
+        "Identity."
+    )
     logs_bucket_suffix: str | None = Field(
         description="Bucket of S3 that is Loki's alone, by what comes after BUCKET_PREFIX; empty for its volume."
     )
@@ -260,6 +268,13 @@ class Environment(BaseModel):
     grafana_postgres_user: str = Field(description="Who logs in there.")
     grafana_postgres_ca: bool = Field(
         description="Whether an authority that is not public has signed PostgreSQL's certificate, as that of RDS."
+    )
+    grafana_postgres_version: int = Field(
+        ge=16, le=18, description="The major version of PostgreSQL, whose own programs save and restore it."
+    )
+    grafana_backup: bool = Field(
+        description="Whether that database is saved every day by AGENT_IMAGE, into the bucket of BACKUP_BUCKET_SUFFIX; "
+        "GRAFANA_POSTGRES_CA must be on."
     )
     tracing: bool = Field(description="Whether there is tracing; without it, nothing of it remains.")
     traces_host: str | None = Field(
@@ -324,6 +339,18 @@ class Environment(BaseModel):
         bucket = self._bucket(self.backup_bucket_suffix)
         return RestorePoints(bucket=bucket, keep=self.backup_keep, expiry=self.backup_expiry)
 
+    @property
+    def web_identity(self) -> WebIdentity | None:
+        """Whose tokens AWS trusts; None for EKS Pod Identity."""
+        if not self.aws_account and not self.oidc_issuer:
+            return None
+        if not self.aws_account or not self.oidc_issuer:
+            raise ConstructError(
+                f"aws_account is {self.aws_account or ''!r} and oidc_issuer {self.oidc_issuer or ''!r}: give both, for "
+                "IAM roles for service accounts, or none, for EKS Pod Identity"
+            )
+        return WebIdentity(account=self.aws_account, issuer=self.oidc_issuer)
+
     def _bucket(self, name: str) -> Bucket:
         return Bucket(name=f"{self.bucket_prefix}-{name}", region=self.region, reached_at=self.s3_at)
 
@@ -347,4 +374,5 @@ class Environment(BaseModel):
             signed_kubelets=self.signed_kubelets,
             registry=self.registry or None,
             pull_secrets=self.pull_secrets,
+            web_identity=self.web_identity,
         )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import cdk8s
 
 from apps.alerting import alerting
+from apps.backup import back_up, backup_limits
 from apps.dashboards import dashboards
 from apps.environment import Environment
 from apps.external_secrets import external_secrets
@@ -19,7 +20,6 @@ from constructs_lib.errors import ConstructError
 from constructs_lib.kube import (
     Alertmanager,
     Allowed,
-    Backup,
     BasicAuth,
     Collector,
     DashboardCollector,
@@ -34,6 +34,7 @@ from constructs_lib.kube import (
     Namespaces,
     NodeExporter,
     Placement,
+    PostgresBackup,
     PostgresExporter,
     PostgresStore,
     PrometheusHA,
@@ -52,7 +53,7 @@ from constructs_lib.metrics.kube_state_metrics import KUBE_STATE_METRICS
 from constructs_lib.metrics.postgres import POSTGRES_EXPORTER
 from constructs_lib.metrics.redis import REDIS_EXPORTER
 from constructs_lib.rules.application import application
-from constructs_lib.rules.backups import BackupLimits, backups
+from constructs_lib.rules.backups import backups
 from constructs_lib.rules.databases import databases
 from constructs_lib.rules.hosts import hosts
 from constructs_lib.rules.kubernetes import kubernetes
@@ -140,10 +141,10 @@ def monitoring(app: cdk8s.App, name: str, values: Environment) -> Stack:
         pods = Pods.named(values.application_namespace, database)
         prometheus.scrape_pods(PodsJob(job=database, pods=pods, ports=PortRange.only(port)))
     collector = _collector(prometheus, grafana, values)
-    _back_up(prometheus, values)
+    saver = back_up(app, namespaces.restricted, values, prometheus, _people_store(values))
     by = prometheus.evaluator
-    prometheus.add_rules(*_rules(by, values, loki, tracing))
-    grafana.set_home(system_health(backups=_backup_limits(values)))
+    prometheus.add_rules(*_rules(by, values, loki, tracing, saver))
+    grafana.set_home(system_health(backups=backup_limits(values)))
     grafana.add_dashboard(*dashboards(by, values, loki, tracing))
     return Stack(prometheus, loki, tracing, collector)
 
@@ -277,25 +278,9 @@ def _collector(prometheus: PrometheusHA, grafana: Grafana, values: Environment) 
     return collector
 
 
-def _back_up(prometheus: PrometheusHA, values: Environment) -> None:
-    """What a lost volume is restored from."""
-    points = values.restore_points
-    if points is None:
-        return
-    if values.agent_image is None:
-        raise ConstructError(
-            f"backup_bucket_suffix is {values.backup_bucket_suffix!r}, but there is no agent_image, which would make "
-            "restore points: give one, or leave backup_bucket_suffix empty"
-        )
-    every = values.backup_every
-    Backup(prometheus, "backup", prometheus=prometheus, image=values.agent_image, points=points, every=every)
-
-
-def _backup_limits(values: Environment) -> BackupLimits | None:
-    return BackupLimits(every=values.backup_every) if values.restore_points else None
-
-
-def _rules(by: Evaluator, values: Environment, loki: LokiStore, tracing: Tracing | None) -> Iterator[RuleGroup]:
+def _rules(
+    by: Evaluator, values: Environment, loki: LokiStore, tracing: Tracing | None, saver: PostgresBackup | None
+) -> Iterator[RuleGroup]:
     """What somebody must hear of; a group about nothing is left out."""
     yield observability(by)
     yield kubernetes(by)
@@ -306,8 +291,8 @@ def _rules(by: Evaluator, values: Environment, loki: LokiStore, tracing: Tracing
         yield traces(by, query=None if alone else JAEGER_QUERY.job, searched=not alone)
     if values.agent_image:
         yield teams(by)
-    if limits := _backup_limits(values):
-        yield backups(by, limits)
+    if limits := backup_limits(values):
+        yield backups(by, limits, databases=(saver.name,) if saver else ())
     if values.hosts_at:
         yield hosts(by)
     if values.application_services:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         Tracing,
     )
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
 __all__ = [
     "Alertmanager",
     "AuthProxy",

@@ -221,6 +221,84 @@ class PodSecurity(StrEnum):
     PRIVILEGED = "privileged"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Identity:
+    """A service account of a cluster, which may have one role in AWS.
+
+    Args:
+        cluster: By name, as EKS knows it.
+        namespace: Where the service account is.
+        service_account: By name.
+    Source: https://docs.aws.amazon.com/eks/latest/userguide/pod-identities.html
+    """
+
+    cluster: str
+    namespace: str
+    service_account: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebIdentity:
+    """IAM roles for service accounts, in place of EKS Pod Identity: an account trusts the tokens of a cluster's issuer.
+
+    The issuer is known to the account as a provider, whose audience is `sts.amazonaws.com`. Both halves name a role by
+    its service account, so neither has to be told what the other one made.
+
+    Args:
+        account: Of the roles: 12 digits.
+        issuer: Of the cluster's tokens, as `aws eks describe-cluster` says it, without https://.
+        partition: Of AWS: aws-cn in China.
+    Raises:
+        ConstructError: an account, an issuer or a partition that is none.
+    Source: https://docs.aws.amazon.com/eks/latest/userguide/iam-roles-for-service-accounts.html
+    """
+
+    account: str
+    issuer: str
+    partition: str = "aws"
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[0-9]{12}", self.account):
+            raise ConstructError(f"{self.account!r} cannot be an account of AWS: use its 12 digits")
+        # IAM takes neither a port nor a query: https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateOpenIDConnectProvider.html
+        if not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+(/[a-zA-Z0-9._-]+)*", self.issuer):
+            raise ConstructError(
+                f"{self.issuer!r} cannot be the issuer of a cluster: use its host and path, without 'https://' and "
+                "without a slash at the end, such as 'oidc.eks.us-east-1.amazonaws.com/id/0123456789ABCDEF'"
+            )
+        if not re.fullmatch(r"aws(-[a-z]+)*", self.partition):
+            raise ConstructError(f"{self.partition!r} is no partition of AWS: use 'aws', 'aws-cn' or 'aws-us-gov'")
+
+    @property
+    def provider_arn(self) -> str:
+        """Of the issuer, as the account knows it."""
+        return f"arn:{self.partition}:iam::{self.account}:oidc-provider/{self.issuer}"
+
+    def role_name(self, identity: Identity) -> str:
+        """The name of the one role of a service account.
+
+        Raises:
+            ConstructError: a name that IAM refuses.
+        Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+        """
+        name = f"{identity.cluster}-{identity.namespace}-{identity.service_account}"
+        if not re.fullmatch(r"[a-zA-Z0-9+=,.@_-]{1,64}", name):
+            raise ConstructError(
+                f"{name!r} of {len(name)} characters cannot be a role of IAM, which takes up to 64 letters, digits and "
+                "+=,.@_-: rename the cluster, the namespace or the service account, or leave the roles to EKS Pod "
+                "Identity, which needs no names"
+            )
+        return name
+
+    def role_arn(self, identity: Identity) -> str:
+        """The ARN of the one role of a service account.
+
+        Raises:
+            ConstructError: a name that IAM refuses.
+        """
+        return f"arn:{self.partition}:iam::{self.account}:role/{self.role_name(identity)}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cluster:
     """The facts of a Kubernetes cluster that constructs need: they read no environment.
@@ -238,6 +316,7 @@ class Cluster:
         registry: A mirror for all images, in place of their own registries: a host, and a path if need be.
         images: Versions or digests of your own, each in place of the image of the same repository.
         pull_secrets: Secrets with the credentials of registries, by name, in each namespace whose pods need them.
+        web_identity: Whose tokens AWS trusts, for IAM roles for service accounts; EKS Pod Identity when absent.
     Raises:
         ConstructError: an address range, a port or a name that is none.
     Source: https://kubernetes.io/docs/concepts/services-networking/network-policies/
@@ -253,6 +332,7 @@ class Cluster:
     registry: str | None = None
     images: tuple[Image, ...] = ()
     pull_secrets: tuple[str, ...] = ()
+    web_identity: WebIdentity | None = None
 
     @property
     def labels(self) -> dict[str, str]:
@@ -348,22 +428,6 @@ def _is_address(name: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Identity:
-    """A service account of a cluster, which may have one role in AWS.
-
-    Args:
-        cluster: By name, as EKS knows it.
-        namespace: Where the service account is.
-        service_account: By name.
-    Source: https://docs.aws.amazon.com/eks/latest/userguide/pod-identities.html
-    """
-
-    cluster: str
-    namespace: str
-    service_account: str
 
 
 class Rights(StrEnum):

@@ -14,6 +14,10 @@ POSTGRES_EXPORTER = Image(registry="quay.io", repository="prometheuscommunity/po
 REDIS_EXPORTER = Image(registry="quay.io", repository="oliver006/redis_exporter", tag="v1.74.0")
 BLACKBOX_EXPORTER = Image(registry="quay.io", repository="prometheus/blackbox-exporter", tag="v0.28.0")
 OAUTH2_PROXY = Image(registry="quay.io", repository="oauth2-proxy/oauth2-proxy", tag="v7.15.6")
+# Of each major version that its clients save: a dump restores into no older server.
+POSTGRES_16 = Image(registry="docker.io", repository="library/postgres", tag="16.11")
+POSTGRES_17 = Image(registry="docker.io", repository="library/postgres", tag="17.7")
+POSTGRES_18 = Image(registry="docker.io", repository="library/postgres", tag="18.1")
 GRAFANA = Image(registry="docker.io", repository="grafana/grafana", tag="13.2.3")
 LOKI = Image(registry="docker.io", repository="grafana/loki", tag="3.7.8")
 # Of the same source as the Go module github.com/jaegertracing/jaeger v1.76.0; later ones are no Go modules.

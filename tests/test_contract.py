@@ -23,11 +23,14 @@ from constructs_lib.contract import (
     RestorePoints,
     Rights,
     Transport,
+    WebIdentity,
 )
 from constructs_lib.errors import ConstructError
 from constructs_lib.image import Image
 from tests.minimal import CLUSTER
 
+ISSUER = "oidc.eks.eu-central-1.amazonaws.com/id/EXAMPLED539D4633E53DE1B71EXAMPLE"
+TRUSTED = WebIdentity(account="111122223333", issuer=ISSUER)
 DOOR = Endpoint(pods=Pods.named("shop", "api"), service="api", port=Port(name="http", number=8080))
 
 
@@ -303,3 +306,66 @@ def test_restore_points_of_a_component_are_below_its_own_prefixes() -> None:
     """Those of another one whose name begins alike are not."""
     prefixes = Origin(cluster="blue", namespace="monitoring", component="prometheus").prefixes
     assert prefixes == ("blocks/blue/monitoring/prometheus/", "points/blue/monitoring/prometheus/")
+
+
+def test_a_role_is_named_by_its_service_account() -> None:
+    """Both halves say the same of it, and neither asks the other."""
+    identity = Identity(cluster="blue", namespace="monitoring", service_account="loki")
+    assert TRUSTED.role_arn(identity) == "arn:aws:iam::111122223333:role/blue-monitoring-loki"
+    assert TRUSTED.provider_arn == f"arn:aws:iam::111122223333:oidc-provider/{ISSUER}"
+    elsewhere = replace(TRUSTED, partition="aws-cn")
+    assert elsewhere.role_arn(identity) == "arn:aws-cn:iam::111122223333:role/blue-monitoring-loki"
+    assert elsewhere.provider_arn == f"arn:aws-cn:iam::111122223333:oidc-provider/{ISSUER}"
+
+
+def test_a_name_of_a_role_has_64_characters_at_most() -> None:
+    """To the character, and it is said what to rename."""
+    longest = Identity(cluster="a" * 50, namespace="b" * 8, service_account="c" * 4)
+    assert len(TRUSTED.role_name(longest)) == 64
+    sentence = (
+        r"^'a{50}-b{8}-c{5}' of 65 characters cannot be a role of IAM, which takes up to 64 letters, .*: rename the"
+    )
+    with pytest.raises(ConstructError, match=sentence):
+        TRUSTED.role_name(replace(longest, service_account="c" * 5))
+
+
+@pytest.mark.parametrize("name", ["*", "lo/ki", "lo ki", "l\u00f6ki", "loki\n"])
+def test_a_name_of_a_role_that_iam_refuses_is_refused(name: str) -> None:
+    """Such as one that would mean many, or another path."""
+    with pytest.raises(ConstructError, match="cannot be a role of IAM, which takes up to 64 letters, digits and"):
+        TRUSTED.role_arn(Identity(cluster="blue", namespace="monitoring", service_account=name))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"account": "11112222333"}, "^'11112222333' cannot be an account of AWS: use its 12 digits$"),
+        ({"account": "1111-2222-3333"}, "^'1111-2222-3333' cannot be an account of AWS"),
+        ({"account": "111122223333\n"}, "cannot be an account of AWS"),
+        ({"account": "\u0661" * 12}, "cannot be an account of AWS"),
+        ({"issuer": f"https://{ISSUER}"}, f"^'https://{ISSUER}' cannot be the issuer of a cluster: use its host and "),
+        ({"issuer": f"{ISSUER}/"}, "/' cannot be the issuer of a cluster: .* without a slash at the end"),
+        ({"issuer": f"{ISSUER}\n"}, "cannot be the issuer of a cluster"),
+        ({"issuer": "oidc.example.com:8443/id"}, "^'oidc.example.com:8443/id' cannot be the issuer of a cluster"),
+        ({"issuer": "oidc.example.com/id?a=b"}, "cannot be the issuer of a cluster"),
+        ({"issuer": "OIDC.example.com/id"}, "cannot be the issuer of a cluster"),
+        ({"issuer": "oidc.example.com//id"}, "cannot be the issuer of a cluster"),
+        ({"issuer": "*"}, "cannot be the issuer of a cluster"),
+        ({"issuer": ""}, "^'' cannot be the issuer of a cluster"),
+        ({"partition": "amazon"}, "^'amazon' is no partition of AWS: use 'aws', 'aws-cn' or 'aws-us-gov'$"),
+        ({"partition": ""}, "^'' is no partition of AWS"),
+    ],
+)
+def test_a_web_identity_that_cannot_be_is_refused(wrong: dict[str, str], sentence: str) -> None:
+    """What IAM would take as something else, or not at all."""
+    with pytest.raises(ConstructError, match=sentence):
+        replace(TRUSTED, **wrong)
+
+
+@pytest.mark.parametrize(
+    "issuer",
+    ["oidc.eks.cn-north-1.amazonaws.com.cn/id/0A", "s3.us-east-1.amazonaws.com/our-cluster.keys_1", "oidc.example.com"],
+)
+def test_issuers_of_clusters_are_hosts_perhaps_with_a_path(issuer: str) -> None:
+    """Of EKS, and of clusters that publish their keys themselves."""
+    assert WebIdentity(account="012345678901", issuer=issuer).issuer == issuer

@@ -1,10 +1,11 @@
 """The contract between both halves, read from what is rendered: no engine, and none of our constructs, has a say here.
 
 What the manifests name is exactly what the templates make: clusters, namespaces, service accounts, buckets, prefixes,
-regions, and days.
+regions, and days; and where the account trusts the cluster's issuer of tokens, the ARNs of roles.
 """
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.cluster.outside.templates import actions, conditions, deployment, listed
+from tests.cluster.outside.templates import Role, actions, conditions, deployment, listed
 
 ROOT = Path(__file__).parent.parent
 DIST = ROOT / "dist"
@@ -24,7 +25,13 @@ ENVIRONMENTS = sorted(path.name for path in DIST.iterdir())
 PROD, STAGING = "prod", "staging"
 ACCOUNT = "111122223333"
 POD_IDENTITY = "169.254.170.23/32"
-EACH_BY_ITS_NAME = "$(POD_NAME)"
+# Whose of a component's restore points: a replica's, or those of its one database.
+WHOSE = ("$(POD_NAME)", "database")
+ROLE_ARN = "eks.amazonaws.com/role-arn"
+SUBJECT = "system:serviceaccount:"
+# Of the environment that is rendered here, since no committed one has it.
+TRUSTED_ACCOUNT = "444455556666"
+TRUSTED_ISSUER = "oidc.eks.us-east-1.amazonaws.com/id/EXAMPLED539D4633E53DE1B71EXAMPLE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,11 +54,13 @@ class Half:
         uses: Of buckets.
         accounts: Namespace and name of those that have a role, or reach the agent that gives them one.
         days: Bucket of restore points -> after how many days points expire, and everything does.
+        roles: Namespace, service account and the ARN of its role, where it has one by web identity.
     """
 
     uses: frozenset[Use] = frozenset()
     accounts: frozenset[tuple[str, str]] = frozenset()
     days: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    roles: frozenset[tuple[str, str, str]] = frozenset()
 
 
 # --- the manifests
@@ -60,7 +69,7 @@ class Half:
 def of_manifests(directory: Path) -> Half:
     """What the manifests of an environment name."""
     documents = [each for path in sorted((directory / "k8s").glob("*.yaml")) for each in parsed(path.read_text())]
-    pods = [each for each in documents if "template" in each.get("spec", {})]
+    pods = [each for each in documents if {"template", "jobTemplate"} & set(each.get("spec", {}))]
     # Prometheus and Loki's ruler each say it of their alerts.
     labelled = {
         file["global" if "global" in file else "ruler"]["external_labels"]["cluster"]
@@ -70,7 +79,9 @@ def of_manifests(directory: Path) -> Half:
     days: dict[str, tuple[int, int]] = {}
     for workload in pods:
         for options in agents(workload):
-            bucket, source = options["bucket"], options["source"].replace(EACH_BY_ITS_NAME, "")
+            bucket, source = options["bucket"], options["source"]
+            for whose in WHOSE:
+                source = source.removesuffix(whose)
             uses |= {
                 use(cluster, workload, bucket, options["region"], f"{below}/{source}")
                 for cluster in {*labelled, source.split("/")[0]}
@@ -82,7 +93,8 @@ def of_manifests(directory: Path) -> Half:
         s3 = file["storage_config"]["aws"]
         (workload,) = (each for each in pods if f'"{config_map}"' in json.dumps(spec(each).get("volumes")))
         uses |= {use(cluster, workload, s3["bucketnames"], s3["region"], "") for cluster in labelled}
-    return Half(frozenset(uses), frozenset(reaching(POD_IDENTITY, documents, pods)), days)
+    accounts, roles = reaching(POD_IDENTITY, documents, pods), annotated(documents)
+    return Half(frozenset(uses), frozenset(accounts), days, frozenset(roles))
 
 
 @cache
@@ -91,9 +103,15 @@ def parsed(text: str) -> list[dict[str, Any]]:
     return list(yaml.load_all(text, Loader=yaml.CSafeLoader))
 
 
+def template_of(workload: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Of its pods, which may be those of its jobs."""
+    found: Mapping[str, Any] = workload["spec"].get("jobTemplate", workload)["spec"]["template"]
+    return found
+
+
 def spec(workload: Mapping[str, Any]) -> Mapping[str, Any]:
     """Of its pods."""
-    found: Mapping[str, Any] = workload["spec"]["template"]["spec"]
+    found: Mapping[str, Any] = template_of(workload)["spec"]
     return found
 
 
@@ -134,10 +152,16 @@ def reaching(address: str, documents: list[dict[str, Any]], pods: list[dict[str,
             continue
         namespace, wanted = policy["metadata"]["namespace"], policy["spec"]["podSelector"]["matchLabels"].items()
         for workload in pods:
-            if workload["metadata"]["namespace"] == namespace and wanted <= (
-                workload["spec"]["template"]["metadata"]["labels"].items()
-            ):
+            labels = template_of(workload)["metadata"]["labels"]
+            if workload["metadata"]["namespace"] == namespace and wanted <= labels.items():
                 yield namespace, spec(workload)["serviceAccountName"]
+
+
+def annotated(documents: list[dict[str, Any]]) -> Iterator[tuple[str, str, str]]:
+    """Namespace, name and role of the service accounts that name one."""
+    for metadata in (each["metadata"] for each in documents if each["kind"] == "ServiceAccount"):
+        if arn := metadata.get("annotations", {}).get(ROLE_ARN):
+            yield metadata["namespace"], metadata["name"], arn
 
 
 # --- the templates
@@ -148,10 +172,11 @@ def of_templates(directory: Path) -> Half:
     templates = directory / "aws"
     if not templates.exists():
         return Half()
-    regions, days = {}, {}
+    regions, days, known = {}, {}, set()
     for path in templates.glob("*.json"):
         template = json.loads(path.read_text())
-        (region,) = set(asserted_regions(template))
+        (region,) = set(asserted("AWS::Region", template))
+        known |= set(asserted("AWS::AccountId", template))
         for bucket in (each["Properties"] for each in template["Resources"].values() if of_bucket(each)):
             regions[bucket["BucketName"]] = region
             expired = {
@@ -161,7 +186,7 @@ def of_templates(directory: Path) -> Half:
             }
             if expired:
                 days[bucket["BucketName"]] = (expired["points/"], expired[""])
-    made = deployment(templates, region="us-east-1", account=ACCOUNT)
+    made = deployment(templates, region="us-east-1", account=min(known, default=ACCOUNT))
     uses = {
         Use(**who, bucket=bucket, region=regions.get(bucket, "nowhere"), prefix=prefix)
         for association in made.associations
@@ -176,21 +201,30 @@ def of_templates(directory: Path) -> Half:
         for policy in made.roles[association.role].policies.values()
         for bucket, prefix in places(policy)
     }
+    roles = set()
+    for role in made.roles.values():
+        for who, arn in by_token(role):
+            roles.add((who["namespace"], who["service_account"], arn))
+            uses |= {
+                Use(**who, bucket=bucket, region=regions.get(bucket, "nowhere"), prefix=prefix)
+                for policy in role.policies.values()
+                for bucket, prefix in places(policy)
+            }
     accounts = {(association.namespace, association.service_account) for association in made.associations}
-    return Half(frozenset(uses), frozenset(accounts), days)
+    return Half(frozenset(uses), frozenset(accounts), days, frozenset(roles))
 
 
 def of_bucket(resource: Mapping[str, Any]) -> bool:
     return bool(resource["Type"] == "AWS::S3::Bucket")
 
 
-def asserted_regions(template: Mapping[str, Any]) -> Iterator[str]:
-    """Where alone CloudFormation makes what is in a template."""
+def asserted(parameter: str, template: Mapping[str, Any]) -> Iterator[str]:
+    """Where alone CloudFormation makes what is in a template: the one region, or account."""
     for rule in template["Rules"].values():
         for assertion in rule["Assertions"]:
             match assertion["Assert"]:
-                case {"Fn::Equals": [{"Ref": "AWS::Region"}, region]}:
-                    yield region
+                case {"Fn::Equals": [{"Ref": ref}, value]} if ref == parameter:
+                    yield value
 
 
 def trusted(trust: Mapping[str, Any]) -> dict[str, str]:
@@ -200,6 +234,19 @@ def trusted(trust: Mapping[str, Any]) -> dict[str, str]:
     tags = {"cluster": "eks-cluster-name", "namespace": "kubernetes-namespace"}
     tags["service_account"] = "kubernetes-service-account"
     return {name: asked[f"aws:RequestTag/{tag}"] for name, tag in tags.items()}
+
+
+def by_token(role: Role) -> Iterator[tuple[dict[str, str], str]]:
+    """Whose tokens get a role, by what its trust asks of them, and its ARN; each as often as it is said."""
+    (statement,) = role.trust["Statement"]
+    provider, _, issuer = statement["Principal"].get("Federated", "").partition(":oidc-provider/")
+    asked = {key: value for _, key, (value,) in conditions(statement)}
+    if asked.get(f"{issuer}:aud") != "sts.amazonaws.com" or f"{issuer}:sub" not in asked:
+        return
+    namespace, account = asked[f"{issuer}:sub"].removeprefix(SUBJECT).split(":")
+    cluster = role.name.removesuffix(f"-{namespace}-{account}")
+    for arn in (role.arn, f"{provider}:role/{role.name}"):
+        yield {"cluster": cluster, "namespace": namespace, "service_account": account}, arn
 
 
 def places(policy: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -228,15 +275,15 @@ def test_both_halves_say_the_same(name: str) -> None:
 @pytest.mark.trap(117)
 @pytest.mark.parametrize("name", [PROD, STAGING])
 def test_there_is_something_to_say(name: str) -> None:
-    """Prometheus has blocks and points of its own, each replica by its pod's name, and Loki a bucket for itself."""
+    """Whoever is saved has blocks and points of its own, and Loki a bucket for itself."""
     half = of_manifests(DIST / name)
-    below = f"insurance-lead-gen-{name}/monitoring/prometheus/"
+    below, saved = f"insurance-lead-gen-{name}/monitoring", ("prometheus", "grafana-backup")
     assert {(each.service_account, each.bucket, each.prefix) for each in half.uses} == {
-        ("prometheus", f"replace-me-{name}-backup", f"blocks/{below}"),
-        ("prometheus", f"replace-me-{name}-backup", f"points/{below}"),
+        *((each, f"replace-me-{name}-backup", f"blocks/{below}/{each}/") for each in saved),
+        *((each, f"replace-me-{name}-backup", f"points/{below}/{each}/") for each in saved),
         ("loki", f"replace-me-{name}-logs", ""),
     }
-    assert half.accounts == {("monitoring", "prometheus"), ("monitoring", "loki")}
+    assert half.accounts == {("monitoring", each) for each in (*saved, "loki")}
     assert half.days == {f"replace-me-{name}-backup": (30, 90)}
 
 
@@ -245,7 +292,7 @@ def test_an_environment_without_aws_names_nothing_of_it() -> None:
     assert of_manifests(DIST / "dev") == Half()
 
 
-MANIFESTS, LOGS = "k8s/prometheus.k8s.yaml", "k8s/loki.k8s.yaml"
+MANIFESTS, LOGS, SAVER = "k8s/prometheus.k8s.yaml", "k8s/loki.k8s.yaml", "k8s/grafana-backup.k8s.yaml"
 BACKUP, STORES = "aws/MonitoringBackup.template.json", "aws/MonitoringStores.template.json"
 RENAMED = [
     (MANIFESTS, "--bucket=replace-me-prod-backup", "--bucket=replace-me-prod-backups"),
@@ -259,6 +306,12 @@ RENAMED = [
     (MANIFESTS, "--keep-days=30", "--keep-days=31"),
     (MANIFESTS, "--expiry-days=90", "--expiry-days=89"),
     (MANIFESTS, POD_IDENTITY, "169.254.170.24/32"),
+    (SAVER, "--bucket=replace-me-prod-backup", "--bucket=replace-me-prod-dumps"),
+    (SAVER, "--region=us-east-1", "--region=us-east-2"),
+    (SAVER, "/monitoring/grafana-backup/database", "/monitoring/grafana/database"),
+    (SAVER, "serviceAccountName: grafana-backup\n", "serviceAccountName: grafana\n"),
+    (SAVER, "namespace: monitoring\n", "namespace: observed\n"),
+    (SAVER, POD_IDENTITY, "169.254.170.24/32"),
     (LOGS, "bucketnames: replace-me-prod-logs", "bucketnames: replace-me-prod-log"),
     (LOGS, "region: us-east-1", "region: us-west-1"),
     (LOGS, "insurance-lead-gen-prod", "insurance-lead-gen"),
@@ -270,6 +323,7 @@ RENAMED = [
     (BACKUP, '"ClusterName": "insurance-lead-gen-prod"', '"ClusterName": "insurance-lead-gen"'),
     (BACKUP, '"Namespace": "monitoring"', '"Namespace": "observed"'),
     (BACKUP, '"ServiceAccount": "prometheus"', '"ServiceAccount": "prom"'),
+    (BACKUP, '"ServiceAccount": "grafana-backup"', '"ServiceAccount": "grafana"'),
     (BACKUP, '-cluster-name": "insurance-lead-gen-prod"', '-cluster-name": "insurance-lead-gen"'),
     (BACKUP, '-namespace": "monitoring"', '-namespace": "observed"'),
     (BACKUP, '-service-account": "prometheus"', '-service-account": "prom"'),
@@ -286,14 +340,79 @@ RENAMED = [
 ]
 
 
+def renamed(rendered: Path, file: str, said: str, instead: str, *, into: Path) -> None:
+    """An environment that says something else in one of its files."""
+    assert said in (rendered / file).read_text()
+    for path in rendered.rglob("*.*"):
+        copy = into / path.relative_to(rendered)
+        copy.parent.mkdir(exist_ok=True)
+        copy.write_text(path.read_text().replace(said, instead) if copy == into / file else path.read_text())
+
+
 @pytest.mark.parametrize(("file", "said", "instead"), RENAMED, ids=lambda value: value.strip())
 def test_one_side_alone_renamed_is_noticed(file: str, said: str, instead: str, tmp_path: Path) -> None:
     """Whatever it is, and on whichever side: the halves no longer say the same."""
-    assert said in (DIST / PROD / file).read_text()
-    for path in (DIST / PROD).rglob("*.*"):
-        copy = tmp_path / path.relative_to(DIST / PROD)
-        copy.parent.mkdir(exist_ok=True)
-        copy.write_text(path.read_text().replace(said, instead) if copy == tmp_path / file else path.read_text())
+    renamed(DIST / PROD, file, said, instead, into=tmp_path)
+    assert of_manifests(tmp_path) != of_templates(tmp_path)
+
+
+# --- the same where the account trusts the cluster's issuer of tokens
+
+
+@pytest.fixture(scope="module")
+def trusting(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Production as a site renders it that says its account and its issuer."""
+    directory = tmp_path_factory.mktemp("trusting") / "dist"
+    said = {"CONSTRUCTS_PROD__AWS_ACCOUNT": TRUSTED_ACCOUNT, "CONSTRUCTS_PROD__OIDC_ISSUER": TRUSTED_ISSUER}
+    command = [sys.executable, "-m", "apps.synth", str(directory)]
+    subprocess.run(command, check=True, capture_output=True, cwd=ROOT, env=os.environ | said)
+    return directory / PROD
+
+
+def test_both_halves_say_the_same_of_roles_by_token(trusting: Path) -> None:
+    """The ARN that a service account names is that of the role that trusts it; and they use what they used before."""
+    half, default = of_manifests(trusting), of_manifests(DIST / PROD)
+    assert half == of_templates(trusting)
+    assert half.uses == default.uses
+    assert half.days == default.days
+    assert half.roles == {
+        (namespace, account, f"arn:aws:iam::{TRUSTED_ACCOUNT}:role/insurance-lead-gen-prod-{namespace}-{account}")
+        for namespace, account in default.accounts
+    }
+    assert not half.accounts
+    assert not default.roles
+
+
+NAMED = f"arn:aws:iam::{TRUSTED_ACCOUNT}:role/insurance-lead-gen-prod-monitoring"
+RENAMED_BY_TOKEN = [
+    (MANIFESTS, f"{NAMED}-prometheus", f"{NAMED}-prom"),
+    (MANIFESTS, f"{NAMED}-prometheus", NAMED.replace(TRUSTED_ACCOUNT, ACCOUNT) + "-prometheus"),
+    (MANIFESTS, f"{NAMED}-prometheus", NAMED.replace("arn:aws:", "arn:aws-cn:") + "-prometheus"),
+    (MANIFESTS, "namespace: monitoring\n", "namespace: observed\n"),
+    (MANIFESTS, "name: prometheus\n", "name: prom\n"),
+    (SAVER, f"{NAMED}-grafana-backup", f"{NAMED}-grafana"),
+    (LOGS, f"{NAMED}-loki", f"{NAMED}-prometheus"),
+    (LOGS, ROLE_ARN, "eks.amazonaws.com/audience"),
+    (BACKUP, '"RoleName": "insurance-lead-gen-prod-', '"RoleName": "insurance-lead-gen-'),
+    (BACKUP, f'oidc-provider/{TRUSTED_ISSUER}"', f'oidc-provider/{TRUSTED_ISSUER}"'.replace("oidc.eks", "oidc")),
+    (BACKUP, f"iam::{TRUSTED_ACCOUNT}:oidc", f"iam::{ACCOUNT}:oidc"),
+    (BACKUP, "arn:aws:iam", "arn:aws-cn:iam"),
+    (BACKUP, "serviceaccount:monitoring:prometheus", "serviceaccount:observed:prometheus"),
+    (BACKUP, "serviceaccount:monitoring:prometheus", "serviceaccount:monitoring:prom"),
+    (BACKUP, "serviceaccount:monitoring:grafana-backup", "serviceaccount:monitoring:grafana"),
+    (STORES, '-monitoring-loki"', '-monitoring-lokis"'),
+    (STORES, f'"{TRUSTED_ACCOUNT}"', f'"{ACCOUNT}"'),
+    (STORES, "serviceaccount:monitoring:loki", "serviceaccount:monitoring:loki-0"),
+    (STORES, '"sts.amazonaws.com"', '"sts.amazonaws.com.cn"'),
+]
+
+
+@pytest.mark.parametrize(("file", "said", "instead"), RENAMED_BY_TOKEN, ids=lambda value: value.strip())
+def test_one_side_alone_renamed_is_noticed_of_roles_by_token(
+    trusting: Path, file: str, said: str, instead: str, tmp_path: Path
+) -> None:
+    """Likewise: a role of another account, name or service account, and tokens of another issuer or for others."""
+    renamed(trusting, file, said, instead, into=tmp_path)
     assert of_manifests(tmp_path) != of_templates(tmp_path)
 
 

@@ -21,7 +21,8 @@ PUBLIC_FROM_KUBE = {
     *("Alertmanager", "AuthProxy", "BlackboxExporter", "Collector", "DashboardCollector", "ExternalSecret", "Grafana"),
     *("Backup", "Ingress", "KubeStateMetrics", "LokiStore", "Monitored", "Routes"),
     *("Namespaces", "NodeExporter"),
-    *("LogCollector", "PostgresExporter", "PrometheusHA", "RedisExporter", "StorageClass", "Tracing"),
+    *("LogCollector", "PostgresBackup", "PostgresExporter", "PrometheusHA", "RedisExporter", "StorageClass"),
+    "Tracing",
 }
 PUBLIC_FROM_AWS = {"BackupPipeline", "ObjectStore"}
 PUBLIC = PUBLIC_FROM_KUBE | PUBLIC_FROM_AWS
@@ -29,7 +30,8 @@ PUBLIC_OF_AWS = PUBLIC_FROM_AWS | {"PrivateBucket", "RestorePointBucket", "Servi
 PUBLIC_OF_KUBE = PUBLIC_FROM_KUBE | {
     *("Component", "ComponentEndpoint", "ConfigMap", "Manifest", "synth"),
     *("Container", "FieldOfPod", "OfSecret", "Placement", "Probe", "Resources", "Text"),
-    *("API_ACCESS", "Claimed", "ConfigMapFiles", "HostPath", "Mount", "SecretFiles", "SecretKey", "Volume"),
+    *("API_ACCESS", "Claimed", "ConfigMapFiles", "HostPath", "Mount", "Scratch", "SecretFiles"),
+    *("SecretKey", "Volume"),
     *("Annotated", "BasicAuth", "Destination", "Limits", "Links", "PodsJob", "Retention", "ScrapeDefaults", "Streams"),
     *("PerNode", "Scheduled", "Stateful", "Stateless"),
     *("Delivery", "Email", "Heartbeat", "Inhibition", "PagerDuty", "Receiver", "Route", "Slack", "TimeInterval"),

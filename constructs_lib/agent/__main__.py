@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from constructs_lib.errors import ConstructError
 
 if TYPE_CHECKING:
+    from constructs_lib.agent.dump import Dump
     from constructs_lib.agent.store import Store
 
 HOUR = 3600
@@ -78,10 +79,44 @@ def _restore(data: Path, requests: Path | None, point: str | None, **where: str)
         logging.info("restored %s: %d blocks, %d bytes", restored.id, len(restored.blocks), restored.size)
 
 
+def _send_dump(file: Path, **where: str) -> None:
+    from constructs_lib.agent import dump
+
+    _say(_of_dump(dump.send(_store(**where), file)))
+
+
+def _fetch_dump(file: Path, requests: Path | None, point: str | None, **where: str) -> None:
+    from constructs_lib.agent import dump
+
+    if requests is not None:
+        point = dump.requested(requests, file)
+    if point is not None:
+        _say(_of_dump(dump.fetch(_store(**where), point, file)))
+
+
 def _list(**where: str) -> None:
-    from constructs_lib.agent import restore
+    from constructs_lib.agent import dump
 
     store = _store(**where)
+    if dump.is_database(store.source):
+        _list_dumps(store)
+    else:
+        _list_points(store)
+
+
+def _list_dumps(store: "Store") -> None:
+    from constructs_lib.agent import dump
+
+    for name in store.dumps():
+        try:
+            _say(_of_dump(dump.look(store, name)))
+        except ConstructError as error:
+            _say(f"{name}  damaged: {error}")
+
+
+def _list_points(store: "Store") -> None:
+    from constructs_lib.agent import restore
+
     stored = store.stored()
     for name in store.points():
         try:
@@ -95,19 +130,29 @@ def _list(**where: str) -> None:
 
 
 def _verify(point: str, read: bool, **where: str) -> None:
-    from constructs_lib.agent import restore
+    from constructs_lib.agent import dump, restore
 
     store = _store(**where)
-    found = store.read(point)
-    restore.verify(store, found, read=read)
-    how = "every byte is as it was sent" if read else "every object is there, in its size"
-    _say(f"{found.id}  {len(found.blocks)} blocks  {found.size} bytes  {how}")
+    if dump.is_database(store.source):
+        of_database = dump.find(store, point)
+        if read:
+            dump.verify(store, of_database)
+        what, how = _of_dump(of_database), "the object is there"  # what it had as it was sent, its sum alone tells
+    else:
+        found = store.read(point)
+        restore.verify(store, found, read=read)
+        what, how = f"{found.id}  {len(found.blocks)} blocks  {found.size} bytes", "every object is there, in its size"
+    _say(f"{what}  {'every byte is as it was sent' if read else how}")
 
 
 def _store(bucket: str, region: str, source: str) -> "Store":
     from constructs_lib.agent.store import Store
 
     return Store.connect(bucket=bucket, region=region, source=source)
+
+
+def _of_dump(dump: "Dump") -> str:
+    return f"{dump.id}  database  {dump.file.size} bytes"
 
 
 def _say(line: str) -> None:
@@ -134,7 +179,9 @@ def _parser() -> argparse.ArgumentParser:
     backup = add("backup", _backup, "make restore points of Prometheus' finished blocks, every so often", stays=True)
     now = add("backup-now", _backup_now, "have the agent of this volume make a restore point, and wait for it")
     restore = add("restore", _restore, "bring a restore point back into an empty volume")
-    listing = add("list", _list, "name all restore points of a replica")
+    send_dump = add("send-dump", _send_dump, "make a restore point of a database's dump")
+    fetch_dump = add("fetch-dump", _fetch_dump, "bring the dump of a database back into a file")
+    listing = add("list", _list, "name all restore points of a replica, or of a database")
     verify = add("verify", _verify, "look whether all of a restore point is there")
 
     collect.add_argument("--promtool", required=True, type=Path, help="of the Prometheus that reads the files")
@@ -145,19 +192,20 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--port", required=True, type=int, help="of the metrics")
     for command in (backup, now, restore):
         command.add_argument("--data", required=True, type=Path, help="the volume, with tsdb/ in it")
-    for command in (backup, restore, listing, verify):
+    for command in (send_dump, fetch_dump):
+        command.add_argument("--file", required=True, type=Path, help="the dump, in pg_dump's format custom")
+    for command in (backup, restore, send_dump, fetch_dump, listing, verify):
         command.add_argument("--bucket", required=True, help="of the restore points")
         command.add_argument("--region", required=True, help="of the bucket")
-        command.add_argument("--source", required=True, help="CLUSTER/NAMESPACE/COMPONENT/POD")
+        command.add_argument("--source", required=True, help="CLUSTER/NAMESPACE/COMPONENT/POD, or .../database")
     backup.add_argument("--keep-days", required=True, type=int, help="how long a restore point is kept")
     backup.add_argument("--expiry-days", required=True, type=int, help="after which any object expires")
     backup.add_argument("--every", required=True, type=int, help="seconds from one to the next, at the latest")
     now.add_argument("--timeout", default=HOUR, type=int, help="seconds to wait, %(default)s by default")
-    which = restore.add_mutually_exclusive_group(required=True)
-    which.add_argument("--point", help="its id, or newest")
-    which.add_argument(
-        "--requests", type=Path, help="directory in which a file of the pod's name may hold one of these"
-    )
+    for command, name in ((restore, "of the pod's name"), (fetch_dump, "called database")):
+        which = command.add_mutually_exclusive_group(required=True)
+        which.add_argument("--point", help="its id, or newest")
+        which.add_argument("--requests", type=Path, help=f"directory in which a file {name} may hold one of these")
     verify.add_argument("--point", default="newest", help="its id, %(default)s by default")
     verify.add_argument("--read", action="store_true", help="read every byte again")
     return parser

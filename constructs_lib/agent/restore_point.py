@@ -1,5 +1,7 @@
 """A restore point: the blocks of one replica at one moment, and where in the bucket each of their files is.
 
+That of a database is its dump, one object: S3 has it whole or not at all, so no manifest says what belongs together.
+
 Standard library only: whoever watches, lists or checks restore points reads them by this, too.
 """
 
@@ -20,6 +22,7 @@ CHUNKS = "chunks"
 # Prometheus replaces these two files of a finished block, each by rename; the others never change under their ULID.
 REPLACED = (META, TOMBSTONES)
 ID = "%Y%m%dT%H%M%SZ"
+MANIFEST, DUMP = ".json", ".dump"  # after the id
 ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
 PATH = re.compile(rf"{INDEX}|{re.escape(META)}|{TOMBSTONES}|{CHUNKS}/[0-9]{{6,}}")
 SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -200,7 +203,12 @@ def object_key(source: str, ulid: str, path: str, sha256: str) -> str:
 
 def point_key(source: str, point: str) -> str:
     """Where the manifest of a restore point is."""
-    return f"{points_prefix(source)}{point}.json"
+    return f"{points_prefix(source)}{point}{MANIFEST}"
+
+
+def dump_key(source: str, point: str) -> str:
+    """Where the dump of a database is, which is a restore point."""
+    return f"{points_prefix(source)}{point}{DUMP}"
 
 
 def blocks_prefix(source: str) -> str:

@@ -19,13 +19,15 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
+from botocore.session import get_session
 
 from constructs_lib.agent.restore_point import (
+    DUMP,
     ID,
+    MANIFEST,
     SOURCE,
     Block,
     File,
@@ -48,9 +50,10 @@ SHA256 = "sha256"  # of an object's own metadata
 PATIENCE = timedelta(seconds=60)  # with an answer; S3 gives one within a second or two
 TRIES = 5
 PAUSE = 0.5  # seconds before the second one, and more before each that follows
-# S3 gives one connection some 90 MB/s, and a gp3 volume 125 MB/s unless one pays for more.
+# As many as the aws command line has. S3 gives one connection some 90 MB/s: with a few, the last large file goes alone.
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance-design-patterns.html
-WORKERS = 4
+# https://docs.aws.amazon.com/cli/latest/topic/s3-config.html#max-concurrent-requests
+WORKERS = 10
 # S3 takes up to 5 GiB in one request; a file of chunks has half a GiB.
 LARGEST_PUT = Bytes.gib(1)
 PART = Bytes.mib(128)  # and 10,000 of them at most
@@ -124,7 +127,9 @@ class Store:
                 "addressing_style": "path" if elsewhere else "auto",
             },
         )
-        return cls(boto3.client("s3", region_name=region, config=config), bucket, source)
+        # boto3 would make the same one, and brings in its own way to transfer files first.
+        client = get_session().create_client("s3", region_name=region, config=config)
+        return cls(cast("S3Client", client), bucket, source)
 
     def now(self) -> datetime:
         """The store's clock, by its last answer: a node's may jump.
@@ -138,10 +143,12 @@ class Store:
         return said + timedelta(seconds=time.monotonic() - at)
 
     def points(self) -> list[str]:
-        """The ids of all restore points, oldest first."""
-        prefix = points_prefix(self.source)
-        names = (key.removeprefix(prefix).removesuffix(".json") for key in self._list(prefix))
-        return sorted(filter(is_id, names))  # and nothing else that somebody keeps there
+        """The ids of all restore points of blocks, oldest first."""
+        return self._ids(MANIFEST)
+
+    def dumps(self) -> list[str]:
+        """The ids of all dumps of a database, oldest first."""
+        return self._ids(DUMP)
 
     def read(self, point: str) -> RestorePoint:
         """Read a restore point.
@@ -197,6 +204,30 @@ class Store:
             head = self._client.head_object(Bucket=self.bucket, Key=file.key)
             return (head["ContentLength"], head["Metadata"].get(SHA256)) == (file.size, file.sha256)
 
+    def look(self, key: str) -> File:
+        """What an object is, by what it says of itself.
+
+        Raises:
+            ConstructError: it does not say with which sum it was sent.
+            StoreError: no answer.
+        """
+        with _asking(f"cannot look at {key}"):
+            head = self._client.head_object(Bucket=self.bucket, Key=key)
+            size, sha256 = head["ContentLength"], head["Metadata"].get(SHA256)
+        if sha256 is None:
+            raise ConstructError(f"{key} is not what was sent, it says no sum: use another restore point")
+        return File(path="", key=key, size=size, sha256=sha256)
+
+    def after(self, taken: list[str]) -> datetime:
+        """By what moment the next restore point is called, when these ids are taken, oldest first."""
+        return max([self.now().replace(microsecond=0), *(moment(last) + SECOND for last in taken[-1:])])
+
+    def add(self, file: File, path: Path) -> bool:
+        """Put a file; False where another one is there, which stays."""
+        put = self._put_parts if file.size > LARGEST_PUT.count else self._put_whole
+        with _asking(f"cannot send {file.key}"):
+            return put(file, path, again=False) or self.holds(file)  # an answer was lost
+
     def send(self, file: File, path: Path, *, again: bool) -> int:
         """Put a file, and give back how many bytes were sent.
 
@@ -216,8 +247,7 @@ class Store:
 
     def publish(self, blocks: Iterable[Block]) -> RestorePoint:
         """Make a restore point of blocks whose files are all there, by a later id than any other."""
-        taken, now = self.points(), self.now().replace(microsecond=0)
-        at = max([now, *(moment(last) + SECOND for last in taken[-1:])])
+        at, now = self.after(self.points()), self.now().replace(microsecond=0)
         while True:
             point = RestorePoint(source=self.source, id=at.strftime(ID), made=now, blocks=tuple(blocks))
             text = point.to_json()
@@ -257,6 +287,12 @@ class Store:
                 time.sleep(failed * PAUSE)
         if digest.hexdigest() != file.sha256:
             raise ConstructError(f"{file.key} is not what was sent, by its sum: use another restore point")
+
+    def _ids(self, ending: str) -> list[str]:
+        """What is called by a moment and ends so, and nothing else that somebody keeps there."""
+        prefix = points_prefix(self.source)
+        names = (key.removeprefix(prefix) for key in self._list(prefix))
+        return sorted(name for name, end in map(os.path.splitext, names) if end == ending and is_id(name))
 
     def _list(self, prefix: str) -> dict[str, Stored]:
         with _asking(f"cannot list {self.bucket}/{prefix}"):

@@ -9,7 +9,7 @@ from constructs import Construct
 
 from constructs_lib.aws.bucket import RestorePointBucket
 from constructs_lib.aws.roles import ServiceAccountRole
-from constructs_lib.contract import BucketAccess, Identity, Origin, RestorePoints, Rights
+from constructs_lib.contract import BucketAccess, Identity, Origin, RestorePoints, Rights, WebIdentity
 from constructs_lib.errors import ConstructError
 
 
@@ -22,6 +22,7 @@ class BackupPipeline(Construct):
     Args:
         restore_points: Which bucket, and when what expires.
         origins: Whose restore points; each is the service account of its own name.
+        web_identity: Whose tokens are trusted, for IAM roles for service accounts; EKS Pod Identity when absent.
         encryption_key: Of KMS, in the bucket's region; S3's own keys when absent.
     Raises:
         ConstructError: no origin or one twice, and what `RestorePointBucket` and `ServiceAccountRole` refuse.
@@ -34,6 +35,7 @@ class BackupPipeline(Construct):
         *,
         restore_points: RestorePoints,
         origins: Sequence[Origin],
+        web_identity: WebIdentity | None = None,
         encryption_key: kms.IKey | None = None,
     ) -> None:
         if not origins:
@@ -48,7 +50,7 @@ class BackupPipeline(Construct):
         self.bucket = RestorePointBucket(self, "Bucket", restore_points=restore_points, encryption_key=encryption_key)
         self.roles: dict[Origin, ServiceAccountRole] = {}
         for origin in origins:
-            role = ServiceAccountRole(self, origin.path, identity=_identity(origin))
+            role = ServiceAccountRole(self, origin.path, identity=_identity(origin), web_identity=web_identity)
             for access in self._accesses(origin, Rights.ADD):
                 role.allow(self.bucket, access)
             self.roles[origin] = role

@@ -5,7 +5,7 @@ from constructs import Construct
 
 from constructs_lib.aws.bucket import PrivateBucket
 from constructs_lib.aws.roles import ServiceAccountRole
-from constructs_lib.contract import Bucket, BucketAccess, Identity, Rights
+from constructs_lib.contract import Bucket, BucketAccess, Identity, Rights, WebIdentity
 
 
 class ObjectStore(Construct):
@@ -17,6 +17,7 @@ class ObjectStore(Construct):
     Args:
         bucket: Its name and region, as the other half knows them.
         identity: Whose it is.
+        web_identity: Whose tokens are trusted, for IAM roles for service accounts; EKS Pod Identity when absent.
         encryption_key: Of KMS, in its region; S3's own keys when absent.
     Raises:
         ConstructError: what `PrivateBucket` and `ServiceAccountRole` refuse.
@@ -24,9 +25,16 @@ class ObjectStore(Construct):
     """
 
     def __init__(
-        self, scope: Construct, id: str, *, bucket: Bucket, identity: Identity, encryption_key: kms.IKey | None = None
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        bucket: Bucket,
+        identity: Identity,
+        web_identity: WebIdentity | None = None,
+        encryption_key: kms.IKey | None = None,
     ) -> None:
         super().__init__(scope, id)
         self.bucket = PrivateBucket(self, "Bucket", bucket=bucket, versioned=False, encryption_key=encryption_key)
-        self.role = ServiceAccountRole(self, "User", identity=identity)
+        self.role = ServiceAccountRole(self, "User", identity=identity, web_identity=web_identity)
         self.role.allow(self.bucket, BucketAccess(identity=identity, bucket=bucket, rights=Rights.WRITE))

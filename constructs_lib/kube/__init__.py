@@ -48,11 +48,12 @@ from constructs_lib.kube.namespaces import Namespaces
 from constructs_lib.kube.network import Destination
 from constructs_lib.kube.node_exporter import NodeExporter
 from constructs_lib.kube.pod import Container, FieldOfPod, OfSecret, Placement, Probe, Resources, Text
+from constructs_lib.kube.postgres_backup import PostgresBackup
 from constructs_lib.kube.prometheus import PrometheusHA
 from constructs_lib.kube.retention import Retention
 from constructs_lib.kube.storage import StorageClass, Volume
 from constructs_lib.kube.tracing import Embedded, Tracing
-from constructs_lib.kube.volumes import API_ACCESS, Claimed, ConfigMapFiles, HostPath, Mount, SecretFiles
+from constructs_lib.kube.volumes import API_ACCESS, Claimed, ConfigMapFiles, HostPath, Mount, Scratch, SecretFiles
 from constructs_lib.kube.workload import PerNode, Scheduled, Stateful, Stateless
 from constructs_lib.urls import Links
 
@@ -122,6 +123,7 @@ __all__ = [
     "Placement",
     "Platform",
     "PodsJob",
+    "PostgresBackup",
     "PostgresExporter",
     "PostgresStore",
     "Probe",
@@ -141,6 +143,7 @@ __all__ = [
     "Scheduled",
     "SchemaPeriod",
     "ScrapeDefaults",
+    "Scratch",
     "SearchStore",
     "SecretFiles",
     "SecretKey",

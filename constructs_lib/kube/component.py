@@ -42,6 +42,8 @@ NAME_LIMIT = 52
 FILES_HASH = "constructs-lib/files"
 # What EKS gives no credentials of AWS: https://github.com/aws/amazon-eks-pod-identity-webhook
 WITHOUT_CREDENTIALS = "eks.amazonaws.com/skip-containers"
+# Of a service account, by which the same webhook gives its pods the role in place of EKS Pod Identity.
+ROLE = "eks.amazonaws.com/role-arn"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +120,7 @@ class Component(Construct):
         self._buckets: set[BucketAccess] = set()
         self._users_of_buckets: set[tuple[str, ...]] = set()
         self._restart_with: list[ConfigMap] = []
-        self._make_identity()
+        self._service_account = self._make_service_account()
         self._make_services(sticky)
         self._manifest("workload", workload.api_version, workload.kind, self._workload)
         self._make_budget()
@@ -210,7 +212,9 @@ class Component(Construct):
         """Open the way to a bucket and to the credentials for it, which EKS Pod Identity gives to the pods. Idempotent.
 
         The other half of the contract, the role, is made of `buckets`. It is the whole service account's: containers
-        that use no bucket are kept from its credentials.
+        that use no bucket are kept from its credentials. Where the cluster has a web identity, the service account
+        names its role, and the pods ask STS for it, which must be within `reached_at` as S3 is: by public addresses, or
+        by an interface endpoint of its own.
 
         Args:
             bucket: Which one.
@@ -218,7 +222,8 @@ class Component(Construct):
             rights: What is done there.
             containers: Who does it, by name; all containers of the pod when empty.
         Raises:
-            ConstructError: a prefix that would match keys of others, too; when rendered, a container that is not there.
+            ConstructError: a prefix that would match keys of others, too, or a role whose name IAM refuses; when
+                rendered, a container that is not there.
         """
         identity = Identity(
             cluster=self.namespace.cluster.name, namespace=self.namespace.name, service_account=self.name
@@ -226,7 +231,10 @@ class Component(Construct):
         self._buckets.add(BucketAccess(identity=identity, bucket=bucket, prefix=prefix, rights=rights))
         self._users_of_buckets.add(containers)
         self.allow(Destination.outside(bucket.reached_at, 443))
-        self.allow(Destination.pod_identity())
+        if web_identity := self.namespace.cluster.web_identity:
+            self._service_account.metadata.add_annotation(ROLE, web_identity.role_arn(identity))
+        else:
+            self.allow(Destination.pod_identity())
 
     @property
     def buckets(self) -> tuple[BucketAccess, ...]:
@@ -250,8 +258,8 @@ class Component(Construct):
             body=body,
         )
 
-    def _make_identity(self) -> None:
-        kplus.ServiceAccount(
+    def _make_service_account(self) -> kplus.ServiceAccount:
+        return kplus.ServiceAccount(
             self,
             "service-account",
             metadata=cdk8s.ApiObjectMetadata(name=self.name, namespace=self.namespace.name, labels=dict(self.labels)),

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from constructs_lib.config.prometheus import SERVICE_ACCOUNT
 from constructs_lib.errors import ConstructError
+from constructs_lib.units import Bytes
 
 
 class VolumeSource(Protocol):
@@ -67,6 +68,23 @@ class Claimed:
 
     def to_dict(self) -> None:
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class Scratch:
+    """A directory on the node that begins empty and ends with its pod; `kubectl drain` does not end such a pod.
+
+    Args:
+        name: Of the volume within its pod.
+        limit: Of what is in it: a pod that exceeds it is evicted.
+    Source: https://kubernetes.io/docs/concepts/storage/volumes/#emptydir
+    """
+
+    name: str
+    limit: Bytes
+
+    def to_dict(self) -> Mapping[str, Any]:
+        return {"name": self.name, "emptyDir": {"sizeLimit": self.limit.kubernetes()}}
 
 
 @dataclass(frozen=True, slots=True)

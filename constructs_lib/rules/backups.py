@@ -1,4 +1,4 @@
-"""Restore points of Prometheus: whether every server has one that is young enough, and whether new ones can be made.
+"""Restore points: whether each server and database has one that is young enough, and whether new ones can be made.
 
 What the volume bears, the group `services` says; and that an agent is away, TargetDown, in the morning.
 """
@@ -12,6 +12,8 @@ from constructs_lib.metrics.prometheus import SCRAPE
 from constructs_lib.promql import metric
 from constructs_lib.rules.counting import lasting
 from constructs_lib.rules.course import PEACE, Course
+from constructs_lib.rules.cron_jobs import overdue
+from constructs_lib.rules.jobs import among
 from constructs_lib.rules.limits import check_durations
 from constructs_lib.rules.model import PLATFORM, Alert, Evaluator, Proof, RuleGroup, Severity, samples
 from constructs_lib.units import prometheus_duration
@@ -29,6 +31,7 @@ class BackupLimits:
         every: Between two restore points of a server.
         late: How much later one may be: it takes its time, and what fails is tried again.
         failing: How long attempts may fail one after the other.
+        unsaved: How long ago a database may have been saved, which happens every day.
     Raises:
         ConstructError: a duration that is too short.
     """
@@ -36,9 +39,10 @@ class BackupLimits:
     every: timedelta
     late: timedelta = timedelta(hours=2)
     failing: timedelta = timedelta(hours=1)
+    unsaved: timedelta = timedelta(hours=26)
 
     def __post_init__(self) -> None:
-        check_durations(every=self.every, late=self.late, failing=self.failing)
+        check_durations(every=self.every, late=self.late, failing=self.failing, unsaved=self.unsaved)
 
     @property
     def oldest(self) -> timedelta:
@@ -46,17 +50,19 @@ class BackupLimits:
         return self.every + self.late
 
 
-def backups(by: Evaluator, limits: BackupLimits, *, job: str = BACKUP.job) -> RuleGroup:
+def backups(
+    by: Evaluator, limits: BackupLimits, *, job: str = BACKUP.job, databases: tuple[str, ...] = ()
+) -> RuleGroup:
     """The group `backups`.
 
     Args:
         by: Who evaluates it, and is backed up.
         limits: From where on somebody must hear of it.
         job: By which the agents are scraped.
+        databases: The CronJobs that save one each.
     """
-    return RuleGroup(
-        name="backups", alerts=(_too_old(by, limits, job), _unknown(by, limits, job), _failing(by, limits, job))
-    )
+    alerts = (_too_old(by, limits, job), _unknown(by, limits, job), _failing(by, limits, job))
+    return RuleGroup(name="backups", alerts=(*alerts, *([_unsaved(by, limits, databases)] if databases else ())))
 
 
 def age(job: str) -> str:
@@ -166,4 +172,17 @@ def _failing(by: Evaluator, limits: BackupLimits, job: str) -> Alert:
                 **succeeded(2, course.steady(0), job="another"),
             },
         ),
+    )
+
+
+def _unsaved(by: Evaluator, limits: BackupLimits, databases: tuple[str, ...]) -> Alert:
+    """A Job that failed is spoken of by itself; this is what nobody has repaired since, or what was never started."""
+    return overdue(
+        by,
+        "DatabaseBackupTooOld",
+        cron_jobs=among(databases, group="backups"),
+        such_as=databases[0],
+        within=limits.unsaved,
+        severity=Severity.CRITICAL,
+        summary="The newest restore point of a database is too old.",
     )

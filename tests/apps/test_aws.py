@@ -51,7 +51,7 @@ def run(directory: Path, **settings: str) -> subprocess.CompletedProcess[str]:
     [
         (PROD, ["MonitoringStores", "MonitoringBackup"]),
         (STAGING, ["MonitoringStores", "MonitoringBackup"]),
-        (PROD.but(backup_bucket_suffix=None), ["MonitoringStores"]),
+        (PROD.but(backup_bucket_suffix=None, grafana_backup=False), ["MonitoringStores"]),
         (PROD.but(logs_bucket_suffix=None), ["MonitoringBackup"]),
         (DEV, []),
     ],

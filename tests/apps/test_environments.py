@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from apps.environment import Environment
 from apps.environments import DEV, PROD, STAGING, Environments, example, load, spelled
 from apps.synth import render
+from constructs_lib.contract import WebIdentity
 from constructs_lib.errors import ConstructError
 from tests.rendered import DIST, ROOT
 
@@ -85,6 +86,8 @@ OTHERS = {
     "loki_volume": "78Gi",
     "bucket_prefix": "our",
     "region": "eu-central-1",
+    "aws_account": "444455556666",
+    "oidc_issuer": "oidc.eks.eu-central-1.amazonaws.com/id/0123456789ABCDEF0123456789ABCDEF",
     "logs_bucket_suffix": "logs",
     "backup_bucket_suffix": "backup",
     "backup_every": "6h",
@@ -107,6 +110,8 @@ OTHERS = {
     "grafana_postgres_database": "boards",
     "grafana_postgres_user": "somebody",
     "grafana_postgres_ca": "",
+    "grafana_postgres_version": "18",
+    "grafana_backup": "",
     "tracing": "",
     "traces_host": "search.example.com",
     "traces_port": "9200",
@@ -157,6 +162,8 @@ WRONG = [
     ("logs_streams", "0", "greater than or equal to 1"),
     ("loki_volume", "50GB", "use a whole number with Ki, Mi, .* such as '100Gi'"),
     ("s3_at", "vpce-1", "use an address range such as '10.0.0.0/16'"),
+    ("grafana_postgres_version", "15", "greater than or equal to 16"),
+    ("grafana_postgres_version", "19", "less than or equal to 18"),
     ("logs_rate", "10MB/s", "use a whole number with Ki, Mi, .* such as '100Gi'"),
     ("ingress", "nginx", "Input should be 'traefik', 'annotated' or 'gateway'"),
     ("ingress_annotations", "haproxy.org/check", "use names with a text each, such as 'haproxy.org/timeout-server=5m'"),
@@ -292,6 +299,18 @@ def test_facts_of_the_cluster_are_handed_on() -> None:
     assert (facts.name, facts.environment) == (PROD.cluster, "blue")
     assert (facts.api_server, facts.api_server_port, facts.nodes) == (PROD.api_server, 443, PROD.nodes)
     assert (facts.dns, facts.signed_kubelets, facts.registry) == (("169.254.20.10/32",), True, "mirror")
+
+
+def test_roles_by_tokens_need_the_account_and_the_issuer() -> None:
+    """Half of it would be no role at all, in silence."""
+    account, issuer = OTHERS["aws_account"], OTHERS["oidc_issuer"]
+    both = PROD.but(aws_account=account, oidc_issuer=issuer)
+    assert both.facts("blue").web_identity == WebIdentity(account=account, issuer=issuer)
+    for none in (None, ""):
+        assert PROD.but(aws_account=none, oidc_issuer=none).web_identity is None
+        for half in ({"aws_account": account, "oidc_issuer": none}, {"aws_account": none, "oidc_issuer": issuer}):
+            with pytest.raises(ConstructError, match="give both, for IAM roles for service accounts, or none"):
+                PROD.but(**half).facts("blue")
 
 
 @pytest.mark.parametrize("name", [f"CONSTRUCTS_{rest}" for rest in ("", "PROD", "RETENTION", "PORD__RETENTION")])

@@ -21,12 +21,18 @@ VALUES = {
     "staging": STAGING.but(secret_store="vault"),  # noqa: S106
     "dev": DEV.but(secret_store="vault"),  # noqa: S106
     "without-parts": EVERYTHING.but(
-        slack_channel=None, redis_service=None, grafana_postgres_ca=False, tracing=False, sign_in_issuer=None
+        slack_channel=None,
+        redis_service=None,
+        grafana_postgres_ca=False,
+        grafana_backup=False,
+        tracing=False,
+        sign_in_issuer=None,
     ),
     "without-others": EVERYTHING.but(
         teams_slack_channel=None,
         postgres_service=None,
         grafana_postgres_host=None,
+        grafana_backup=False,
         grafana_replicas=1,
         traces_host=None,
         jaeger_collectors=1,

@@ -1,5 +1,6 @@
 """The assembly: which values reach which construct, seen in what is rendered."""
 
+import json
 import re
 from datetime import timedelta
 from pathlib import Path
@@ -93,6 +94,8 @@ VALUES = PROD.but(
         "grafana_postgres_database": "boards",
         "grafana_postgres_user": "somebody",
         "grafana_postgres_ca": True,
+        "grafana_postgres_version": 16,
+        "grafana_backup": True,
         "tracing": True,
         "traces_host": "search.example.com",
         "traces_port": 9200,
@@ -321,9 +324,69 @@ def test_restore_points_go_where_as_often_and_for_as_long_as_asked_for(objects: 
     assert "backup_last_success_timestamp_seconds" in home
 
 
+def test_grafanas_database_is_saved_where_it_is_by_its_own_programs(objects: Objects) -> None:
+    """Into the same bucket, by those of the server's version, and somebody hears when it is not."""
+    pod = objects.named("CronJob", "grafana-backup")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    send, postgres = (
+        next(each for each in (*pod["initContainers"], *pod["containers"]) if each["name"] == name)
+        for name in ("send", "postgres")
+    )
+    said = {each["name"]: each.get("value") for each in postgres["env"]}
+
+    assert set(send["args"]) >= {
+        "--bucket=our-backup",
+        "--region=eu-central-1",
+        "--source=blue/watching/grafana-backup/database",
+    }
+    assert postgres["image"].startswith("docker.io/library/postgres:16.")
+    assert (said["PGHOST"], said["PGPORT"], said["PGDATABASE"], said["PGUSER"]) == (
+        *("sql.example.com", "5433"),
+        *("boards", "somebody"),
+    )
+    watched = json.dumps(objects.file("prometheus-rules", "backups.yaml")).replace("\\", "")
+    assert 'cronjob=~"grafana-backup"' in watched
+
+
+@pytest.mark.parametrize(
+    ("missing", "told"),
+    [
+        (
+            {"backup_bucket_suffix": None},
+            "grafana_backup is on, but backup_bucket_suffix is empty, so that there is no",
+        ),
+        (
+            {"grafana_postgres_host": None, "grafana_replicas": 1},
+            "grafana_backup is on, but grafana_postgres_host is empty: what is on Grafana's volume is not saved",
+        ),
+    ],
+    ids=["bucket", "database"],
+)
+def test_a_saver_without_what_it_needs_is_refused(missing: dict[str, Any], told: str) -> None:
+    """Somebody would rely on it."""
+    with pytest.raises(ConstructError, match=told):
+        monitoring(cdk8s.App(), "green", VALUES.but(**missing))
+
+
+def test_roles_by_tokens_are_told_to_the_service_accounts(tmp_path: Path) -> None:
+    """Of those that use a bucket, by the account; nobody asks for them at the agent of EKS then."""
+    issuer = "oidc.eks.eu-central-1.amazonaws.com/id/0123456789ABCDEF0123456789ABCDEF"
+    objects = assembled(tmp_path, VALUES.but(aws_account="444455556666", oidc_issuer=issuer))
+    roles = {
+        each["metadata"]["name"]: each["metadata"]["annotations"]["eks.amazonaws.com/role-arn"]
+        for each in objects.of("ServiceAccount")
+        if "eks.amazonaws.com/role-arn" in each["metadata"].get("annotations", {})
+    }
+    assert roles == {
+        name: f"arn:aws:iam::444455556666:role/blue-watching-{name}"
+        for name in ("loki", "prometheus", "grafana-backup")
+    }
+    assert "169.254.170.23" not in "".join(path.read_text() for path in tmp_path.iterdir())
+
+
 def test_without_a_bucket_nothing_of_a_backup_remains(tmp_path: Path) -> None:
     """No agent, no job, no rule, no panel, no way out to S3."""
-    assembled(tmp_path, VALUES.but(backup_bucket_suffix=None, logs_bucket_suffix=None, loki_replicas=1))
+    nothing = {"backup_bucket_suffix": None, "grafana_backup": False, "logs_bucket_suffix": None}
+    assembled(tmp_path, VALUES.but(**nothing, loki_replicas=1))
     rendered = {path.name: path.read_text() for path in tmp_path.iterdir()}
     # Who hears of what knows all alerts that there may be.
     said = [name for name, text in rendered.items() if "backup" in text.lower() or "169.254.170.23" in text]

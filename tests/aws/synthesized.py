@@ -7,24 +7,29 @@ from typing import Any
 import aws_cdk as cdk
 from aws_cdk import assertions
 
-from constructs_lib.contract import Bucket, Identity, Origin, RestorePoints
+from constructs_lib.contract import Bucket, Identity, Origin, RestorePoints, WebIdentity
 
 REGION = "eu-central-1"
 STORE = Bucket(name="acme-logs", region=REGION)
 POINTS = RestorePoints(bucket=Bucket(name="acme-backup", region=REGION))
 LOKI = Identity(cluster="blue", namespace="monitoring", service_account="loki")
 PROMETHEUS = Origin(cluster="blue", namespace="monitoring", component="prometheus")
+TRUSTED = WebIdentity(
+    account="111122223333", issuer="oidc.eks.eu-central-1.amazonaws.com/id/EXAMPLED539D4633E53DE1B71EXAMPLE"
+)
 KEY = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 
 BUCKET, BUCKET_POLICY, ROLE, POLICY = "AWS::S3::Bucket", "AWS::S3::BucketPolicy", "AWS::IAM::Role", "AWS::IAM::Policy"
 ASSOCIATION = "AWS::EKS::PodIdentityAssociation"
 
 
-def template(*builds: Callable[[cdk.Stack], object], region: str | None = REGION) -> assertions.Template:
+def template(
+    *builds: Callable[[cdk.Stack], object], region: str | None = REGION, account: str | None = None
+) -> assertions.Template:
     """The template of one stack; validation by the CDK is left to rendering, which takes its time for it."""
     with tempfile.TemporaryDirectory() as directory:
         app = cdk.App(outdir=directory, analytics_reporting=False, builtin_cloud_formation_validation=False)
-        stack = cdk.Stack(app, "Stack", env=cdk.Environment(region=region))
+        stack = cdk.Stack(app, "Stack", env=cdk.Environment(region=region, account=account))
         for build in builds:
             build(stack)
         return assertions.Template.from_stack(stack)

@@ -21,6 +21,7 @@ from tests.aws.synthesized import (
     POLICY,
     PROMETHEUS,
     ROLE,
+    TRUSTED,
     arn,
     below,
     only,
@@ -79,6 +80,16 @@ def test_each_origin_has_a_role_of_its_own() -> None:
         (False, True),
         (True, False),
     ]
+
+
+def test_each_origin_may_come_by_web_identity() -> None:
+    """Each by a token of its own service account."""
+    made = template(lambda stack: pipeline(stack, PROMETHEUS, GREEN, web_identity=TRUSTED))
+    made.resource_count_is(ASSOCIATION, 0)
+    assert {each["Properties"]["RoleName"] for each in made.find_resources(ROLE).values()} == {
+        "blue-monitoring-prometheus",
+        "green-monitoring-prometheus",
+    }
 
 
 def test_somebody_else_may_be_let_restore() -> None:

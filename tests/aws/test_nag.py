@@ -13,7 +13,7 @@ from cdk_nag import AwsSolutionsChecks
 
 from apps import aws, environments
 from constructs_lib.aws import BackupPipeline, ObjectStore
-from tests.aws.synthesized import KEY, LOKI, POINTS, PROMETHEUS, REGION, STORE
+from tests.aws.synthesized import KEY, LOKI, POINTS, PROMETHEUS, REGION, STORE, TRUSTED
 
 PACK = "AwsSolutions"
 PIPELINE = "MonitoringBackup/RestorePoints"
@@ -32,6 +32,13 @@ def with_key(app: cdk.App) -> None:
     key = kms.Key.from_key_arn(stack, "Key", KEY)
     ObjectStore(stack, "Logs", bucket=STORE, identity=LOKI, encryption_key=key)
     BackupPipeline(stack, "Points", restore_points=POINTS, origins=[PROMETHEUS], encryption_key=key)
+
+
+def by_token(app: cdk.App) -> None:
+    """What the library makes where roles are had by web identity."""
+    stack = cdk.Stack(app, "Trusting", env=cdk.Environment(region=REGION))
+    ObjectStore(stack, "Logs", bucket=STORE, identity=LOKI, web_identity=TRUSTED)
+    BackupPipeline(stack, "Points", restore_points=POINTS, origins=[PROMETHEUS], web_identity=TRUSTED)
 
 
 def public(app: cdk.App) -> None:
@@ -71,9 +78,9 @@ def unheard(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return told
 
 
-@pytest.mark.parametrize("build", [committed, with_key], ids=lambda build: build.__name__)
+@pytest.mark.parametrize("build", [committed, with_key, by_token], ids=lambda build: build.__name__)
 def test_nothing_is_found(build: Build) -> None:
-    """In the stacks as they are rendered, and with keys."""
+    """In the stacks as they are rendered, with keys, and with roles by web identity."""
     assert found(build) == set()
 
 
@@ -87,13 +94,9 @@ def test_each_acknowledgement_is_needed_and_stands_beside_what_it_is_for(unheard
     without = found(committed)
     assert {rule for rule, _ in without} == set(unheard)
     assert sorted((rule.partition("[")[0], construct) for rule, construct in without) == [
-        (
-            "AwsSolutions-IAM5",
-            f"{PIPELINE}/insurance-lead-gen-prod--monitoring--prometheus/Role/DefaultPolicy/Resource",
-        ),
-        (
-            "AwsSolutions-IAM5",
-            f"{PIPELINE}/insurance-lead-gen-prod--monitoring--prometheus/Role/DefaultPolicy/Resource",
+        *(
+            ("AwsSolutions-IAM5", f"{PIPELINE}/insurance-lead-gen-prod--monitoring--{each}/Role/DefaultPolicy/Resource")
+            for each in ("grafana-backup", "grafana-backup", "prometheus", "prometheus")
         ),
         ("AwsSolutions-IAM5", "MonitoringStores/Logs/User/Role/DefaultPolicy/Resource"),
         ("AwsSolutions-S1", f"{PIPELINE}/Bucket/Resource/Resource"),

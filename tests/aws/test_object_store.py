@@ -14,6 +14,7 @@ from tests.aws.synthesized import (
     POLICY,
     ROLE,
     STORE,
+    TRUSTED,
     arn,
     below,
     only,
@@ -81,3 +82,14 @@ def test_its_user_may_use_the_key() -> None:
         )
     )
     assert {"Effect": "Allow", "Action": ["kms:Decrypt", "kms:GenerateDataKey"], "Resource": KEY} in statements(made)
+
+
+def test_its_user_may_come_by_web_identity() -> None:
+    """The role is named, and may do the same."""
+    made = template(lambda stack: ObjectStore(stack, "Logs", bucket=STORE, identity=LOKI, web_identity=TRUSTED))
+    assert only(made, ROLE)["Properties"]["RoleName"] == TRUSTED.role_name(LOKI)
+    made.resource_count_is(ASSOCIATION, 0)
+    assert [each["Action"] for each in statements(made)] == [
+        ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload", "s3:DeleteObject"],
+        "s3:ListBucket",
+    ]

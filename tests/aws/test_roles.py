@@ -8,15 +8,21 @@ import aws_cdk as cdk
 import pytest
 
 from constructs_lib.aws import PrivateBucket, ServiceAccountRole
-from constructs_lib.contract import BucketAccess, Identity, Rights
+from constructs_lib.contract import BucketAccess, Identity, Rights, WebIdentity
 from constructs_lib.errors import ConstructError
-from tests.aws.synthesized import ASSOCIATION, LOKI, POLICY, ROLE, STORE, arn, only, statements, template
+from tests.aws.synthesized import ASSOCIATION, LOKI, POLICY, ROLE, STORE, TRUSTED, arn, only, statements, template
 
 OTHER = replace(LOKI, service_account="ruler")
 
 
-def role(scope: cdk.Stack, id: str = "Role", identity: Identity = LOKI) -> ServiceAccountRole:
-    return ServiceAccountRole(scope, id, identity=identity)
+def role(
+    scope: cdk.Stack, id: str = "Role", identity: Identity = LOKI, web_identity: WebIdentity | None = None
+) -> ServiceAccountRole:
+    return ServiceAccountRole(scope, id, identity=identity, web_identity=web_identity)
+
+
+def by_token(scope: cdk.Stack, id: str = "Role", identity: Identity = LOKI) -> ServiceAccountRole:
+    return role(scope, id, identity, TRUSTED)
 
 
 def test_the_pods_of_the_service_account_get_the_role_and_nobody_else() -> None:
@@ -96,6 +102,44 @@ def named(**names: Any) -> Callable[[cdk.Stack], object]:
     return lambda stack: role(stack, identity=replace(LOKI, **names))
 
 
+def test_a_role_by_web_identity_is_that_of_who_has_the_token() -> None:
+    """By the name that the service account says, and by nothing of EKS."""
+    made = template(by_token)
+    assert only(made, ROLE) == {
+        "Type": ROLE,
+        "Properties": {
+            "RoleName": "blue-monitoring-loki",
+            "Description": "Of loki in monitoring of the cluster blue.",
+            "AssumeRolePolicyDocument": {
+                "Version": "2012-10-17",
+                "Statement": [
+                    {
+                        "Effect": "Allow",
+                        "Principal": {"Federated": f"arn:aws:iam::111122223333:oidc-provider/{TRUSTED.issuer}"},
+                        "Action": "sts:AssumeRoleWithWebIdentity",
+                        "Condition": {
+                            "StringEquals": {
+                                f"{TRUSTED.issuer}:sub": "system:serviceaccount:monitoring:loki",
+                                f"{TRUSTED.issuer}:aud": "sts.amazonaws.com",
+                            }
+                        },
+                    }
+                ],
+            },
+        },
+    }
+    assert set(made.to_json()["Resources"]) == set(made.find_resources(ROLE))
+
+
+def test_a_role_by_web_identity_is_made_in_its_account_alone() -> None:
+    """Elsewhere it would have another ARN than the service account says: CloudFormation makes nothing there."""
+    rules = template(by_token).to_json()["Rules"]
+    (assertion,) = next(rule["Assertions"] for name, rule in rules.items() if "Account" in name)
+    assert assertion["Assert"] == {"Fn::Equals": [{"Ref": "AWS::AccountId"}, "111122223333"]}
+    assert "Account" not in str(template(role).to_json()["Rules"])
+    assert only(template(by_token, account="111122223333"), ROLE) == only(template(by_token), ROLE)
+
+
 REFUSED: Mapping[str, tuple[Callable[[cdk.Stack], object], str]] = {
     "for-another": (
         for_another,
@@ -104,6 +148,21 @@ REFUSED: Mapping[str, tuple[Callable[[cdk.Stack], object], str]] = {
     "twice": (
         twice,
         "blue/monitoring/loki has two roles, at Stack/Role and Stack/Again, but EKS gives one to a service account: ",
+    ),
+    "by-token-twice": (
+        lambda stack: (by_token(stack), by_token(stack, "Again")),
+        "blue/monitoring/loki has two roles, at Stack/Role and Stack/Again, but EKS gives one to a service account: ",
+    ),
+    "long-name": (
+        lambda stack: by_token(stack, identity=replace(LOKI, cluster="a" * 49)),
+        "'a{49}-monitoring-loki' of 65 characters cannot be a role of IAM, which takes up to 64 letters, digits and ",
+    ),
+    "name-of-another": (
+        lambda stack: (
+            by_token(stack, identity=replace(LOKI, cluster="blue-eu")),
+            by_token(stack, "Again", replace(LOKI, namespace="eu-monitoring")),
+        ),
+        "blue-eu/monitoring/loki and blue/eu-monitoring/loki would both have the role blue-eu-monitoring-loki: rename ",
     ),
     "no-cluster": (named(cluster=""), "'' cannot be a cluster of EKS: use up to 100 letters, digits, dashes and "),
     "dotted-cluster": (named(cluster="eu.blue"), "'eu.blue' cannot be a cluster of EKS: use up to 100 letters"),
@@ -120,7 +179,20 @@ def test_what_would_fail_later_is_refused(build: Callable[[cdk.Stack], object], 
         template(build)
 
 
+def test_a_stack_of_another_account_is_refused() -> None:
+    """The role would not be the one that the service account names."""
+    sentence = "names a role of the account 111122223333, but the stack is in 444455556666: use one account$"
+    with pytest.raises(ConstructError, match=rf"^blue/monitoring/loki {sentence}"):
+        template(by_token, account="444455556666")
+    template(role, account="444455556666")
+
+
 def test_the_same_account_in_another_cluster_is_another_one() -> None:
     """Two clusters, one app: each has its own role."""
     made = template(role, lambda stack: role(stack, "Green", replace(LOKI, cluster="green_1-A" + "a" * 91)))
     made.resource_count_is(ASSOCIATION, 2)
+    named = template(by_token, lambda stack: by_token(stack, "Green", replace(LOKI, cluster="green")))
+    assert {each["Properties"]["RoleName"] for each in named.find_resources(ROLE).values()} == {
+        "blue-monitoring-loki",
+        "green-monitoring-loki",
+    }

@@ -43,6 +43,24 @@ def postgres_image(name: str, *, password: str, sql: str = "") -> Image:
     )
 
 
+def postgres_client_image(name: str) -> Image:
+    """PostgreSQL's clients of version 15 and a shell, in the place of the official image, which holds the server, too.
+
+    Like that one it is nobody's in particular, and finds the clients by its path.
+
+    Source: https://github.com/docker-library/postgres
+    """
+    clients = [str(POSTGRES / each) for each in ("psql", "pg_dump", "pg_restore")]
+    return Image(
+        name=name,
+        packages=("postgresql-client-15", "dash", "coreutils", "sed"),
+        files={"etc/passwd": b"root:x:0:0::/root:\nnobody:x:65534:65534::/nonexistent:\n"},
+        fill=partial(add_programs, [*clients, "/bin/sh", "/bin/cat", "/bin/rm", "/bin/sed", "/usr/bin/wc"]),
+        entrypoint=("/bin/sh",),
+        environment={"PATH": f"/bin:/usr/bin:{POSTGRES}"},
+    )
+
+
 def redis_image(name: str, *, password: str) -> Image:
     """Redis without persistence, and its client; it runs as user 999 and listens on port 6379."""
     return Image(

@@ -35,11 +35,13 @@ JAVA = "openjdk-17-jre-headless"
 # The same, of packages that only some images need, or OpenSearch outside.
 FOR_IMAGES = {
     "postgresql-15": tuple(str(POSTGRES / name) for name in ("postgres", "initdb")),
-    "postgresql-client-15": (str(POSTGRES / "psql"),),
+    "postgresql-client-15": tuple(str(POSTGRES / name) for name in ("psql", "pg_dump", "pg_restore")),
     "redis-server": ("redis-server",),
     "redis-tools": ("redis-cli",),
     "python3.11": ("/usr/bin/python3.11",),
-    "coreutils": ("/bin/cp",),
+    "coreutils": ("/bin/cat", "/bin/cp", "/bin/rm", "/usr/bin/wc"),
+    "dash": ("/bin/sh",),
+    "sed": ("/bin/sed",),
     JAVA: ("java",),
 }
 

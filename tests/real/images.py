@@ -9,7 +9,7 @@ from apps.environments import PROD
 from constructs_lib import versions
 from constructs_lib.image import Image as Shipped
 from tests.cluster.agent import agent_image
-from tests.cluster.debian import add_programs
+from tests.cluster.debian import add_programs, postgres_client_image
 from tests.cluster.grafana import grafana_image
 from tests.cluster.image import Image
 
@@ -47,6 +47,8 @@ JAEGER_INDEX_CLEANER = Image(
 # Its server cannot be built here: what stands for it reads all that it would read.
 GRAFANA = grafana_image(versions.GRAFANA.reference())
 AGENT = agent_image(PROD.agent_image.reference())
+# Of the server outside, which is of Debian's version, too.
+POSTGRES_CLIENTS = postgres_client_image(versions.POSTGRES_17.reference())
 # A customer's service, of the example of an onboarded one.
 CHECKOUT = Image(
     name="registry.example.com/shop/checkout:1.4.0",
@@ -77,4 +79,5 @@ SHIPPED = (
     image(versions.OAUTH2_PROXY, "bin/oauth2-proxy", user="65532"),
     GRAFANA,
     AGENT,
+    POSTGRES_CLIENTS,
 )

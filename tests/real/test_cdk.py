@@ -19,7 +19,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from apps.environments import PROD
-from constructs_lib.contract import LOKI, PROMETHEUS, Origin
+from constructs_lib.contract import GRAFANA_BACKUP, LOKI, PROMETHEUS, Origin
 from tests.real.localstack import ACCOUNT, AWS, REGION, running
 from tests.rendered import ROOT
 
@@ -28,8 +28,12 @@ CDK = ROOT / "node_modules" / ".bin" / "cdk"
 SITE = {"CONSTRUCTS_PROD__BUCKET_PREFIX": "acme"}
 CHANGED = {**SITE, "CONSTRUCTS_PROD__BACKUP_KEEP": "20d"}
 BACKUP, LOGS = "acme-prod-backup", "acme-prod-logs"
-ORIGIN = Origin(cluster=PROD.cluster, namespace=PROD.namespace, component=PROMETHEUS)
-POINT = f"{ORIGIN.prefixes[1]}prometheus-0/20261128T020000Z.json"
+ORIGINS = {
+    component: Origin(cluster=PROD.cluster, namespace=PROD.namespace, component=component)
+    for component in (PROMETHEUS, GRAFANA_BACKUP)
+}
+POINT = f"{ORIGINS[PROMETHEUS].prefixes[1]}prometheus-0/20261128T020000Z.json"
+ACCOUNT_OF_PODS = "aws:RequestTag/kubernetes-service-account"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,18 +92,20 @@ class Operator:
         found: dict[str, Any] = json.loads(self.aws.client("s3").get_bucket_policy(Bucket=bucket)["Policy"])
         return found
 
-    def role(self, stack: str) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Who may take the one role of a stack, and the one policy that it has."""
-        (name,) = (
-            resource["PhysicalResourceId"]
-            for resource in self.resources(stack).values()
-            if resource["ResourceType"] == "AWS::IAM::Role"
-        )
-        iam = self.aws.client("iam")
-        assert iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"] == []
-        (policy,) = iam.list_role_policies(RoleName=name)["PolicyNames"]
-        allowed = iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
-        return iam.get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"], allowed
+    def roles(self, stack: str) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+        """Service account -> who may take its role, and the one policy that it has."""
+        iam, found = self.aws.client("iam"), {}
+        for resource in self.resources(stack).values():
+            if resource["ResourceType"] != "AWS::IAM::Role":
+                continue
+            name = resource["PhysicalResourceId"]
+            assert iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"] == []
+            (policy,) = iam.list_role_policies(RoleName=name)["PolicyNames"]
+            allowed = iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
+            trusted = iam.get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"]
+            (statement,) = trusted["Statement"]
+            found[statement["Condition"]["StringEquals"][ACCOUNT_OF_PODS]] = (trusted, allowed)
+        return found
 
 
 def allowed(policy: dict[str, Any]) -> set[tuple[str, str, str]]:
@@ -139,7 +145,7 @@ def taken_by(service_account: str) -> dict[str, Any]:
         "aws:SourceAccount": ACCOUNT,
         "aws:RequestTag/eks-cluster-name": PROD.cluster,
         "aws:RequestTag/kubernetes-namespace": PROD.namespace,
-        "aws:RequestTag/kubernetes-service-account": service_account,
+        ACCOUNT_OF_PODS: service_account,
     }
     statement = {
         "Effect": "Allow",
@@ -203,13 +209,16 @@ def test_the_bucket_keeps_versions_and_takes_tls_alone(operator: Operator, deplo
     assert operator.policy(BACKUP) == tls_alone(BACKUP)
 
 
-def test_pods_of_prometheus_add_below_their_prefixes(operator: Operator, deployed: dict[str, dict[str, Any]]) -> None:
+def test_pods_of_each_add_below_their_prefixes(operator: Operator, deployed: dict[str, dict[str, Any]]) -> None:
     """They read there, too, and nothing else is theirs to do; nobody but them gets the role."""
-    taken, policy = operator.role("MonitoringBackup-prod")
+    roles = operator.roles("MonitoringBackup-prod")
     arn, actions = f"arn:aws:s3:::{BACKUP}", ("s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload")
-    objects = {(action, f"{arn}/{prefix}*", "") for action in actions for prefix in ORIGIN.prefixes}
-    assert allowed(policy) == objects | {("s3:ListBucket", arn, f"{prefix}*") for prefix in ORIGIN.prefixes}
-    assert taken == taken_by(PROMETHEUS)
+    assert roles.keys() == ORIGINS.keys()
+    for component, origin in ORIGINS.items():
+        taken, policy = roles[component]
+        objects = {(action, f"{arn}/{prefix}*", "") for action in actions for prefix in origin.prefixes}
+        assert allowed(policy) == objects | {("s3:ListBucket", arn, f"{prefix}*") for prefix in origin.prefixes}
+        assert taken == taken_by(component)
 
 
 def test_a_change_is_made_in_place(
@@ -233,7 +242,7 @@ def test_a_change_is_made_in_place(
 
 def test_the_store_of_logs_comes_by_the_same_command(operator: Operator, changed: dict[str, dict[str, Any]]) -> None:
     """Loki deletes in its own bucket, too, all by itself: what it deletes is gone."""
-    taken, policy = operator.role("MonitoringStores-prod")
+    ((taken, policy),) = operator.roles("MonitoringStores-prod").values()
     arn, s3 = f"arn:aws:s3:::{LOGS}", operator.aws.client("s3")
     actions = ("s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload", "s3:DeleteObject")
     assert operator.stack("MonitoringStores-prod")["StackStatus"] == "CREATE_COMPLETE"

@@ -4,6 +4,7 @@ import io
 import os
 import subprocess
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from tests.cluster.errors import CannotRunError
 from tests.cluster.image import Image, layer
 from tests.cluster.programs import installed, require
 from tests.cluster.stand_in.database import PSQL
-from tests.real.images import AGENT, GRAFANA, PROMETHEUS
+from tests.real.images import AGENT, GRAFANA, POSTGRES_CLIENTS, PROMETHEUS
 
 # Every module that the agent's image holds of ours, and all packages that it was given.
 IMPORT_ALL = """
@@ -101,3 +102,17 @@ def test_what_stands_for_grafana_loads_all_that_it_consists_of(tmp_path: Path) -
     assert run(GRAFANA, root, "/usr/bin/python3", "-c", code) == "whole\n"
     assert "psql (PostgreSQL) 15" in run(GRAFANA, root, PSQL, "--version")
     assert (root / GRAFANA.entrypoint[0].lstrip("/")).stat().st_mode & 0o111
+
+
+def test_what_stands_for_postgresqls_clients_loads_all_that_it_consists_of(tmp_path: Path) -> None:
+    """The shell finds them by the image's path, and what a script needs besides, as the user of a pod."""
+    image = replace(POSTGRES_CLIENTS, user="65534")
+    root = unpacked(image, tmp_path)
+    script = (
+        "for each in psql pg_dump pg_restore; do $each --version; done | sed 's/ (.*) / /' | cat | wc -l; rm --version"
+    )
+
+    said = run(image, root, "/bin/sh", "-euc", script)
+
+    assert said.startswith("3\nrm (GNU coreutils)")
+    assert "pg_dump (PostgreSQL) 15" in run(image, root, "/bin/sh", "-c", "pg_dump --version")

@@ -18,7 +18,9 @@ import pytest
 from tests.cluster.cluster import Cluster
 from tests.cluster.errors import ClusterError
 from tests.cluster.programs import built
+from tests.real.outside import SQL
 from tests.real.prometheus import PrometheusPod
+from tests.real.saver import staying
 from tests.real.teams import documents
 
 Arrival = tuple[str, str, str, int]  # source, target, transport, port
@@ -46,6 +48,7 @@ PODS = {
     "jaeger-collector": (OURS, 2),
     "jaeger-query": (OURS, 1),
     "grafana": (OURS, 2),
+    "grafana-backup": (OURS, 1),
     "kube-state-metrics": (OURS, 1),
     "postgres-exporter": (OURS, 1),
     "redis-exporter": (OURS, 1),
@@ -106,6 +109,7 @@ MATRIX = {
         "alertmanager": {("tcp", 9093)},
         "grafana": {("tcp", 9094), ("udp", 9094)},
     },
+    "grafana-backup": {"outside": {("tcp", 443)}},  # S3
     "kube-state-metrics": {},
     "postgres-exporter": {"postgresql": {("tcp", 5432)}},
     "redis-exporter": {"redis": {("tcp", 6379)}},
@@ -123,12 +127,13 @@ MATRIX = {
     "jaeger-query-proxy": {"jaeger-query": {("tcp", 16686)}, "outside": {("tcp", 443)}},
 }
 RESOLVING = {("tcp", 53), ("udp", 53)}
-# What is no pod, or shares its node's network: who reaches it, by TCP.
+# What is no pod of the cluster, or shares its node's network: who reaches it, by TCP.
 NODES_AND_API = {
     "kubelet": {"prometheus"},
     "node exporter": {"prometheus"},
     "API server": {"prometheus", "grafana", "kube-state-metrics", "log-collector"},
-    "Pod Identity agent": {"loki", "prometheus"},
+    "Pod Identity agent": {"loki", "prometheus", "grafana-backup"},
+    "Grafana's database": {"grafana", "grafana-backup"},
 }
 
 
@@ -171,8 +176,17 @@ def solver(cluster: Cluster, servers: list[PrometheusPod]) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def places(cluster: Cluster, servers: list[PrometheusPod], solver: str) -> list[Place]:
+def saver(cluster: Cluster, servers: list[PrometheusPod]) -> Iterator[str]:
+    """A pod of what saves Grafana's database, by its name."""
+    assert servers
+    with staying(cluster) as pod:
+        yield pod
+
+
+@pytest.fixture(scope="module")
+def places(cluster: Cluster, servers: list[PrometheusPod], solver: str, saver: str) -> list[Place]:
     """One pod of every kind, two where there are several, and the outside."""
+    assert saver
     found = []
     named, ours = "app.kubernetes.io/name", "app.kubernetes.io/instance"
     wanted = [
@@ -265,6 +279,7 @@ def test_nodes_and_the_api_server_are_reached_by_those_who_must(places: list[Pla
         "node exporter": f"{address}:9100",
         "API server": f"{api}:443",
         "Pod Identity agent": "169.254.170.23:80",
+        "Grafana's database": f"{SQL.address}:{SQL.port}",
     }
     # Addresses of Services mean nothing outside of the cluster.
     tries = [(place, door) for place in places if place.kind != "outside" for door in doors]

@@ -1,7 +1,6 @@
 """A volume of Prometheus is lost: its history comes back from the bucket, and the other server goes on meanwhile."""
 
 import itertools
-import json
 import re
 import shutil
 import time
@@ -25,6 +24,7 @@ from tests.cluster.outside.world import Outside
 from tests.real.history import History, make
 from tests.real.outside import HEARTBEAT as BEATS
 from tests.real.prometheus import PrometheusPod
+from tests.real.roles import PYTHON, given, tried
 from tests.real.teams import documents
 
 # When nothing of other tests needs the history that they have made themselves.
@@ -32,26 +32,9 @@ pytestmark = [pytest.mark.stage(7.5), pytest.mark.usefixtures("servers")]
 NAMESPACE, LOST, OTHER = PROD.namespace, "prometheus-0", "prometheus-1"
 REQUESTS = f"{PROMETHEUS}-restore"
 SOURCE = f"{PROD.cluster}/{NAMESPACE}/{PROMETHEUS}/{LOST}"
-AGENT = ("/usr/bin/python3", "-m", "constructs_lib.agent")
+AGENT = (PYTHON, "-m", "constructs_lib.agent")
 SOON, LOADED = timedelta(minutes=1), timedelta(minutes=2)
 OF_PROMETHEUS = 65534
-# What a container may do in S3, by the credentials that its SDK finds: each request, and how it was answered.
-TRY = """
-import json, sys
-import boto3, botocore.exceptions
-from botocore.config import Config
-config = Config(s3={"us_east_1_regional_endpoint": "regional"})
-for name, parameters in json.loads(sys.argv[2]):
-    # A connection of its own: what was refused may leave its content on it.
-    s3 = boto3.client("s3", region_name=sys.argv[1], config=config)
-    try:
-        getattr(s3, name)(**parameters)
-        print("may")
-    except botocore.exceptions.ClientError as error:
-        print(error.response["Error"]["Code"])
-    except botocore.exceptions.NoCredentialsError:
-        print("nobody")
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,24 +178,13 @@ def test_what_is_there_is_not_sent_again(
     assert store.blocks().items() >= sent.items()
 
 
-def environment(pod: dict[str, Any]) -> dict[str, tuple[bool, bool]]:
-    """Of each container, whether it is told of credentials for AWS, and whether it holds the token for them."""
-    return {
-        container["name"]: (
-            any(each["name"].startswith("AWS_CONTAINER_") for each in container.get("env", [])),
-            any(mount["name"] == "eks-pod-identity-token" for mount in container["volumeMounts"]),
-        )
-        for container in (*pod["spec"]["initContainers"], *pod["spec"]["containers"])
-    }
-
-
 def test_backup_and_restore_alone_get_credentials(servers: list[PrometheusPod]) -> None:
     """The role of the service account is not for Prometheus, nor for what else is in its pod."""
     nothing, all_of_it = (False, False), (True, True)
     for server in servers:
-        found = environment(server.pod())
-        assert {name for name, given in found.items() if given == all_of_it} == {"backup", "restore"}
-        assert {given for name, given in found.items() if name not in {"backup", "restore"}} == {nothing}
+        found = given(server.pod())
+        assert {name for name, its in found.items() if its == all_of_it} == {"backup", "restore"}
+        assert {its for name, its in found.items() if name not in {"backup", "restore"}} == {nothing}
 
 
 def test_the_role_of_the_template_is_what_the_agent_may(
@@ -241,12 +213,8 @@ def test_the_role_of_the_template_is_what_the_agent_may(
         ("put_object", {"Bucket": logs, "Key": "a", "Body": "a"}),
     ]
 
-    def tried(container: str) -> list[str]:
-        arguments = (AGENT[0], "-c", TRY, PROD.region, json.dumps([*may, *may_not]))
-        return cluster.exec(NAMESPACE, LOST, *arguments, container=container).split()
-
-    assert tried("backup") == ["may"] * len(may) + ["AccessDenied"] * len(may_not)
-    assert set(tried("collector")) == {"nobody"}
+    assert tried(cluster, LOST, "backup", [*may, *may_not]) == ["may"] * len(may) + ["AccessDenied"] * len(may_not)
+    assert set(tried(cluster, LOST, "collector", [*may, *may_not])) == {"nobody"}
 
 
 def request(cluster: Cluster, point: str) -> None:

@@ -124,3 +124,17 @@ def test_what_was_written_outlives_a_stop(server: Server) -> None:
         server.instances(client)
 
     assert server.instances(server.client("grafana-3"), 10)["grafana-2"] == "9"
+
+
+def test_what_is_lost_is_gone(server: Server) -> None:
+    """Also where somebody uses it; what comes in its place is the user's, who begins anew."""
+    client = server.client("grafana-4")
+    server.sql.machine.call(client.prepare)
+    server.instances(client)
+
+    server.sql.lose()
+
+    with pytest.raises(DatabaseError, match="does not exist"):
+        server.instances(client)
+    server.sql.machine.call(client.prepare)
+    assert server.instances(client, 11) == {"grafana-4": "11"}

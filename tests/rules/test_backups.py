@@ -8,6 +8,7 @@ import pytest
 
 from constructs_lib.errors import ConstructError
 from constructs_lib.metrics.backup import BACKUP
+from constructs_lib.metrics.kube_state_metrics import KUBE_STATE_METRICS
 from constructs_lib.metrics.prometheus import SCRAPE
 from constructs_lib.rules.backups import BackupLimits, backups
 from constructs_lib.rules.model import PLATFORM, Alert, Evaluator, Severity
@@ -22,15 +23,23 @@ CONDITIONS = {
     ),
     "BackupFailing": 'max by (pod) (backup_last_attempt_succeeded{job="saves"}) == 0',
 }
+OF_DATABASES = {
+    "DatabaseBackupTooOld": (
+        "time() - max by (namespace, cronjob)"
+        ' (kube_cronjob_status_last_successful_time{job="kube-state-metrics",cronjob=~"people-backup|shop-backup"} or'
+        ' kube_cronjob_created{job="kube-state-metrics",cronjob=~"people-backup|shop-backup"}) > 93600'
+    ),
+}
+DATABASES = ("people-backup", "shop-backup")
 
 
 def alerts(by: Evaluator = BY, limits: BackupLimits = DAILY) -> dict[str, Alert]:
-    return {alert.name: alert for alert in backups(by, limits, job="saves").alerts}
+    return {alert.name: alert for alert in backups(by, limits, job="saves", databases=DATABASES).alerts}
 
 
 def test_every_alert_reads_what_it_says() -> None:
     """No alert comes or goes by accident; all read the job that the app names, the agents' own by default."""
-    assert {name: alert.expr for name, alert in alerts().items()} == CONDITIONS
+    assert {name: alert.expr for name, alert in alerts().items()} == CONDITIONS | OF_DATABASES
     jobs = set(re.findall(r'job="(\w+)"', " ".join(alert.expr for alert in backups(BY, DAILY).alerts)))
     assert jobs == {"backup", "prom"}
     assert backups(BY, DAILY).name == "backups"
@@ -42,10 +51,23 @@ def test_every_metric_is_read_as_it_is_exposed() -> None:
     assert [each for each in found if not each.startswith(SCRAPE.name)] == []
 
 
+def test_what_is_told_of_savers_is_read_as_it_is_exposed() -> None:
+    """Of their CronJobs, by kube-state-metrics."""
+    group = backups(BY, DAILY, databases=DATABASES)
+    ours = replace(group, alerts=tuple(each for each in group.alerts if each.name in OF_DATABASES))
+    found = complaints([KUBE_STATE_METRICS], [ours])
+    assert [each for each in found if not each.startswith(KUBE_STATE_METRICS.name)] == []
+
+
+def test_without_databases_nothing_is_said_of_any() -> None:
+    """An alert on them could never fire."""
+    assert [alert.name for alert in backups(BY, DAILY).alerts] == list(CONDITIONS)
+
+
 def test_what_says_that_there_is_no_backup_wakes_somebody() -> None:
     """After more than a day; what fails for an hour can wait for the day, since it may succeed until then."""
     urgent = {name for name, alert in alerts().items() if alert.severity is Severity.CRITICAL}
-    assert urgent == {"BackupTooOld", "BackupMissing"}
+    assert urgent == {"BackupTooOld", "BackupMissing", "DatabaseBackupTooOld"}
     assert {alert.team for alert in alerts().values()} == {PLATFORM}
 
 
@@ -56,11 +78,19 @@ def test_texts_are_sentences_that_name_the_pod(name: str) -> None:
     assert "{{ $labels.pod }}" in alerts()[name].description
 
 
+@pytest.mark.parametrize("name", OF_DATABASES)
+def test_texts_are_sentences_that_name_the_saver(name: str) -> None:
+    """Each database by itself."""
+    reads_as_sentences(alerts()[name])
+    assert alerts()[name].description == "{{ $labels.cronjob }} has not succeeded within 1d2h."
+
+
 @pytest.mark.parametrize(("interval", "hold"), [(15, 300), (30, 300), (60, 600)])
 def test_a_point_that_is_too_old_is_heard_of_soon(interval: int, hold: int) -> None:
     """Five minutes and ten evaluations."""
     found = alerts(replace(BY, interval=timedelta(seconds=interval)))
     assert found["BackupTooOld"].hold.total_seconds() == hold
+    assert found["DatabaseBackupTooOld"].hold.total_seconds() == hold
 
 
 @pytest.mark.parametrize(
@@ -89,7 +119,13 @@ def test_how_long_attempts_may_fail_can_be_chosen() -> None:
     assert alerts(limits=hasty)["BackupFailing"].hold == timedelta(minutes=5)
 
 
-@pytest.mark.parametrize("name", ["every", "late", "failing"])
+def test_how_old_a_databases_point_may_be_can_be_chosen() -> None:
+    """It follows from nothing: a saver runs once a day."""
+    often = BackupLimits(every=timedelta(hours=6), unsaved=timedelta(hours=50))
+    assert alerts(limits=often)["DatabaseBackupTooOld"].expr.endswith(" > 180000")
+
+
+@pytest.mark.parametrize("name", ["every", "late", "failing", "unsaved"])
 def test_durations_that_are_none_are_refused(name: str) -> None:
     """Each would make an alert that always speaks."""
     with pytest.raises(

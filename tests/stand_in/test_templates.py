@@ -79,6 +79,14 @@ def test_references_become_names(tmp_path: Path) -> None:
     refuse_unknown(role)
 
 
+def test_a_role_that_has_a_name_bears_it(tmp_path: Path) -> None:
+    """The other half names it so; others are named as CloudFormation might."""
+    made = read(tmp_path, lambda resources: resources["Role"]["Properties"].update(RoleName="blue-shop-till"))
+    (role,) = made.roles.values()
+    assert role.arn == made.associations[0].role == f"arn:aws:iam::{ACCOUNT}:role/blue-shop-till"
+    assert set(role.policies) == {"own"}
+
+
 def set_in(resource: str, name: str, value: object) -> Callable[[dict[str, Any]], None]:
     """Change a property of a resource."""
 

@@ -71,8 +71,13 @@ class Sql:
 
     def query(self, statement: str) -> list[list[str]]:
         """The rows of a statement's result, each value as text."""
-        where = f"host={SOCKETS} port={self._spec.port} dbname={self._spec.database} user={OWNER}"
-        return self._ask(where, statement)
+        return self._ask(self._on(self._spec.database), statement)
+
+    def lose(self) -> None:
+        """Lose the database, whoever uses it: one with nothing in it comes in its place."""
+        database, user = self._spec.database, self._spec.user
+        for statement in (f"DROP DATABASE {database} WITH (FORCE)", f"CREATE DATABASE {database} OWNER {user}"):
+            self._ask(self._on(OWNER), statement)
 
     @contextmanager
     def stopped(self) -> Iterator[None]:
@@ -89,6 +94,9 @@ class Sql:
         where = {"listen_addresses": str(self.address), "port": str(self._spec.port)}
         options = [part for name, value in {**SETTINGS, **where}.items() for part in ("-c", f"{name}={value}")]
         self.machine.start(PROGRAM, self._command(PROGRAM, "-D", DATA, *options))
+
+    def _on(self, database: str) -> str:
+        return f"host={SOCKETS} port={self._spec.port} dbname={database} user={OWNER}"
 
     def _command(self, program: str, *arguments: str) -> list[str]:
         """A command line of PostgreSQL's own user, since it refuses to run as root."""

@@ -114,7 +114,7 @@ class _Stack:
             for role in found["Roles"]:
                 policies.setdefault(role, {})[found["PolicyName"]] = found["PolicyDocument"]
         for name, found in self._of(ROLE):
-            _only(found, {"AssumeRolePolicyDocument", "Description"}, of=f"{self._name}/{name}")
+            _only(found, {"AssumeRolePolicyDocument", "Description", "RoleName"}, of=f"{self._name}/{name}")
             arn, trust = self._attribute(name, "Arn"), found["AssumeRolePolicyDocument"]
             yield Role(arn=arn, trust=trust, policies=policies.pop(self._ref(name), {}))
         if policies:
@@ -173,7 +173,8 @@ class _Stack:
             case "AWS::S3::Bucket":
                 return str(self._resolved(resource["Properties"]["BucketName"]))
             case "AWS::IAM::Role":
-                return f"{self._name}-{name}"[-64:]  # which ends as no other does
+                made_up = f"{self._name}-{name}"[-64:]  # which ends as no other does
+                return str(resource["Properties"].get("RoleName", made_up))
         raise ClusterError(f"{self._name} refers to {name}, whose name the tests do not know")
 
     def _attribute(self, name: str, attribute: str) -> str:

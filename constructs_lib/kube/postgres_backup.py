@@ -1,0 +1,226 @@
+"""What saves a database of PostgreSQL every day, and restores one that is empty."""
+
+from datetime import time, timedelta
+
+from constructs import Construct
+
+from constructs_lib import versions
+from constructs_lib.config.grafana import PostgresStore
+from constructs_lib.contract import DATABASE, GRAFANA_BACKUP, Namespace, Origin, RestorePoints, Rights
+from constructs_lib.errors import ConstructError
+from constructs_lib.image import Image
+from constructs_lib.kube.component import Component
+from constructs_lib.kube.manifest import ConfigMap
+from constructs_lib.kube.pod import Container, Placement, Resources, Text
+from constructs_lib.kube.volumes import ConfigMapFiles, Mount, Scratch, SecretFiles
+from constructs_lib.kube.workload import Scheduled
+from constructs_lib.units import Bytes, Cpu, whole_seconds
+
+PROGRAM, FETCH, POSTGRES, SEND = "postgres-backup", "fetch", "postgres", "send"
+USER = 65534  # of the agent's image; the clients of PostgreSQL run as any
+REQUESTS, SCRATCH = "/etc/restore", "/scratch"
+SCRIPT, FILE, CREDENTIALS = "/etc/postgres-backup/script", "run.sh", "/etc/postgres-backup/credentials"
+FETCHED, DUMPED = f"{SCRATCH}/restore.dump", f"{SCRATCH}/database.dump"
+# By the server's major version.
+CLIENTS = {16: versions.POSTGRES_16, 17: versions.POSTGRES_17, 18: versions.POSTGRES_18}
+# A Grafana that nobody has used yet takes a tenth of it.
+SMALLEST = Bytes.mib(64)
+EVERY = timedelta(days=1)
+CONNECT_WITHIN = timedelta(seconds=10)
+LOCK_WITHIN = timedelta(minutes=1)  # a migration of the database holds locks
+END_WITHIN = timedelta(minutes=30)
+
+# https://www.postgresql.org/docs/current/app-pgdump.html
+# https://www.postgresql.org/docs/current/app-pgrestore.html
+RUN = r"""#!/bin/sh
+# Restores a dump that was fetched, if the database is empty, and dumps the database.
+set -eu
+umask 077
+
+say() { printf 'postgres-backup: %s\n' "$*"; }
+fail() {
+  say "$*" >&2
+  exit 1
+}
+ask() {
+  psql --no-psqlrc --no-password --quiet --tuples-only --no-align --set=ON_ERROR_STOP=1 --command="$1" ||
+    fail "$PGDATABASE at $PGHOST:$PGPORT gives $PGUSER no answer: mend what psql says above"
+}
+count() { ask "SELECT count(*) FROM pg_catalog.pg_tables WHERE schemaname !~ '^(pg_|information_schema\$)'"; }
+
+[ -r "$PASSWORD_FILE" ] || fail "there is no password in $PASSWORD_FILE: add this key to the Secret"
+PGPASSWORD=$(cat "$PASSWORD_FILE")
+export PGPASSWORD
+
+# What later clients dump does not restore into this server.
+client=$(pg_dump --version | sed 's/^[^0-9]*\([0-9]*\).*/\1/')
+number=$(ask 'SHOW server_version_num')
+server=$((number / 10000))
+[ "$client" = "$server" ] ||
+  fail "the server is PostgreSQL $server, but the clients are of $client: set the version of this backup to $server"
+
+tables=$(count)
+if [ -e "$FETCHED" ]; then
+  if [ "$tables" -gt 0 ]; then
+    say "$PGDATABASE stays as it is, for it has tables ($tables): empty it to restore, or take the request away"
+  else
+    pg_restore --no-password --single-transaction --exit-on-error --no-owner --no-privileges \
+      --dbname="$PGDATABASE" "$FETCHED" ||
+      fail "nothing is restored into $PGDATABASE: mend what pg_restore says above"
+    tables=$(count)
+    say "restored $PGDATABASE, with tables: $tables"
+  fi
+  rm "$FETCHED"
+fi
+
+# A database that was lost must not become the newest restore point.
+[ "$tables" -gt 0 ] || fail "$PGDATABASE has no table, so there is nothing to save: request that it be restored"
+pg_dump --no-password --format=custom --no-owner --no-privileges --lock-wait-timeout="$LOCK_WITHIN" \
+  --file="$DUMPED" ||
+  fail "$PGDATABASE is not dumped: mend what pg_dump says above"
+say "dumped $PGDATABASE, with tables: $tables, bytes: $(wc -c <"$DUMPED")"
+"""
+
+
+class PostgresBackup(Component):
+    """A restore point of one database every day, and whenever a Job is made of its CronJob; and the way back.
+
+    The clients of PostgreSQL dump the database as one transaction sees it, and an agent sends that in one piece. Before
+    that, if the ConfigMap `requests` says so, a dump is fetched and restored, as a whole or not at all, into a database
+    that has no table yet. The clients get no credentials of the bucket, the agent none of the database. Nothing but a
+    scratch of the pod is written on the way: `kubectl drain` refuses its node while it runs, unless told otherwise.
+
+    Args:
+        namespace: Where it lives; `restricted` suffices.
+        name: Of the CronJob, and of whose restore points they are.
+        store: The database; its owner reads it and restores it.
+        version: The major version of the server.
+        image: Of the agent, from a registry of yours: `agent/README.md` says how to build it.
+        points: Where restore points go, and how long they are kept.
+        at: When, in UTC, to the minute.
+        scratch: How large dumps may be, on the node's disk: they are compressed, mostly to less than half.
+        resources: Of each container; they run one after the other.
+        placement: On which nodes.
+    Raises:
+        ConstructError: a version without clients, a store whose certificate they could not verify, restore points that
+            leave none in between, a scratch in which no dump fits, or a time that is no whole minute.
+    Source: https://www.postgresql.org/docs/current/backup-dump.html
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        namespace: Namespace,
+        name: str = GRAFANA_BACKUP,
+        store: PostgresStore,
+        version: int = 17,
+        image: Image,
+        points: RestorePoints,
+        at: time = time(2),
+        scratch: Bytes = Bytes.gib(2),
+        resources: Resources = Resources(cpu=Cpu(100), memory=Bytes.mib(192), cpu_burst=10),
+        placement: Placement = Placement(),
+    ) -> None:
+        _refuse(name, version, store, points, scratch)
+        super().__init__(
+            scope,
+            id,
+            namespace=namespace,
+            name=name,
+            program=PROGRAM,
+            image=image,
+            workload=Scheduled(at=at, user=USER, end_within=END_WITHIN),
+            placement=placement,
+        )
+        self.origin = Origin(cluster=namespace.cluster.name, namespace=namespace.name, component=name)
+        self.source = f"{self.origin.path}/{DATABASE}"
+        self.requests = f"{name}-restore"
+        self._image, self._points, self._resources = image, points, resources
+        self._scratch = Mount(source=Scratch("scratch", scratch), path=SCRATCH, read_only=False)
+        requested = Mount(source=ConfigMapFiles("restore", self.requests, optional=True), path=REQUESTS)
+        self.add_init_container(
+            self._agent(FETCH, "fetch-dump", FETCHED, f"--requests={REQUESTS}", mounts=(requested,))
+        )
+        self.add_init_container(self._clients(store, version))
+        self.add_container(self._agent(SEND, "send-dump", DUMPED))
+        self.connect_to(store.server)
+        for prefix in self.origin.prefixes:
+            self.use_bucket(points.bucket, prefix=prefix, rights=Rights.ADD, containers=(FETCH, SEND))
+
+    def _agent(self, name: str, command: str, file: str, *more: str, mounts: tuple[Mount, ...] = ()) -> Container:
+        return Container(
+            name=name,
+            image=self._image,
+            args=(
+                command,
+                f"--file={file}",
+                f"--bucket={self._points.bucket.name}",
+                f"--region={self._points.bucket.region}",
+                f"--source={self.source}",
+                *more,
+            ),
+            mounts=(self._scratch, *mounts),
+            resources=self._resources,
+        )
+
+    def _clients(self, store: PostgresStore, version: int) -> Container:
+        """https://www.postgresql.org/docs/current/libpq-envars.html"""
+        script = f"{self.name}-script"
+        ConfigMap(
+            self,
+            "script",
+            name=script,
+            namespace=self.namespace.name,
+            labels=self.labels,
+            files=lambda: {FILE: RUN},
+        )
+        secrets = sorted({key.secret for key in store.secrets})
+        host, _, port = store.server.address.rpartition(":")
+        trusted = {"PGSSLROOTCERT": Text(store.ca.path_below(CREDENTIALS))} if store.ca else {}
+        return Container(
+            name=POSTGRES,
+            image=CLIENTS[version],
+            command=("sh", f"{SCRIPT}/{FILE}"),
+            environment={
+                "PGHOST": Text(host),
+                "PGPORT": Text(port),
+                "PGDATABASE": Text(store.database),
+                "PGUSER": Text(store.user),
+                "PGSSLMODE": Text("verify-full"),
+                **trusted,
+                "PGCONNECT_TIMEOUT": Text(str(whole_seconds(CONNECT_WITHIN))),
+                "PASSWORD_FILE": Text(store.password.path_below(CREDENTIALS)),
+                "FETCHED": Text(FETCHED),
+                "DUMPED": Text(DUMPED),
+                "LOCK_WITHIN": Text(f"{whole_seconds(LOCK_WITHIN)}s"),
+                # Where the clients look for a certificate and a password, and must be allowed to.
+                "HOME": Text(SCRATCH),
+            },
+            mounts=(
+                self._scratch,
+                Mount(source=ConfigMapFiles("script", script), path=SCRIPT),
+                *(Mount(source=SecretFiles(each), path=f"{CREDENTIALS}/{each}") for each in secrets),
+            ),
+            resources=self._resources,
+        )
+
+
+def _refuse(name: str, version: int, store: PostgresStore, points: RestorePoints, scratch: Bytes) -> None:
+    if version not in CLIENTS:
+        raise ConstructError(
+            f"{name} has no clients of PostgreSQL {version}: use a server of {', '.join(map(str, CLIENTS))}"
+        )
+    if store.ca is None:  # https://github.com/docker-library/postgres/issues/1331
+        raise ConstructError(
+            f"{name} could not verify the certificate of {store.server.address}, since the image of PostgreSQL's "
+            "clients knows no public authority: give the store a ca"
+        )
+    if points.keep <= EVERY:
+        raise ConstructError(
+            f"{name} makes a restore point a day, but they are kept for {points.keep.days} days only, so that there "
+            "would be none in between: keep them for longer"
+        )
+    if scratch < SMALLEST:
+        raise ConstructError(f"the scratch of {name} is {scratch}, in which no dump fits: use {SMALLEST} or more")

@@ -1,0 +1,74 @@
+"""What saves Grafana's database, on the cluster: the Jobs that are made of its CronJob, and a pod of it that stays."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from apps.environments import PROD
+from constructs_lib.contract import GRAFANA_BACKUP
+from tests.cluster.kubernetes import Kubernetes
+from tests.real.roles import PYTHON
+from tests.real.teams import documents
+
+NAMESPACE = PROD.namespace
+FETCH, POSTGRES, SEND = "fetch", "postgres", "send"  # its containers, in the order in which they run
+STAYING = f"{GRAFANA_BACKUP}-stays"
+SOON = timedelta(minutes=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The first pod of a Job, which has ended.
+
+    Args:
+        pod: As the API server had it then.
+        codes: Of each container that ended, its exit code.
+        said: Of each of them, its log.
+    """
+
+    pod: Mapping[str, Any]
+    codes: Mapping[str, int]
+    said: Mapping[str, str]
+
+
+def run(cluster: Kubernetes, name: str) -> Run:
+    """Make a Job of the CronJob, as one would, wait until its first pod has ended, and take it away."""
+    cluster.kubectl("-n", NAMESPACE, "create", "job", name, f"--from=cronjob/{GRAFANA_BACKUP}")
+
+    def ended() -> dict[str, Any]:
+        pods = cluster.find("pods", NAMESPACE, f"batch.kubernetes.io/job-name={name}")
+        first = min(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
+        assert first["status"]["phase"] in {"Succeeded", "Failed"}, first["status"]
+        return first
+
+    try:
+        pod = cluster.wait(f"the pod of {name} has ended", ended, SOON)
+        statuses = (*pod["status"]["initContainerStatuses"], *pod["status"]["containerStatuses"])
+        codes = {each["name"]: each["state"]["terminated"]["exitCode"] for each in statuses if _began(each)}
+        logs = ("-n", NAMESPACE, "logs", pod["metadata"]["name"], "--container")
+        return Run(pod, codes, {container: cluster.kubectl(*logs, container) for container in codes})
+    finally:
+        cluster.kubectl("-n", NAMESPACE, "delete", "job", name, "--cascade=foreground")  # with what tries again
+
+
+def _began(status: Mapping[str, Any]) -> bool:
+    """One that never did has an end, too, in a pod that failed before."""
+    return "containerID" in status
+
+
+@contextmanager
+def staying(cluster: Kubernetes) -> Iterator[str]:
+    """A pod as the CronJob would make it, but that its one container waits: its name."""
+    template = cluster.get("cronjob", GRAFANA_BACKUP, NAMESPACE)["spec"]["jobTemplate"]["spec"]["template"]
+    (send,) = template["spec"]["containers"]
+    waiting = {**send, "command": [PYTHON, "-c", "import signal; signal.pause()"], "args": []}
+    spec = {**template["spec"], "initContainers": [], "containers": [waiting], "terminationGracePeriodSeconds": 0}
+    metadata = {**template["metadata"], "name": STAYING, "namespace": NAMESPACE}
+    cluster.apply(documents({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}))
+    try:
+        cluster.wait_ready(NAMESPACE, f"pod/{STAYING}")
+        yield STAYING
+    finally:
+        cluster.kubectl("-n", NAMESPACE, "delete", "pod", STAYING)
