@@ -241,8 +241,9 @@ class Identity:
 class WebIdentity:
     """IAM roles for service accounts, in place of EKS Pod Identity: an account trusts the tokens of a cluster's issuer.
 
-    The issuer is known to the account as a provider, whose audience is `sts.amazonaws.com`. Both halves name a role by
-    its service account, so neither has to be told what the other one made.
+    The issuer is known to the account as a provider, with the audience `sts.amazonaws.com`. Both halves name a role by
+    its service account, so neither has to be told what the other one made. Pods ask STS for theirs, at the addresses
+    where they reach their buckets.
 
     Args:
         account: Of the roles: 12 digits.

@@ -23,8 +23,7 @@ SCRIPT, FILE, CREDENTIALS = "/etc/postgres-backup/script", "run.sh", "/etc/postg
 FETCHED, DUMPED = f"{SCRATCH}/restore.dump", f"{SCRATCH}/database.dump"
 # By the server's major version.
 CLIENTS = {16: versions.POSTGRES_16, 17: versions.POSTGRES_17, 18: versions.POSTGRES_18}
-# A Grafana that nobody has used yet takes a tenth of it.
-SMALLEST = Bytes.mib(64)
+SMALLEST = Bytes.mib(64)  # less is a mistaken unit
 EVERY = timedelta(days=1)
 CONNECT_WITHIN = timedelta(seconds=10)
 LOCK_WITHIN = timedelta(minutes=1)  # a migration of the database holds locks
@@ -98,12 +97,12 @@ class PostgresBackup(Component):
         image: Of the agent, from a registry of yours: `agent/README.md` says how to build it.
         points: Where restore points go, and how long they are kept.
         at: When, in UTC, to the minute.
-        scratch: How large dumps may be, on the node's disk: they are compressed, mostly to less than half.
+        scratch: How large a dump may be, compressed; on the node's disk.
         resources: Of each container; they run one after the other.
         placement: On which nodes.
     Raises:
         ConstructError: a version without clients, a store whose certificate they could not verify, restore points that
-            leave none in between, a scratch in which no dump fits, or a time that is no whole minute.
+            leave none in between, a scratch that is too small for a dump, or a time that is no whole minute.
     Source: https://www.postgresql.org/docs/current/backup-dump.html
     """
 
@@ -223,4 +222,4 @@ def _refuse(name: str, version: int, store: PostgresStore, points: RestorePoints
             "would be none in between: keep them for longer"
         )
     if scratch < SMALLEST:
-        raise ConstructError(f"the scratch of {name} is {scratch}, in which no dump fits: use {SMALLEST} or more")
+        raise ConstructError(f"the scratch of {name} is {scratch}, too small for a dump: use {SMALLEST} or more")

@@ -259,7 +259,7 @@ def test_a_change_of_the_script_changes_no_template(pod: Document) -> None:
         ),
         (
             {"scratch": Bytes.mib(64 - 1)},
-            r"^the scratch of grafana-backup is 63Mi, in which no dump fits: use 64Mi or more$",
+            r"^the scratch of grafana-backup is 63Mi, too small for a dump: use 64Mi or more$",
         ),
         ({"at": time(2, 0, 1)}, r"^a pod is started at 02:00:01 every day: use a whole minute"),
         ({"name": "g" * 53}, r"^'g{53}' cannot be a component's name"),

@@ -54,7 +54,7 @@ def run(cluster: Kubernetes, name: str) -> Run:
 
 
 def _began(status: Mapping[str, Any]) -> bool:
-    """One that never did has an end, too, in a pod that failed before."""
+    """Whether a container was ever started: its state alone does not tell, in a pod that failed before."""
     return "containerID" in status
 
 

@@ -197,7 +197,9 @@ def places(cluster: Cluster, servers: list[PrometheusPod], solver: str, saver: s
         (OURS, solver, named),
     ]
     for namespace, kind, label in wanted:
-        for pod in cluster.find("pods", namespace, f"{label}={kind}")[:2]:
+        pods = cluster.find("pods", namespace, f"{label}={kind}")
+        running = [pod for pod in pods if pod["status"]["phase"] == "Running"]  # else one that the clock started, too
+        for pod in running[:2]:
             name = pod["metadata"]["name"]
             found.append(Place(name, kind, pod["status"]["podIP"], tuple(cluster.in_network_of(namespace, name))))
     dns = cluster.find("pods", "kube-system", "k8s-app=kube-dns")[0]

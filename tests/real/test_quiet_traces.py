@@ -5,10 +5,10 @@ import pytest
 from apps.environments import DEV, PROD
 from constructs_lib.metrics.jaeger import JAEGER_COLLECTOR, JAEGER_QUERY, SPAN_METRICS
 from constructs_lib.metrics.kube_state_metrics import KUBE_STATE_METRICS
+from constructs_lib.rules.cron_jobs import MADE, SUCCEEDED
 from constructs_lib.rules.model import HEARTBEAT, Evaluator
 from constructs_lib.rules.observability import observability
 from constructs_lib.rules.proving import alone
-from constructs_lib.rules.trace_cleaner import MADE, SUCCEEDED
 from constructs_lib.rules.traces import traces
 from tests.real.healthy.kubernetes import DAY
 from tests.real.healthy.traces import SERVED, WRITES, quiet

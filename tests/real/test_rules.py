@@ -143,5 +143,5 @@ def test_what_kube_state_metrics_tells_of_is_kept() -> None:
         *("NodeNotReady", "PodUnschedulable", "ContainerMemoryNearLimit", "ContainerOutOfMemory"),
         *("DeploymentReplicasMissing", "StatefulSetReplicasMissing", "DaemonSetPodsMissing", "ContainerCrashLooping"),
         *("InitContainerCrashLooping", "ContainerWaiting", "PersistentVolumeClaimPending", "DeploymentRolloutStuck"),
-        "SpansNotDeleted",
+        *("SpansNotDeleted", "DatabaseBackupTooOld"),
     }

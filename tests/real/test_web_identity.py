@@ -1,11 +1,12 @@
-"""IAM roles for service accounts: a real STS reads the trust that is rendered, and the agent brings it tokens.
+"""IAM roles for service accounts: a real STS reads the trust that is rendered, and our programs bring it tokens.
 
 versitygw is STS, IAM and S3, and fetches the keys of two issuers that it knows; only one of them is the cluster's. The
-agent finds its token as EKS' webhook gives it to containers: by two variables and a file. All of it is in a network of
-its own, since versitygw refuses issuers with private addresses.
+agent and Loki find their tokens as EKS' webhook gives them to containers: by variables and a file. All of it is in a
+network of its own, since versitygw refuses issuers with private addresses.
 """
 
 import json
+import os
 import ssl
 import subprocess
 import threading
@@ -13,24 +14,31 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
 
+import aws_cdk as cdk
 import boto3
 import pytest
 
-from constructs_lib.aws import BackupPipeline
-from constructs_lib.contract import Bucket, Origin, RestorePoints, WebIdentity
+from constructs_lib.aws import BackupPipeline, ObjectStore
+from constructs_lib.config.loki import LokiConfig
+from constructs_lib.contract import Bucket, Identity, Origin, RestorePoints, WebIdentity
+from constructs_lib.units import Bytes
 from tests.aws.synthesized import template
+from tests.cluster.errors import CannotRunError
 from tests.cluster.machine import Machine, in_network
 from tests.cluster.outside.provider import base64url, openssl
 from tests.cluster.outside.templates import Role, deployment
-from tests.cluster.programs import built
-from tests.real.agents import command
-from tests.real.loopback import soon
+from tests.cluster.programs import built, require
+from tests.cluster.waiting import wait
+from tests.real import agents
+from tests.real.loki import loki, push
+from tests.real.loopback import asked, soon
 from tests.real.s3 import ACCESS, BUCKET, REGION, SECRET, environment
 
 ACCOUNT = "000000000000"  # versitygw knows no other
@@ -39,8 +47,12 @@ STS, S3 = "http://127.0.0.1:8001", "http://127.0.0.1:8002"
 TRUSTED = WebIdentity(account=ACCOUNT, issuer=f"{HOST}/id/OURS")
 STRANGE = replace(TRUSTED, issuer=f"{HOST}/id/STRANGE")
 PROMETHEUS = Origin(cluster="blue", namespace="monitoring", component="prometheus")
+LOKI = Identity(cluster="blue", namespace="monitoring", service_account="loki")
+LOGS = Bucket(name="logs", region=REGION)
 NAME = "blue-monitoring-prometheus"
 SUBJECT, AUDIENCE = "system:serviceaccount:monitoring:prometheus", "sts.amazonaws.com"
+
+SOON = timedelta(seconds=60)
 
 
 class Issuer:
@@ -122,19 +134,28 @@ def published(issuers: list[Issuer], machine: Machine, certificate: Path, key: P
             serving.join()
 
 
+def injected(role: str, token: Path) -> dict[str, str]:
+    """What EKS' webhook tells a container, and where STS is."""
+    arn = f"arn:aws:iam::{ACCOUNT}:role/{role}"
+    said = {"AWS_ROLE_ARN": arn, "AWS_WEB_IDENTITY_TOKEN_FILE": str(token), "AWS_STS_REGIONAL_ENDPOINTS": "regional"}
+    return {**said, "AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION, "AWS_ENDPOINT_URL_STS": STS}
+
+
 @dataclass(frozen=True, slots=True)
 class Aws:
-    """An account that knows two issuers, with the role and the bucket of a template.
+    """An account that knows two issuers, with the roles and the buckets of a template.
 
     Args:
         machine: Where all of it runs.
         ours: The issuer of the cluster.
         strange: Of another one.
+        objects: Where those of the buckets are files.
     """
 
     machine: Machine
     ours: Issuer
     strange: Issuer
+    objects: Path
 
     def make(self, name: str, trust: Mapping[str, Any], policies: Mapping[str, Any]) -> None:
         """Make a role."""
@@ -159,43 +180,48 @@ class Aws:
     def listed(self, token: Path, *, role: str = NAME, component: str = "prometheus") -> CompletedProcess[str]:
         """What the agent says of restore points, in a container to which EKS' webhook has given a token."""
         own = {name: value for name, value in environment(S3).items() if "ACCESS_KEY" not in name}
-        given = {"AWS_ROLE_ARN": f"arn:aws:iam::{ACCOUNT}:role/{role}", "AWS_WEB_IDENTITY_TOKEN_FILE": str(token)}
         place = (f"--bucket={BUCKET}", f"--region={REGION}", f"--source=blue/monitoring/{component}/prometheus-0")
         return subprocess.run(
-            [*in_network(self.machine.network), *command("list", *place)],
+            [*in_network(self.machine.network), *agents.command("list", *place)],
             check=False,
             capture_output=True,
             text=True,
-            env={**own, **given, "AWS_ENDPOINT_URL_STS": STS},
+            env=own | injected(role, token),
             timeout=60,
         )
 
     def _iam(self) -> Any:
-        keys = {"aws_access_key_id": ACCESS, "aws_secret_access_key": SECRET}
-        return boto3.client("iam", endpoint_url=STS, region_name=REGION, **keys)
+        return boto3.client(
+            "iam", endpoint_url=STS, region_name=REGION, aws_access_key_id=ACCESS, aws_secret_access_key=SECRET
+        )
 
 
 @pytest.fixture(scope="module")
-def role(tmp_path_factory: pytest.TempPathFactory) -> Role:
-    """Of Prometheus, as it is rendered."""
+def roles(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Role]:
+    """By name, as they are rendered."""
     directory = tmp_path_factory.mktemp("templates")
     points = RestorePoints(bucket=Bucket(name=BUCKET, region=REGION))
-    made = template(
-        lambda stack: BackupPipeline(
-            stack, "Points", restore_points=points, origins=[PROMETHEUS], web_identity=TRUSTED
-        ),
-        region=REGION,
-    )
-    (directory / "Backup.template.json").write_text(json.dumps(made.to_json()))
-    (found,) = deployment(directory, region=REGION, account=ACCOUNT).roles.values()
-    return found
+
+    def build(stack: cdk.Stack) -> None:
+        BackupPipeline(stack, "Points", restore_points=points, origins=[PROMETHEUS], web_identity=TRUSTED)
+        ObjectStore(stack, "Logs", bucket=LOGS, identity=LOKI, web_identity=TRUSTED)
+
+    (directory / "Both.template.json").write_text(json.dumps(template(build, region=REGION).to_json()))
+    made = deployment(directory, region=REGION, account=ACCOUNT)
+    return {role.name: role for role in made.roles.values()}
 
 
 @pytest.fixture(scope="module")
-def account(role: Role, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
-    """With the role of Prometheus, and both issuers."""
+def account(roles: Mapping[str, Role], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
+    """With both roles, both buckets and both issuers."""
+    try:
+        require()
+    except CannotRunError as error:
+        if "CI" in os.environ:
+            pytest.fail(str(error))
+        pytest.skip(str(error))
     directory = tmp_path_factory.mktemp("aws")
-    for path in (directory / "iam", directory / "s3" / BUCKET):
+    for path in (directory / "iam", directory / "s3" / BUCKET, directory / "s3" / LOGS.name):
         path.mkdir(parents=True)
     machine = Machine("aws", directory / "machine")
     machine.boot()
@@ -213,10 +239,11 @@ def account(role: Role, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aw
                 port = ("--port", url.removeprefix("http://"), "--region", REGION, "--health", "/health")
                 machine.start(url.rpartition(":")[2], ["env", *root, built("versitygw"), *port, *options])
                 machine.call(partial(soon, f"{url}/health"))
-            made = Aws(machine, ours, strange)
+            made = Aws(machine, ours, strange, directory / "s3")
             for issuer in (ours, strange):
                 made.know(issuer)
-            made.make(role.name, role.trust, role.policies)
+            for role in roles.values():
+                made.make(role.name, role.trust, role.policies)
             yield made
     finally:
         machine.stop()
@@ -233,6 +260,30 @@ def test_the_session_is_worth_what_the_role_is(account: Aws) -> None:
     done = account.listed(account.ours.token(), component="thanos")
     assert done.returncode != 0
     assert "AccessDenied" in done.stdout + done.stderr
+
+
+def test_loki_has_the_rights_of_its_role_by_its_token(account: Aws, tmp_path: Path) -> None:
+    """A line is an object of its bucket."""
+    config = LokiConfig(directory=str(tmp_path / "volume"), bucket=LOGS, memory=Bytes.gib(2))
+    token = account.ours.token("system:serviceaccount:monitoring:loki")
+    variables = {"POD_IP": "127.0.0.1", "TMPDIR": str(tmp_path / "volume")} | injected("blue-monitoring-loki", token)
+    address = (f"-s3.endpoint={S3.removeprefix('http://')}", "-s3.insecure=true", "-s3.force-path-style=true")
+    listen = [f"-server.{name}-listen-address=127.0.0.1" for name in ("http", "grpc")]
+    command = loki(config.to_dict(), tmp_path, *listen, *address, "-ingester.min-ready-duration=0s")
+    account.machine.start("loki", ["env", *(f"{name}={value}" for name, value in variables.items()), *command])
+    url = f"http://127.0.0.1:{config.to_dict()['server']['http_listen_port']}"
+
+    def stored() -> list[Path]:
+        asked(f"{url}/flush", {})
+        return list((account.objects / LOGS.name / "fake").glob("*/*"))
+
+    def told() -> None:
+        soon(f"{url}/ready")
+        push(url, "a line", time.time_ns())
+        wait("the line is stored", stored, SOON)
+
+    account.machine.call(told)
+    account.machine.kill("loki")
 
 
 REFUSED: Mapping[str, Mapping[str, str]] = {
@@ -258,7 +309,7 @@ def test_a_token_of_another_cluster_takes_nothing(account: Aws) -> None:
     assert "AssumeRoleWithWebIdentity" in done.stdout + done.stderr
 
 
-def test_it_is_the_trust_that_refuses(account: Aws, role: Role) -> None:
+def test_it_is_the_trust_that_refuses(account: Aws, roles: Mapping[str, Role]) -> None:
     """A role of which nothing is asked but an issuer is had by all of its tokens: those above are good ones."""
     for issuer, identity in ((account.ours, TRUSTED), (account.strange, STRANGE)):
         statement = {
@@ -268,7 +319,7 @@ def test_it_is_the_trust_that_refuses(account: Aws, role: Role) -> None:
             "Condition": {"StringLike": {f"{identity.issuer}:aud": "*"}},
         }
         name = f"open-to-{identity.issuer.rpartition('/')[2]}"
-        account.make(name, {"Version": "2012-10-17", "Statement": [statement]}, role.policies)
+        account.make(name, {"Version": "2012-10-17", "Statement": [statement]}, roles[NAME].policies)
         for claims in ({}, *REFUSED.values()):
             done = account.listed(issuer.token(**claims), role=name)
             assert done.returncode == 0, (claims, done.stderr)

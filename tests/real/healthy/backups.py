@@ -5,6 +5,7 @@ from datetime import timedelta
 from apps.environment import Environment
 from constructs_lib.metrics.backup import BACKUP
 from constructs_lib.metrics.prometheus import PROMETHEUS, SCRAPE
+from tests.real.healthy.kubernetes import add_saving
 from tests.real.healthy.workloads import Workload, workloads
 from tests.real.simulation import System, Target, but, minute, steady
 
@@ -13,11 +14,12 @@ DUE = minute(5)
 
 
 def quiet(values: Environment) -> System:
-    """Four hours of servers and their agents alone."""
+    """Four hours of servers, their agents, and who saves the database, alone."""
     system, pods = System(values.scrape_interval), workloads(values)
     for target in _targets(pods, PROMETHEUS.job):
         system.add_scrape(SCRAPE, target, "up", steady(1))
     add(system, pods, values)
+    add_saving(system, pods, values)
     return system
 
 

@@ -3,7 +3,9 @@
 from collections.abc import Callable
 
 from apps.environment import Environment
+from constructs_lib.contract import GRAFANA_BACKUP
 from constructs_lib.metrics.kube_state_metrics import KUBE_STATE_METRICS, TELEMETRY
+from constructs_lib.rules.cron_jobs import MADE, SUCCEEDED
 from tests.real.healthy.workloads import NODES, RESTARTED, RESTARTED_AT, Workload, target_of
 from tests.real.simulation import WHOLE, Course, System, but, happens, minute, only, steady
 
@@ -71,6 +73,7 @@ def add(system: System, pods: list[Workload], values: Environment) -> None:
             tell("kube_job_failed", steady(1), **labels, condition="true")
             tell("kube_job_failed", steady(0), **labels, condition="false")
     add_cleaning(system, pods, values)
+    add_saving(system, pods, values)
     _tell_of_starts(tell, pods, values)
     _tell_of_itself(system, pods)
     # A pod came for which a node had to be started first.
@@ -84,12 +87,21 @@ def add(system: System, pods: list[Workload], values: Environment) -> None:
 
 def add_cleaning(system: System, pods: list[Workload], values: Environment) -> None:
     """What is too old is deleted every night, where somebody else keeps the spans."""
-    target = target_of(pods, KUBE_STATE_METRICS.job)
-    cleaner = {"namespace": values.namespace, "cronjob": "jaeger-index-cleaner"}
-    times = {"kube_cronjob_created": 9 * DAY, "kube_cronjob_status_last_successful_time": DAY}
     if values.tracing and values.traces_host:
-        for name, age in times.items():
-            system.add(KUBE_STATE_METRICS, target, name, steady(WHOLE.total_seconds() - age), **cleaner)
+        _add_nightly(system, pods, values, "jaeger-index-cleaner")
+
+
+def add_saving(system: System, pods: list[Workload], values: Environment) -> None:
+    """What people made in Grafana is saved every night, where that was asked for."""
+    if values.grafana_backup:
+        _add_nightly(system, pods, values, GRAFANA_BACKUP)
+
+
+def _add_nightly(system: System, pods: list[Workload], values: Environment, cron_job: str) -> None:
+    target = target_of(pods, KUBE_STATE_METRICS.job)
+    for name, age in {MADE: 9 * DAY, SUCCEEDED: DAY}.items():
+        course = steady(WHOLE.total_seconds() - age)
+        system.add(KUBE_STATE_METRICS, target, name, course, namespace=values.namespace, cronjob=cron_job)
 
 
 def _tell_of_itself(system: System, pods: list[Workload]) -> None:
