@@ -82,6 +82,11 @@ OptionalSize = Annotated[Bytes | None, NoDecode, _read(lambda text: Bytes.parse(
 Controllers = Annotated[Literal["traefik", "annotated", "gateway"] | None, _read(lambda text: text or None)]
 
 
+# Of regions whose names begin so; the others are of `aws`.
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
+PARTITIONS = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
+
+
 class Environment(BaseModel):
     """The values of one environment."""
 
@@ -232,8 +237,8 @@ class Environment(BaseModel):
         description="Bucket of S3 that is Loki's alone, by what comes after BUCKET_PREFIX; empty for its volume."
     )
     s3_at: Ranges = Field(
-        description="Address ranges of S3; 0.0.0.0/0 means everywhere but private networks, where an interface "
-        "endpoint would be."
+        description="Address ranges of S3, and of STS where OIDC_ISSUER is set; 0.0.0.0/0 means everywhere but private "
+        "networks, where interface endpoints would be."
     )
     logs_retention: Duration = Field(description="How long logs stay: whole days.")
     logs_rate: Size = Field(
@@ -349,7 +354,8 @@ class Environment(BaseModel):
                 f"aws_account is {self.aws_account or ''!r} and oidc_issuer {self.oidc_issuer or ''!r}: give both, for "
                 "IAM roles for service accounts, or none, for EKS Pod Identity"
             )
-        return WebIdentity(account=self.aws_account, issuer=self.oidc_issuer)
+        partition = next((name for begin, name in PARTITIONS.items() if self.region.startswith(begin)), "aws")
+        return WebIdentity(account=self.aws_account, issuer=self.oidc_issuer, partition=partition)
 
     def _bucket(self, name: str) -> Bucket:
         return Bucket(name=f"{self.bucket_prefix}-{name}", region=self.region, reached_at=self.s3_at)

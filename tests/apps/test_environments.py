@@ -306,6 +306,9 @@ def test_roles_by_tokens_need_the_account_and_the_issuer() -> None:
     account, issuer = OTHERS["aws_account"], OTHERS["oidc_issuer"]
     both = PROD.but(aws_account=account, oidc_issuer=issuer)
     assert both.facts("blue").web_identity == WebIdentity(account=account, issuer=issuer)
+    for region, partition in (("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov"), ("eu-west-3", "aws")):
+        there = both.but(region=region).web_identity
+        assert there == WebIdentity(account=account, issuer=issuer, partition=partition)
     for none in (None, ""):
         assert PROD.but(aws_account=none, oidc_issuer=none).web_identity is None
         for half in ({"aws_account": account, "oidc_issuer": none}, {"aws_account": none, "oidc_issuer": issuer}):
