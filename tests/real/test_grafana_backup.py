@@ -97,15 +97,15 @@ def store(buckets: dict[str, Bucket]) -> Store:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def alone(cluster: Cluster) -> Iterator[None]:
-    """Nobody saves it meanwhile whom the clock starts."""
+def before(cluster: Cluster, store: Store) -> Iterator[list[str]]:
+    """The restore points that the clock has brought, which brings none meanwhile."""
 
     def suspend(what: str) -> None:
         patch = f'{{"spec": {{"suspend": {what}}}}}'
         cluster.kubectl("-n", NAMESPACE, "patch", "cronjob", GRAFANA_BACKUP, f"--patch={patch}")
 
     suspend("true")
-    yield
+    yield store.keys()
     suspend("false")
 
 
@@ -198,7 +198,7 @@ def replicas(cluster: Cluster, restored: Done) -> list[GrafanaPod]:
     return [GrafanaPod(cluster, name) for name in NAMES]
 
 
-def test_a_job_leaves_one_restore_point(store: Store, first: Done) -> None:
+def test_a_job_leaves_one_restore_point(store: Store, before: list[str], first: Done) -> None:
     """It is the one that the agent tells of, below the database's own prefix, and PostgreSQL's own client reads it."""
     (point,) = set(re.findall(r"\b\d{8}T\d{6}Z\b", first.run.said[SEND]))
     listed = subprocess.run(
@@ -209,7 +209,7 @@ def test_a_job_leaves_one_restore_point(store: Store, first: Done) -> None:
     ).stdout
 
     assert first.run.codes == ALL
-    assert first.keys == [dump_key(SOURCE, point)]
+    assert first.keys == [*before, dump_key(SOURCE, point)]
     assert first.newest == f"points/{PROD.cluster}/{NAMESPACE}/grafana-backup/database/{point}.dump"
     assert {f"TABLE DATA public {table} {owner}" for table, owner in first.tables} <= {
         line.partition("; ")[2].split(" ", 2)[2] for line in listed.splitlines() if " TABLE DATA " in line
