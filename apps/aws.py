@@ -5,6 +5,7 @@ The environment is chosen by `-c env=staging`: production by default.
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import aws_cdk as cdk
@@ -47,8 +48,9 @@ def stacks(app: cdk.App, name: str, values: Environment) -> list[cdk.Stack]:
         ObjectStore(made[-1], "Logs", bucket=values.logs_store, identity=identity, web_identity=values.web_identity)
     if values.restore_points:
         made.append(stack("MonitoringBackup", "Restore points of the monitoring, and who may add to them."))
-        components = (PROMETHEUS, *([GRAFANA_BACKUP] if values.grafana_backup else []))
-        origins = [Origin(cluster=values.cluster, namespace=values.namespace, component=each) for each in components]
+        origins = [Origin(cluster=values.cluster, namespace=values.namespace, component=PROMETHEUS)]
+        if values.grafana_backup:
+            origins.append(replace(origins[0], component=GRAFANA_BACKUP, database=True))
         BackupPipeline(
             made[-1],
             "RestorePoints",

@@ -84,7 +84,15 @@ Controllers = Annotated[Literal["traefik", "annotated", "gateway"] | None, _read
 
 # Of regions whose names begin so; the others are of `aws`.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
-PARTITIONS = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
+PARTITIONS = {
+    "cn-": "aws-cn",
+    "us-gov-": "aws-us-gov",
+    "eusc-": "aws-eusc",
+    "us-iso-": "aws-iso",
+    "us-isob-": "aws-iso-b",
+    "us-isof-": "aws-iso-f",
+    "eu-isoe-": "aws-iso-e",
+}
 
 
 class Environment(BaseModel):
@@ -275,7 +283,7 @@ class Environment(BaseModel):
         description="Whether an authority that is not public has signed PostgreSQL's certificate, as that of RDS."
     )
     grafana_postgres_version: int = Field(
-        ge=16, le=18, description="The major version of PostgreSQL, whose own programs save and restore it."
+        ge=15, le=18, description="The major version of PostgreSQL, whose own programs save and restore it."
     )
     grafana_backup: bool = Field(
         description="Whether that database is saved every day by AGENT_IMAGE, into the bucket of BACKUP_BUCKET_SUFFIX; "

@@ -528,17 +528,19 @@ class RestorePoints:
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Origin:
-    """Whose restore points they are: the replicas of one component, each with its own.
+    """Whose restore points they are: the replicas of one component, each with its own, or its one database.
 
     Args:
         cluster: By name.
         namespace: Of the component.
         component: By name.
+        database: Whether it is a database, each of whose points is whole by itself.
     """
 
     cluster: str
     namespace: str
     component: str
+    database: bool = False
 
     @property
     def path(self) -> str:
@@ -546,6 +548,6 @@ class Origin:
         return f"{self.cluster}/{self.namespace}/{self.component}"
 
     @property
-    def prefixes(self) -> tuple[str, str]:
-        """Of all keys of its replicas."""
-        return f"{BLOCKS}{self.path}/", f"{POINTS}{self.path}/"
+    def prefixes(self) -> tuple[str, ...]:
+        """Of all its keys."""
+        return tuple(f"{top}{self.path}/" for top in ((POINTS,) if self.database else (BLOCKS, POINTS)))

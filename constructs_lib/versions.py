@@ -15,6 +15,7 @@ REDIS_EXPORTER = Image(registry="quay.io", repository="oliver006/redis_exporter"
 BLACKBOX_EXPORTER = Image(registry="quay.io", repository="prometheus/blackbox-exporter", tag="v0.28.0")
 OAUTH2_PROXY = Image(registry="quay.io", repository="oauth2-proxy/oauth2-proxy", tag="v7.15.6")
 # Of each major version that its clients save: a dump restores into no older server.
+POSTGRES_15 = Image(registry="docker.io", repository="library/postgres", tag="15.15")
 POSTGRES_16 = Image(registry="docker.io", repository="library/postgres", tag="16.11")
 POSTGRES_17 = Image(registry="docker.io", repository="library/postgres", tag="17.7")
 POSTGRES_18 = Image(registry="docker.io", repository="library/postgres", tag="18.1")

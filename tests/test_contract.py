@@ -308,6 +308,12 @@ def test_restore_points_of_a_component_are_below_its_own_prefixes() -> None:
     assert prefixes == ("blocks/blue/monitoring/prometheus/", "points/blue/monitoring/prometheus/")
 
 
+def test_restore_points_of_a_database_are_nothing_but_points() -> None:
+    """Each is whole by itself, so that there are no blocks that anybody might add or read."""
+    origin = Origin(cluster="blue", namespace="monitoring", component="grafana-backup", database=True)
+    assert origin.prefixes == ("points/blue/monitoring/grafana-backup/",)
+
+
 def test_a_role_is_named_by_its_service_account() -> None:
     """Both halves say the same of it, and neither asks the other."""
     identity = Identity(cluster="blue", namespace="monitoring", service_account="loki")

@@ -26,7 +26,8 @@ PROD, STAGING = "prod", "staging"
 ACCOUNT = "111122223333"
 POD_IDENTITY = "169.254.170.23/32"
 # Whose of a component's restore points: a replica's, or those of its one database.
-WHOSE = ("$(POD_NAME)", "database")
+# What a source ends with, and where it is kept: the points of a database consist of nothing else.
+WHOSE = {"$(POD_NAME)": ("blocks", "points"), "database": ("points",)}
 ROLE_ARN = "eks.amazonaws.com/role-arn"
 SUBJECT = "system:serviceaccount:"
 # Of the environment that is rendered here, since no committed one has it.
@@ -79,13 +80,11 @@ def of_manifests(directory: Path) -> Half:
     days: dict[str, tuple[int, int]] = {}
     for workload in pods:
         for options in agents(workload):
-            bucket, source = options["bucket"], options["source"]
-            for whose in WHOSE:
-                source = source.removesuffix(whose)
+            bucket, (source, slash, whose) = options["bucket"], options["source"].rpartition("/")
             uses |= {
-                use(cluster, workload, bucket, options["region"], f"{below}/{source}")
+                use(cluster, workload, bucket, options["region"], f"{below}/{source}{slash}")
                 for cluster in {*labelled, source.split("/")[0]}
-                for below in ("blocks", "points")
+                for below in WHOSE.get(whose, ())
             }
             if "keep-days" in options:
                 days[bucket] = (int(options["keep-days"]), int(options["expiry-days"]))
@@ -279,7 +278,7 @@ def test_there_is_something_to_say(name: str) -> None:
     half = of_manifests(DIST / name)
     below, saved = f"insurance-lead-gen-{name}/monitoring", ("prometheus", "grafana-backup")
     assert {(each.service_account, each.bucket, each.prefix) for each in half.uses} == {
-        *((each, f"replace-me-{name}-backup", f"blocks/{below}/{each}/") for each in saved),
+        ("prometheus", f"replace-me-{name}-backup", f"blocks/{below}/prometheus/"),
         *((each, f"replace-me-{name}-backup", f"points/{below}/{each}/") for each in saved),
         ("loki", f"replace-me-{name}-logs", ""),
     }

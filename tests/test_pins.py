@@ -32,7 +32,7 @@ MODULES = {
 }
 # Grafana's server cannot be built from modules, since a part of it is made by other tools: the tests read its files.
 # PostgreSQL is none of Go: the tests run its server and its clients as Debian builds them, of another major version.
-POSTGRES = {versions.POSTGRES_16, versions.POSTGRES_17, versions.POSTGRES_18}
+POSTGRES = {versions.POSTGRES_15, versions.POSTGRES_16, versions.POSTGRES_17, versions.POSTGRES_18}
 NOT_RUN = {versions.GRAFANA, *POSTGRES}
 
 

@@ -102,10 +102,14 @@ class ServiceAccountRole(Construct):
                 f"{_spelled(self.identity)} names a role of the account {web_identity.account}, but the stack is in "
                 f"{account}: use one account"
             )
+        region = cdk.Stack.of(self).region
         for other in self.node.root.node.find_all():
             if not isinstance(other, ServiceAccountRole) or other is self:
                 continue
-            if other.identity == self.identity:
+            there = cdk.Stack.of(other)
+            if not _may_be_one(account, there.account):
+                continue
+            if other.identity == self.identity and _may_be_one(region, there.region):  # else another cluster
                 raise ConstructError(
                     f"{_spelled(self.identity)} has two roles, at {other.node.path} and {self.node.path}, but EKS "
                     "gives one to a service account: grant both accesses to one role"
@@ -115,6 +119,11 @@ class ServiceAccountRole(Construct):
                     f"{_spelled(other.identity)} and {_spelled(self.identity)} would both have the role {self._name}: "
                     "rename one of them"
                 )
+
+
+def _may_be_one(one: str, another: str) -> bool:
+    """Whether two accounts or regions are the same, as far as is known."""
+    return cdk.Token.is_unresolved(one) or cdk.Token.is_unresolved(another) or one == another
 
 
 def _by_pod_identity(identity: Identity) -> iam.IPrincipal:

@@ -22,7 +22,12 @@ REQUESTS, SCRATCH = "/etc/restore", "/scratch"
 SCRIPT, FILE, CREDENTIALS = "/etc/postgres-backup/script", "run.sh", "/etc/postgres-backup/credentials"
 FETCHED, DUMPED = f"{SCRATCH}/restore.dump", f"{SCRATCH}/database.dump"
 # By the server's major version.
-CLIENTS = {16: versions.POSTGRES_16, 17: versions.POSTGRES_17, 18: versions.POSTGRES_18}
+CLIENTS = {
+    15: versions.POSTGRES_15,
+    16: versions.POSTGRES_16,
+    17: versions.POSTGRES_17,
+    18: versions.POSTGRES_18,
+}
 SMALLEST = Bytes.mib(64)  # less is a mistaken unit
 EVERY = timedelta(days=1)
 CONNECT_WITHIN = timedelta(seconds=10)
@@ -60,16 +65,18 @@ server=$((number / 10000))
 
 tables=$(count)
 if [ -e "$FETCHED" ]; then
-  if [ "$tables" -gt 0 ]; then
-    say "$PGDATABASE stays as it is, for it has tables ($tables): empty it to restore, or take the request away"
-  else
-    pg_restore --no-password --single-transaction --exit-on-error --no-owner --no-privileges \
-      --dbname="$PGDATABASE" "$FETCHED" ||
-      fail "nothing is restored into $PGDATABASE: mend what pg_restore says above"
-    tables=$(count)
-    say "restored $PGDATABASE, with tables: $tables"
-  fi
-  rm "$FETCHED"
+  # Else what is there, which somebody wanted to replace, would become the newest restore point.
+  [ "$tables" -eq 0 ] ||
+    fail "$PGDATABASE has tables, so that nothing is restored, nor saved: empty it, or take the request away"
+  # Extensions are made by who administers the server: the owner of a database may not make most of them.
+  parts=$(pg_restore --list "$FETCHED") || fail "nothing is restored into $PGDATABASE: mend what pg_restore says above"
+  printf '%s\n' "$parts" | sed -E '/^[0-9]+; [0-9]+ [0-9]+ (COMMENT - )?EXTENSION /d' >"$FETCHED.list"
+  pg_restore --no-password --single-transaction --exit-on-error --no-owner --no-privileges \
+    --use-list="$FETCHED.list" --dbname="$PGDATABASE" "$FETCHED" ||
+    fail "nothing is restored into $PGDATABASE: mend what pg_restore says above"
+  tables=$(count)
+  say "restored $PGDATABASE, with tables: $tables"
+  rm "$FETCHED" "$FETCHED.list"
 fi
 
 # A database that was lost must not become the newest restore point.
@@ -77,6 +84,7 @@ fi
 pg_dump --no-password --format=custom --no-owner --no-privileges --lock-wait-timeout="$LOCK_WITHIN" \
   --file="$DUMPED" ||
   fail "$PGDATABASE is not dumped: mend what pg_dump says above"
+pg_restore --list "$DUMPED" >/dev/null || fail "the dump of $PGDATABASE cannot be read: mend what pg_restore says above"
 say "dumped $PGDATABASE, with tables: $tables, bytes: $(wc -c <"$DUMPED")"
 """
 
@@ -133,7 +141,7 @@ class PostgresBackup(Component):
             workload=Scheduled(at=at, user=USER, end_within=END_WITHIN),
             placement=placement,
         )
-        self.origin = Origin(cluster=namespace.cluster.name, namespace=namespace.name, component=name)
+        self.origin = Origin(cluster=namespace.cluster.name, namespace=namespace.name, component=name, database=True)
         self.source = f"{self.origin.path}/{DATABASE}"
         self.requests = f"{name}-restore"
         self._image, self._points, self._resources = image, points, resources
@@ -175,7 +183,11 @@ class PostgresBackup(Component):
             labels=self.labels,
             files=lambda: {FILE: RUN},
         )
-        secrets = sorted({key.secret for key in store.secrets})
+        # Nothing else of the Secret: what Grafana encrypts with is no part of a backup.
+        secrets = {
+            secret: SecretFiles(secret, keys=tuple(sorted(key.key for key in store.secrets if key.secret == secret)))
+            for secret in sorted({key.secret for key in store.secrets})
+        }
         host, _, port = store.server.address.rpartition(":")
         trusted = {"PGSSLROOTCERT": Text(store.ca.path_below(CREDENTIALS))} if store.ca else {}
         return Container(
@@ -200,7 +212,7 @@ class PostgresBackup(Component):
             mounts=(
                 self._scratch,
                 Mount(source=ConfigMapFiles("script", script), path=SCRIPT),
-                *(Mount(source=SecretFiles(each), path=f"{CREDENTIALS}/{each}") for each in secrets),
+                *(Mount(source=files, path=f"{CREDENTIALS}/{name}") for name, files in secrets.items()),
             ),
             resources=self._resources,
         )

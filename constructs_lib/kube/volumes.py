@@ -89,23 +89,30 @@ class Scratch:
 
 @dataclass(frozen=True, slots=True)
 class SecretFiles:
-    """All keys of a Secret as files, brought up to date when it changes: a key that comes later changes no pod.
+    """Keys of a Secret as files, brought up to date when it changes: a key that comes later changes no pod.
 
     Args:
         secret: Which one.
-        optional: Whether a pod starts without it; else it waits, and a drain may end in a pod that never starts.
+        optional: Whether a pod starts without it, or without one of `keys`; else it waits, and a drain may end in a pod
+            that never starts.
+        keys: Which of them; all when empty.
     """
 
     secret: str
     optional: bool = False
+    keys: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         return f"secret-{self.secret}".replace(".", "-")[:63].rstrip("-")
 
     def to_dict(self) -> Mapping[str, Any]:
-        source = {"secretName": self.secret, **({"optional": True} if self.optional else {})}
-        return {"name": self.name, "secret": source}
+        items = [{"key": key, "path": key} for key in self.keys]
+        optional = {"optional": True} if self.optional else {}
+        return {
+            "name": self.name,
+            "secret": {"secretName": self.secret, **({"items": items} if items else {}), **optional},
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,7 +162,7 @@ WRONG = [
     ("logs_streams", "0", "greater than or equal to 1"),
     ("loki_volume", "50GB", "use a whole number with Ki, Mi, .* such as '100Gi'"),
     ("s3_at", "vpce-1", "use an address range such as '10.0.0.0/16'"),
-    ("grafana_postgres_version", "15", "greater than or equal to 16"),
+    ("grafana_postgres_version", "14", "greater than or equal to 15"),
     ("grafana_postgres_version", "19", "less than or equal to 18"),
     ("logs_rate", "10MB/s", "use a whole number with Ki, Mi, .* such as '100Gi'"),
     ("ingress", "nginx", "Input should be 'traefik', 'annotated' or 'gateway'"),
@@ -306,7 +306,7 @@ def test_roles_by_tokens_need_the_account_and_the_issuer() -> None:
     account, issuer = OTHERS["aws_account"], OTHERS["oidc_issuer"]
     both = PROD.but(aws_account=account, oidc_issuer=issuer)
     assert both.facts("blue").web_identity == WebIdentity(account=account, issuer=issuer)
-    for region, partition in (("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov"), ("eu-west-3", "aws")):
+    for region, partition in (("cn-north-1", "aws-cn"), ("eusc-de-east-1", "aws-eusc"), ("eu-west-3", "aws")):
         there = both.but(region=region).web_identity
         assert there == WebIdentity(account=account, issuer=issuer, partition=partition)
     for none in (None, ""):

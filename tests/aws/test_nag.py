@@ -96,7 +96,7 @@ def test_each_acknowledgement_is_needed_and_stands_beside_what_it_is_for(unheard
     assert sorted((rule.partition("[")[0], construct) for rule, construct in without) == [
         *(
             ("AwsSolutions-IAM5", f"{PIPELINE}/insurance-lead-gen-prod--monitoring--{each}/Role/DefaultPolicy/Resource")
-            for each in ("grafana-backup", "grafana-backup", "prometheus", "prometheus")
+            for each in ("grafana-backup", "prometheus", "prometheus")
         ),
         ("AwsSolutions-IAM5", "MonitoringStores/Logs/User/Role/DefaultPolicy/Resource"),
         ("AwsSolutions-S1", f"{PIPELINE}/Bucket/Resource/Resource"),

@@ -140,6 +140,26 @@ def test_a_role_by_web_identity_is_made_in_its_account_alone() -> None:
     assert only(template(by_token, account="111122223333"), ROLE) == only(template(by_token), ROLE)
 
 
+def test_clusters_of_two_regions_may_have_one_name() -> None:
+    """EKS knows them apart, so a service account of each has its role; by token, a role has a name of the account's."""
+    app = cdk.App(builtin_cloud_formation_validation=False)
+    east, west, elsewhere = (
+        cdk.Stack(app, name, env=cdk.Environment(account=account, region=region))
+        for name, account, region in (
+            ("East", "111122223333", "us-east-1"),
+            ("West", "111122223333", "us-west-2"),
+            ("Elsewhere", "444455556666", "us-east-1"),
+        )
+    )
+    for stack in (east, west, elsewhere):
+        ServiceAccountRole(stack, "Role", identity=LOKI)
+    with pytest.raises(ConstructError, match="has two roles, at East/Role and East/Again"):
+        ServiceAccountRole(east, "Again", identity=LOKI)
+    by_token(east, "Token", replace(LOKI, service_account="prometheus"))
+    with pytest.raises(ConstructError, match="would both have the role blue-monitoring-prometheus"):
+        by_token(west, "Token", replace(LOKI, service_account="prometheus"))
+
+
 REFUSED: Mapping[str, tuple[Callable[[cdk.Stack], object], str]] = {
     "for-another": (
         for_another,

@@ -29,8 +29,8 @@ SITE = {"CONSTRUCTS_PROD__BUCKET_PREFIX": "acme"}
 CHANGED = {**SITE, "CONSTRUCTS_PROD__BACKUP_KEEP": "20d"}
 BACKUP, LOGS = "acme-prod-backup", "acme-prod-logs"
 ORIGINS = {
-    component: Origin(cluster=PROD.cluster, namespace=PROD.namespace, component=component)
-    for component in (PROMETHEUS, GRAFANA_BACKUP)
+    component: Origin(cluster=PROD.cluster, namespace=PROD.namespace, component=component, database=database)
+    for component, database in ((PROMETHEUS, False), (GRAFANA_BACKUP, True))
 }
 POINT = f"{ORIGINS[PROMETHEUS].prefixes[1]}prometheus-0/20261128T020000Z.json"
 ACCOUNT_OF_PODS = "aws:RequestTag/kubernetes-service-account"

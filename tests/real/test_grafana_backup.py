@@ -141,13 +141,20 @@ def changed(sql: Sql, first: Done) -> list[list[str]]:
 
 
 @pytest.fixture(scope="module")
-def second(cluster: Cluster, store: Store, sql: Sql, changed: object) -> Done:
-    """The database was saved again, though somebody asked for what was there before."""
+def refused(cluster: Cluster, store: Store, sql: Sql, changed: object) -> Done:
+    """Somebody asked for what was there before, while Grafana used the database."""
     assert changed
     ask(cluster, "newest")
-    done = job(cluster, store, sql, "second")
+    done = job(cluster, store, sql, "refused")
     unask(cluster)
     return done
+
+
+@pytest.fixture(scope="module")
+def second(cluster: Cluster, store: Store, sql: Sql, refused: Done) -> Done:
+    """The database was saved again."""
+    assert refused
+    return job(cluster, store, sql, "second")
 
 
 @pytest.fixture(scope="module")
@@ -233,12 +240,18 @@ def test_each_container_is_given_what_it_needs_alone(first: Done) -> None:
     assert SQL.password not in json.dumps([first.run.pod, *first.run.said.values()])
 
 
-def test_a_database_that_is_in_use_is_left_alone(sql: Sql, first: Done, changed: list[list[str]], second: Done) -> None:
-    """Whatever is asked for: it stays as it is, that is said, and so it is saved."""
+def test_a_database_in_use_is_left_alone(sql: Sql, first: Done, changed: list[list[str]], refused: Done) -> None:
+    """Whatever is asked for: the Job fails and says why, and what it has found does not become the newest point."""
     assert sql.query(TELL) == changed  # before it is lost, which the tests below ask for
+    assert refused.run.codes == {FETCH: 0, POSTGRES: 1}
+    assert "has tables, so that nothing is restored, nor saved" in refused.run.said[POSTGRES]
+    assert refused.tables == first.tables
+    assert refused.keys == first.keys
+
+
+def test_what_has_changed_is_saved_as_well(first: Done, second: Done) -> None:
+    """By a later restore point; the one before stays."""
     assert second.run.codes == ALL
-    assert "stays as it is" in second.run.said[POSTGRES]
-    assert second.tables == first.tables
     assert second.keys[:-1] == first.keys
     assert second.newest > first.newest
 
