@@ -103,6 +103,7 @@ def test_store_that_fails_leaves_nothing(remote: Remote, point: RestorePoint, em
     assert restore(remote.store(), "newest", empty) == point
 
 
+@pytest.mark.trap(76)
 def test_occupied_volume_is_left_as_it_is(remote: Remote, volume: Volume) -> None:
     """Whatever it has; the store is not asked."""
     held = volume.content()

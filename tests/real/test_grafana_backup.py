@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 
 from apps.environments import PROD
-from constructs_lib.agent.restore_point import dump_key, points_prefix
+from constructs_lib.agent.restore_point import blocks_prefix, dump_key, points_prefix
 from constructs_lib.contract import DATABASE, GRAFANA_BACKUP, PROMETHEUS
 from tests.cluster.cluster import Cluster
 from tests.cluster.outside.aws import Bucket
@@ -224,18 +224,19 @@ def test_a_job_leaves_one_restore_point(store: Store, before: list[str], first: 
 
 
 def test_each_container_is_given_what_it_needs_alone(first: Done) -> None:
-    """Those of the agent the role, and nothing of the database; the clients its Secret, and nothing of the role."""
+    """Those of the agent the role, and nothing of the database; the clients its password, and nothing of the role."""
     nothing, all_of_it = (False, False), (True, True)
     spec = first.run.pod["spec"]
-    of_secrets = {volume["name"] for volume in spec["volumes"] if "secret" in volume}
+    of_secrets = {volume["name"]: volume["secret"] for volume in spec["volumes"] if "secret" in volume}
+    keys = {item["key"] for secret in of_secrets.values() for item in secret["items"]}
     holders = {
         container["name"]
         for container in (*spec["initContainers"], *spec["containers"])
-        if of_secrets & {mount["name"] for mount in container["volumeMounts"]}
+        if of_secrets.keys() & {mount["name"] for mount in container["volumeMounts"]}
     }
 
     assert given(first.run.pod) == {FETCH: all_of_it, POSTGRES: nothing, SEND: all_of_it}
-    assert holders == {POSTGRES}
+    assert (holders, keys) == ({POSTGRES}, {"postgres-password", "postgres-ca"})
     assert "secretKeyRef" not in json.dumps(spec)
     assert SQL.password not in json.dumps([first.run.pod, *first.run.said.values()])
 
@@ -316,6 +317,7 @@ def test_the_role_of_the_saver_is_its_own(
         ("put_object", {"Bucket": ours, "Key": theirs, "Body": "a"}),
         ("list_objects_v2", {"Bucket": ours, "Prefix": others}),
         ("list_objects_v2", {"Bucket": ours}),
+        ("put_object", {"Bucket": ours, "Key": f"{blocks_prefix(SOURCE)}a", "Body": "a"}),
         ("put_object", {"Bucket": ours, "Key": "a", "Body": "a"}),
         ("delete_bucket_policy", {"Bucket": ours}),
         ("get_object", {"Bucket": logs, "Key": "a"}),
