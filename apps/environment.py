@@ -315,8 +315,8 @@ class Environment(BaseModel):
     jaeger_memory: Size = Field(description="Likewise, up to twice as much.")
     retention: Duration = Field(description="How long samples stay on Prometheus' own disk.")
     backup_bucket_suffix: str | None = Field(
-        description="Bucket of S3 that keeps restore points of Prometheus, by what comes after BUCKET_PREFIX, to which "
-        "AGENT_IMAGE brings them; empty for no backup."
+        description="Bucket of S3 that keeps restore points, by what comes after BUCKET_PREFIX, to which AGENT_IMAGE "
+        "brings them; empty for no backup."
     )
     backup_every: Duration = Field(
         description="After which a restore point is made, at the latest: two hours or more, which a block takes."
@@ -335,8 +335,8 @@ class Environment(BaseModel):
     infrastructure: NamedPorts = Field(description="Likewise, with the port of the metrics.")
     scrape_ports: Ports = Field(description="Where pods may serve annotated metrics: the network is open for these.")
     agent_image: OptionalImage = Field(
-        description="Our own image, built by agent/README.md, which takes over the jobs and rules of other teams' "
-        "releases; empty for none of these."
+        description="Our own image, built by agent/README.md, which takes over what other teams' releases bring, and "
+        "makes restore points; empty for none of these."
     )
 
     @property
@@ -346,7 +346,7 @@ class Environment(BaseModel):
 
     @property
     def restore_points(self) -> RestorePoints | None:
-        """Where restore points of Prometheus are; None where there is no backup."""
+        """Where restore points are; None where there is no backup."""
         if not self.backup_bucket_suffix:
             return None
         bucket = self._bucket(self.backup_bucket_suffix)

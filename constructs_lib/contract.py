@@ -12,6 +12,7 @@ from enum import StrEnum
 from constructs_lib.errors import ConstructError
 from constructs_lib.image import Image
 from constructs_lib.names import LABEL_NAME, LABEL_VALUE, cidr, dns_label, object_name
+from constructs_lib.units import prometheus_duration
 
 # https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/
 NAME = "app.kubernetes.io/name"
@@ -506,6 +507,20 @@ class RestorePoints:
     def oldest(self) -> timedelta:
         """How old an object may be that a new restore point needs: it must outlive that point."""
         return self.expiry - self.keep - SLACK
+
+    def refuse_interval(self, every: timedelta) -> None:
+        """Refuse a time between two restore points after which the one before has expired.
+
+        Args:
+            every: Between two restore points.
+        Raises:
+            ConstructError: it is as long as they are kept, or longer.
+        """
+        if every >= self.keep:
+            raise ConstructError(
+                f"a restore point is made every {prometheus_duration(every)}, but kept for {self.keep.days} days only, "
+                "so that there would be none in between: make them more often, or keep them for longer"
+            )
 
     def refuse_retention(self, retention: timedelta) -> None:
         """Refuse a local retention with which objects would expire before a restore point that needs them.

@@ -111,8 +111,4 @@ def _refuse(every: timedelta, points: RestorePoints) -> None:
             f"a restore point is made every {every}, but blocks are finished every two hours: use "
             f"{prometheus_duration(SHORTEST)} or more"
         )
-    if every >= points.keep:
-        raise ConstructError(
-            f"a restore point is made every {prometheus_duration(every)}, but kept for {points.keep.days} days only, "
-            "so that there would be none in between: make them more often, or keep them for longer"
-        )
+    points.refuse_interval(every)

@@ -211,10 +211,10 @@ class Component(Construct):
     def use_bucket(self, bucket: Bucket, *, prefix: str = "", rights: Rights, containers: tuple[str, ...] = ()) -> None:
         """Open the way to a bucket and to the credentials for it, which EKS Pod Identity gives to the pods. Idempotent.
 
-        The other half of the contract, the role, is made of `buckets`. It is the whole service account's: containers
-        that use no bucket are kept from its credentials. Where the cluster has a web identity, the service account
-        names its role, and the pods ask STS for it, which must be within `reached_at` as S3 is: by public addresses, or
-        by an interface endpoint of its own.
+        The other half of the contract, the role, is made in AWS, of the same names. It is the whole service account's:
+        containers that use no bucket are kept from its credentials. Where the cluster has a web identity, the service
+        account names its role, and the pods ask STS for it, which must be within `reached_at` as S3 is: by public
+        addresses, or by an interface endpoint of its own.
 
         Args:
             bucket: Which one.

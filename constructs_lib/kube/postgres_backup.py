@@ -228,10 +228,6 @@ def _refuse(name: str, version: int, store: PostgresStore, points: RestorePoints
             f"{name} could not verify the certificate of {store.server.address}, since the image of PostgreSQL's "
             "clients knows no public authority: give the store a ca"
         )
-    if points.keep <= EVERY:
-        raise ConstructError(
-            f"{name} makes a restore point a day, but they are kept for {points.keep.days} days only, so that there "
-            "would be none in between: keep them for longer"
-        )
+    points.refuse_interval(EVERY)
     if scratch < SMALLEST:
         raise ConstructError(f"the scratch of {name} is {scratch}, too small for a dump: use {SMALLEST} or more")

@@ -253,7 +253,7 @@ def test_a_change_of_the_script_changes_no_template(pod: Document) -> None:
         ),
         (
             {"points": replace(POINTS, keep=timedelta(days=1))},
-            r"^grafana-backup makes a restore point a day, but they are kept for 1 days .*: keep them for longer$",
+            r"^a restore point is made every 1d, but kept for 1 days only, .*, or keep them for longer$",
         ),
         (
             {"scratch": Bytes.mib(64 - 1)},
