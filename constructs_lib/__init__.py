@@ -7,7 +7,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from constructs_lib.aws import BackupPipeline, ObjectStore
+    from constructs_lib.aws import (
+        BackupPipeline,
+        BackupSchedule,
+        BackupWatch,
+        Notifications,
+        ObjectStore,
+        ReplicaVolumes,
+    )
     from constructs_lib.kube import (
         Alertmanager,
         AuthProxy,
@@ -29,6 +36,7 @@ if TYPE_CHECKING:
         PrometheusHA,
         RedisExporter,
         Routes,
+        StaticVolumes,
         StorageClass,
         Tracing,
     )
@@ -39,6 +47,8 @@ __all__ = [
     "AuthProxy",
     "Backup",
     "BackupPipeline",
+    "BackupSchedule",
+    "BackupWatch",
     "BlackboxExporter",
     "Collector",
     "DashboardCollector",
@@ -51,16 +61,19 @@ __all__ = [
     "Monitored",
     "Namespaces",
     "NodeExporter",
+    "Notifications",
     "ObjectStore",
     "PostgresBackup",
     "PostgresExporter",
     "PrometheusHA",
     "RedisExporter",
+    "ReplicaVolumes",
     "Routes",
+    "StaticVolumes",
     "StorageClass",
     "Tracing",
 ]
-_OF_AWS = {"BackupPipeline", "ObjectStore"}
+_OF_AWS = {"BackupPipeline", "BackupSchedule", "BackupWatch", "Notifications", "ObjectStore", "ReplicaVolumes"}
 
 
 def __getattr__(name: str) -> object:

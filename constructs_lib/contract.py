@@ -566,3 +566,32 @@ class Origin:
     def prefixes(self) -> tuple[str, ...]:
         """Of all its keys."""
         return tuple(f"{top}{self.path}/" for top in ((POINTS,) if self.database else (BLOCKS, POINTS)))
+
+    @property
+    def queues(self) -> str:
+        """What the names of its replicas' queues begin with: the name of the pod is the rest.
+
+        Neither a namespace nor a pod has an underscore in its name, so no two replicas share a queue.
+        """
+        return f"{self.cluster}_{self.namespace}_"
+
+    def queue(self, replica: str) -> str:
+        """The queue by which the backup of a replica is started.
+
+        Args:
+            replica: The name of its pod.
+        Raises:
+            ConstructError: a name that no pod of the component has, or a queue's that SQS refuses.
+        Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-queues.html
+        """
+        if not re.fullmatch(rf"{re.escape(self.component)}-[0-9]+", replica):
+            raise ConstructError(
+                f"{replica!r} is no replica of {self.path}: use the name of a pod, such as '{self.component}-0'"
+            )
+        name = f"{self.queues}{replica}"
+        if not re.fullmatch(r"[a-zA-Z0-9_-]{1,80}", name):
+            raise ConstructError(
+                f"{name!r} of {len(name)} characters cannot be a queue of SQS, which takes up to 80 letters, digits, "
+                "dashes and underscores: rename the cluster, the namespace or the component"
+            )
+        return name

@@ -20,13 +20,15 @@ WITHOUT_ENGINE = [module for module in MODULES if module.parts[0] not in ALLOWED
 PUBLIC_FROM_KUBE = {
     *("Alertmanager", "AuthProxy", "BlackboxExporter", "Collector", "DashboardCollector", "ExternalSecret", "Grafana"),
     *("Backup", "Ingress", "KubeStateMetrics", "LokiStore", "Monitored", "Routes"),
-    *("Namespaces", "NodeExporter"),
+    *("Namespaces", "NodeExporter", "StaticVolumes"),
     *("LogCollector", "PostgresBackup", "PostgresExporter", "PrometheusHA", "RedisExporter", "StorageClass"),
     "Tracing",
 }
-PUBLIC_FROM_AWS = {"BackupPipeline", "ObjectStore"}
+PUBLIC_FROM_AWS = {
+    *("BackupPipeline", "BackupSchedule", "BackupWatch", "Notifications", "ObjectStore", "ReplicaVolumes"),
+}
 PUBLIC = PUBLIC_FROM_KUBE | PUBLIC_FROM_AWS
-PUBLIC_OF_AWS = PUBLIC_FROM_AWS | {"PrivateBucket", "RestorePointBucket", "ServiceAccountRole"}
+PUBLIC_OF_AWS = PUBLIC_FROM_AWS | {"PrivateBucket", "RestorePointBucket", "ServiceAccountRole", "Snapshots"}
 PUBLIC_OF_KUBE = PUBLIC_FROM_KUBE | {
     *("Component", "ComponentEndpoint", "ConfigMap", "Manifest", "synth"),
     *("Container", "FieldOfPod", "OfSecret", "Placement", "Probe", "Resources", "Text"),

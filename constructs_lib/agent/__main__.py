@@ -201,6 +201,7 @@ def _parser() -> argparse.ArgumentParser:
     backup.add_argument("--keep-days", required=True, type=int, help="how long a restore point is kept")
     backup.add_argument("--expiry-days", required=True, type=int, help="after which any object expires")
     backup.add_argument("--every", required=True, type=int, help="seconds from one to the next, at the latest")
+    backup.add_argument("--queue", help="of SQS, by name: a message in it starts a backup, and the timer waits longer")
     now.add_argument("--timeout", default=HOUR, type=int, help="seconds to wait, %(default)s by default")
     for command, name in ((restore, "of the pod's name"), (fetch_dump, "called database")):
         which = command.add_mutually_exclusive_group(required=True)

@@ -1,4 +1,4 @@
-"""The backup agent: restore points at the latest every so often, and whenever one is asked for."""
+"""The backup agent: restore points at the latest every so often, and whenever one is asked for or a queue says so."""
 
 import logging
 import os
@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector as Source
 from constructs_lib.agent.backup import Backup
 from constructs_lib.agent.blocks import remove_left
 from constructs_lib.agent.serving import serve
+from constructs_lib.agent.starts import LATER, Queue, Starts
 from constructs_lib.agent.store import Store, StoreError
 from constructs_lib.agent.trigger import Answer, Trigger
 from constructs_lib.contract import Bucket, RestorePoints
@@ -38,8 +39,9 @@ class Options:
         source: Cluster, namespace, component and pod, with slashes between them.
         keep_days: How long a restore point is kept.
         expiry_days: After which any object expires.
-        every: Seconds from one restore point to the next, at the latest.
+        every: Seconds from one restore point to the next, at the latest; with a queue, somewhat later.
         port: Of the metrics.
+        queue: Of SQS in the region of the bucket, whose messages start backups; by the timer alone when absent.
     """
 
     data: Path
@@ -50,6 +52,7 @@ class Options:
     expiry_days: int
     every: int
     port: int
+    queue: str | None = None
 
 
 class Schedule(Source):
@@ -60,11 +63,14 @@ class Schedule(Source):
         volume: Of Prometheus.
         backup: Makes them.
         every: From one to the next, at the latest.
+        starts: What a queue sends; nothing when absent.
     """
 
-    def __init__(self, store: Store, volume: Path, backup: Backup, *, every: timedelta) -> None:
+    def __init__(
+        self, store: Store, volume: Path, backup: Backup, *, every: timedelta, starts: Starts | None = None
+    ) -> None:
         self._store, self._volume, self._backup, self._every = store, volume, backup, every
-        self._trigger = Trigger(volume)
+        self._trigger, self._starts = Trigger(volume), starts or Starts()
         self._begun = time.monotonic()
         self._due = 0.0  # by the monotonic clock
         self._runs = {SUCCESS: 0, FAILURE: 0}
@@ -97,10 +103,14 @@ class Schedule(Source):
     def step(self) -> None:
         """Make a restore point if it is time, or wait a moment."""
         asked = self._trigger.waiting()
-        if not asked and time.monotonic() < self._due:
+        if not asked and not self._starts.waiting and time.monotonic() < self._due:
             time.sleep(IDLE.total_seconds())
             return
+        self._starts.begin()
+        made = self._backup.made
         answer = self._attempt()
+        if self._backup.made > made:  # else they wait with the timer, which soon tries again
+            self._starts.end()
         try:
             self._trigger.answer(asked, answer)
         except OSError as error:  # a full disk
@@ -120,6 +130,7 @@ class Schedule(Source):
         yield runs
         yield CounterMetricFamily("backup_sent_bytes", "Content that was sent.", value=self._backup.sent)
         yield _gauge("running", "Whether a restore point is being made.", self._running)
+        yield _gauge("queue_reached", "Whether the queue of starts answered last.", self._starts.reached)
         yield _gauge("restore_point_bytes", "All files of the newest restore point.", newest.size if newest else None)
         status = os.statvfs(self._volume)
         used = (status.f_blocks - status.f_bfree) * status.f_frsize
@@ -164,13 +175,17 @@ def backup(options: Options) -> None:
         expiry=timedelta(days=options.expiry_days),
     )
     store = Store.connect(bucket=options.bucket, region=options.region, source=options.source)
+    starts = Starts()
     schedule = Schedule(
         store,
         options.data,
         Backup(store, options.data, oldest=points.oldest),
-        every=timedelta(seconds=options.every),
+        every=timedelta(seconds=options.every) + (LATER if options.queue else timedelta(0)),
+        starts=starts,
     )
     serve(schedule, options.port)
+    if options.queue:
+        Queue.connect(options.queue, region=options.region, starts=starts).follow()
     schedule.serve()
 
 

@@ -51,6 +51,7 @@ from constructs_lib.kube.pod import Container, FieldOfPod, OfSecret, Placement, 
 from constructs_lib.kube.postgres_backup import PostgresBackup
 from constructs_lib.kube.prometheus import PrometheusHA
 from constructs_lib.kube.retention import Retention
+from constructs_lib.kube.static_volumes import StaticVolumes
 from constructs_lib.kube.storage import StorageClass, Volume
 from constructs_lib.kube.tracing import Embedded, Tracing
 from constructs_lib.kube.volumes import API_ACCESS, Claimed, ConfigMapFiles, HostPath, Mount, Scratch, SecretFiles
@@ -154,6 +155,7 @@ __all__ = [
     "SpanMetrics",
     "Stateful",
     "Stateless",
+    "StaticVolumes",
     "StorageClass",
     "Streams",
     "TeamJob",

@@ -7,10 +7,12 @@ from constructs import Construct
 from constructs_lib.contract import Origin, Port, RestorePoints, Rights
 from constructs_lib.errors import ConstructError
 from constructs_lib.image import Image
+from constructs_lib.kube.network import Destination
 from constructs_lib.kube.pod import Container, FieldOfPod, Probe, Resources
 from constructs_lib.kube.prometheus import VOLUME, PrometheusHA
 from constructs_lib.kube.volumes import Claimed, ConfigMapFiles, Mount
 from constructs_lib.metrics.backup import BACKUP as METRICS
+from constructs_lib.names import cidr
 from constructs_lib.units import Bytes, Cpu, prometheus_duration, whole_seconds
 
 BACKUP, RESTORE = "backup", "restore"
@@ -35,9 +37,13 @@ class Backup(Construct):
         points: Where restore points go, and how long they are kept.
         every: Between two restore points; any time, one more can be asked for.
         resources: Of the agent, and of what restores.
+        queues_reached_at: Address ranges of SQS as the pods see them, where a `BackupSchedule` of the other half starts
+            the backups: public ones, such as 0.0.0.0/0, or private ones by an interface endpoint. The agents ask their
+            queues, and their own timer waits somewhat longer than `every`. It is the only one when absent.
     Raises:
         ConstructError: a local retention with which objects would expire before the last restore point that needs them,
-            or a time between restore points that leaves none, or nothing new.
+            or a time between restore points that leaves none, or nothing new; no address range of SQS, one that is
+            none, or a replica's name that is too long for a queue.
     Source: https://prometheus.io/docs/prometheus/latest/storage/
     """
 
@@ -51,6 +57,7 @@ class Backup(Construct):
         points: RestorePoints,
         every: timedelta = timedelta(days=1),
         resources: Resources = Resources(cpu=Cpu(100), memory=Bytes.mib(192), cpu_burst=10),
+        queues_reached_at: tuple[str, ...] | None = None,
     ) -> None:
         points.refuse_retention(prometheus.retention.time)
         _refuse(every, points)
@@ -58,6 +65,9 @@ class Backup(Construct):
         self.origin = Origin(
             cluster=prometheus.namespace.cluster.name, namespace=prometheus.namespace.name, component=prometheus.name
         )
+        if queues_reached_at is not None:
+            _refuse_queues(self.origin, prometheus, queues_reached_at)
+            prometheus.allow(Destination.outside(queues_reached_at, 443))
         self.requests = f"{prometheus.name}-{RESTORE}"
         self.metrics = prometheus.endpoint(PORT)
         common = (
@@ -91,6 +101,7 @@ class Backup(Construct):
                     f"--expiry-days={points.expiry.days}",
                     f"--every={whole_seconds(every)}",
                     f"--port={PORT.number}",
+                    *((f"--queue={self.origin.queues}$(POD_NAME)",) if queues_reached_at is not None else ()),
                 ),
                 ports=(PORT,),
                 environment=pod,
@@ -103,6 +114,15 @@ class Backup(Construct):
         for prefix in self.origin.prefixes:
             prometheus.use_bucket(points.bucket, prefix=prefix, rights=Rights.ADD, containers=(RESTORE, BACKUP))
         prometheus.scrape_agent(self.metrics, job=METRICS.job)
+
+
+def _refuse_queues(origin: Origin, prometheus: PrometheusHA, reached_at: tuple[str, ...]) -> None:
+    if not reached_at:
+        raise ConstructError(f"queues_reached_at of {prometheus.name} is empty: give the ranges of SQS's addresses")
+    for value in reached_at:
+        cidr(value, of="an address range of SQS")
+    for ordinal in range(prometheus.workload.replicas or 0):
+        origin.queue(f"{prometheus.name}-{ordinal}")
 
 
 def _refuse(every: timedelta, points: RestorePoints) -> None:

@@ -1,7 +1,8 @@
 """The backup agent beside each Prometheus, which makes restore points of its volume.
 
 For whoever asks by hand, it exposes besides what rules read: gauges `backup_last_attempt_timestamp_seconds` and
-`backup_last_duration_seconds` (absent before the first attempt), `backup_running` (0 or 1),
+`backup_last_duration_seconds` (absent before the first attempt), `backup_running` (0 or 1), `backup_queue_reached`
+(whether its queue answered last; absent without one),
 `backup_restore_point_bytes` (all blocks of the newest one), `backup_volume_used_bytes` and `backup_volume_size_bytes`
 (as the file system says); counters `backup_sent_bytes_total` and `backup_runs_total`, the latter by `result`: `success`
 and `failure`, both from the start.

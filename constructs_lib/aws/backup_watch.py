@@ -1,0 +1,311 @@
+"""Whoever looks at restore points from outside of the cluster, and says when there is none that would help."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_lambda_destinations as destinations
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_scheduler as scheduler
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from constructs_lib.aws.backup_pipeline import BackupPipeline
+from constructs_lib.aws.notifications import Notifications
+from constructs_lib.contract import DATABASE, Origin
+from constructs_lib.errors import ConstructError
+from constructs_lib.watch.contract import AGE, DAY, NAMESPACE, TIME, VARIABLE, WHOLE, Watched, dimensions
+
+PACKAGE = Path(__file__).resolve().parents[1]
+# All that the function imports of this library; the rest of it, and what lies beside it, is not sent.
+FILES = (
+    "__init__.py",
+    "agent/__init__.py",
+    "agent/restore_point.py",
+    "contract.py",
+    "errors.py",
+    "image.py",
+    "names.py",
+    "watch/__init__.py",
+    "watch/contract.py",
+    "watch/handler.py",
+    "watch/verify.py",
+)
+HANDLER = "constructs_lib.watch.handler.handler"
+RUNTIME = lambda_.Runtime.PYTHON_3_14
+MEMORY = 1024  # MiB: with them comes more than half a processor, as much as the network of a function needs
+# Of the environment of a function, all variables together.
+# https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+ENVIRONMENT = 4096
+# Of what Lambda, and before it the scheduler, try again.
+ATTEMPTS = 2
+LONGEST_RUN, LONGEST_WAIT = timedelta(minutes=15), timedelta(hours=6)  # that Lambda allows
+HEARD_FOR = timedelta(days=14)  # that a queue keeps what failed, at most
+ABOVE = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD
+BELOW = cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD
+NO_NAMES = "CloudWatch knows no names of metrics in policies: the right is on one namespace of them, by condition."
+IS_LAST = "What Lambda or the scheduler gave up is in this queue, and an alarm is on it: nothing takes it from there."
+
+
+class BackupWatch(Construct):
+    """A function that looks at the newest restore point of each replica by schedule, and alarms on what it finds.
+
+    It reads the bucket and says to CloudWatch how old a point is, how large, and whether all of it is there, see
+    `constructs_lib.watch`. An alarm is on each replica's age and wholeness, which sounds as well when nothing is said;
+    on the function's errors, and on what was given up. A point that was not whole is heard of for a day: that an object
+    cannot be read is seen when it is its turn, and not an hour later.
+
+    One run takes place at a time. Lambda reserves it where 100 others are possible besides: a new account may have ten,
+    and asks for more.
+
+    Args:
+        pipeline: Whose restore points.
+        replicas: Of each origin, the names of its pods, such as `prometheus-0`; of a database, `database` alone.
+        oldest: When a restore point is too old: as long as from one to the next, and what it may take.
+        every: How often it looks: whole minutes, a quarter of an hour to half a day.
+        notifications: Who hears of alarms; nobody when absent.
+    Raises:
+        ConstructError: no replica, one twice or of no known origin, a database that is none, or an age that is never
+            seen.
+    Source: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
+    Source: https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        pipeline: BackupPipeline,
+        replicas: Mapping[Origin, Sequence[str]],
+        oldest: timedelta,
+        every: timedelta = timedelta(hours=1),
+        notifications: Notifications | None = None,
+    ) -> None:
+        points = pipeline.bucket.restore_points
+        watched = Watched(
+            bucket=points.bucket.name,
+            region=points.bucket.region,
+            sources=tuple(_sources(replicas)),
+            keep=points.keep,
+            every=every,
+        )
+        if not every < oldest < points.keep:
+            raise ConstructError(
+                f"a restore point in {points.bucket.name} is too old after {oldest}: use more than the {every} from "
+                f"one look to the next, and less than the {points.keep.days} days after which it expires"
+            )
+        if len(watched.to_json()) + len(VARIABLE) > ENVIRONMENT:
+            raise ConstructError(
+                f"{len(watched.sources)} replicas are more than fit into the {ENVIRONMENT} bytes of a function's "
+                "environment: use several watches"
+            )
+        super().__init__(scope, id)
+        self._every, self._notifications = _duration(every), notifications
+        self._role = iam.Role(
+            self,
+            "Role",
+            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+            description=f"Of the watch over restore points in {watched.bucket}.",
+        )
+        self.dead_letters = self._dead_letters()
+        self.function = self._function(watched)
+        for origin in replicas:
+            pipeline.grant_restore(self._role, origin)
+        self._schedule()
+        for source in watched.sources:
+            self._watch(source, oldest)
+        self._watch_itself()
+
+    def _dead_letters(self) -> sqs.Queue:
+        """Where what was given up waits for somebody who looks."""
+        queue = sqs.Queue(
+            self,
+            "DeadLetters",
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            enforce_ssl=True,
+            retention_period=_duration(HEARD_FOR),
+        )
+        cdk.Validations.of(queue).acknowledge(cdk.Acknowledgment(id="AwsSolutions::AwsSolutions-SQS3", reason=IS_LAST))
+        return queue
+
+    def _function(self, watched: Watched) -> lambda_.Function:
+        # What it says is in the metrics as well: its log goes with it.
+        log_group = logs.LogGroup(
+            self, "Log", retention=logs.RetentionDays.ONE_MONTH, removal_policy=cdk.RemovalPolicy.DESTROY
+        )
+        log_group.grant_write(self._role)
+        self._role.add_to_policy(
+            iam.PolicyStatement(
+                actions=["cloudwatch:PutMetricData"],
+                resources=["*"],
+                conditions={"StringEquals": {"cloudwatch:namespace": NAMESPACE}},
+            )
+        )
+        cdk.Validations.of(self._role).acknowledge(
+            cdk.Acknowledgment(id="AwsSolutions::AwsSolutions-IAM5[Resource::*]", reason=NO_NAMES)
+        )
+        return lambda_.Function(
+            self,
+            "Function",
+            description=f"Looks at the restore points in {watched.bucket}.",
+            runtime=RUNTIME,
+            handler=HANDLER,
+            code=lambda_.Code.from_asset(str(PACKAGE.parent), exclude=_all_but(FILES), ignore_mode=cdk.IgnoreMode.GIT),
+            environment={VARIABLE: watched.to_json()},
+            role=self._role,
+            log_group=log_group,
+            logging_format=lambda_.LoggingFormat.JSON,
+            application_log_level_v2=lambda_.ApplicationLogLevel.INFO,
+            system_log_level_v2=lambda_.SystemLogLevel.WARN,
+            memory_size=MEMORY,
+            timeout=_duration(LONGEST_RUN),
+            reserved_concurrent_executions=1,
+            retry_attempts=ATTEMPTS,
+            max_event_age=_duration(min(watched.every, LONGEST_WAIT)),
+            on_failure=destinations.SqsDestination(self.dead_letters),
+        )
+
+    def _schedule(self) -> None:
+        """Start it, by a role that none but the schedules of a group of its own may take."""
+        group = scheduler.CfnScheduleGroup(self, "Schedules")
+        role = iam.Role(
+            self,
+            "Starter",
+            description=f"Of the schedule of {self.node.path}.",
+            assumed_by=iam.ServicePrincipal(
+                "scheduler.amazonaws.com",
+                conditions={"StringEquals": {"aws:SourceAccount": cdk.Aws.ACCOUNT_ID, "aws:SourceArn": group.attr_arn}},
+            ),
+        )
+        for action, resource in (
+            ("lambda:InvokeFunction", self.function.function_arn),
+            ("sqs:SendMessage", self.dead_letters.queue_arn),
+        ):
+            role.add_to_policy(iam.PolicyStatement(actions=[action], resources=[resource]))
+        schedule = scheduler.CfnSchedule(
+            self,
+            "Schedule",
+            group_name=group.ref,
+            schedule_expression=scheduler.ScheduleExpression.rate(self._every).expression_string,
+            flexible_time_window=scheduler.CfnSchedule.FlexibleTimeWindowProperty(mode="OFF"),
+            target=scheduler.CfnSchedule.TargetProperty(
+                arn=self.function.function_arn,
+                role_arn=role.role_arn,
+                input=json.dumps({TIME: scheduler.ContextAttribute.scheduled_time}),
+                retry_policy=scheduler.CfnSchedule.RetryPolicyProperty(
+                    maximum_retry_attempts=ATTEMPTS, maximum_event_age_in_seconds=self._every.to_seconds()
+                ),
+                dead_letter_config=scheduler.CfnSchedule.DeadLetterConfigProperty(arn=self.dead_letters.queue_arn),
+            ),
+        )
+        schedule.node.add_dependency(role)  # and its policy
+
+    def _watch(self, source: str, oldest: timedelta) -> None:
+        """The alarms on one replica's restore points."""
+        replica = Construct(self, source)
+        self._alarm(
+            replica,
+            "Age",
+            metric=_metric(AGE, source, statistic="Maximum", period=self._every),
+            comparison=ABOVE,
+            threshold=oldest.total_seconds(),
+            # Looks and periods begin at different moments: one may have no look in it, and the next one two.
+            periods=2,
+            silence=cloudwatch.TreatMissingData.BREACHING,
+            sentence=f"The newest restore point of {source} is older than {oldest}, or nobody looks at it.",
+        )
+        self._alarm(
+            replica,
+            "Whole",
+            # What is found when it is an object's turn to be read is not found again an hour later.
+            metric=_metric(WHOLE, source, statistic="Minimum", period=_duration(DAY)),
+            comparison=BELOW,
+            threshold=1,
+            silence=cloudwatch.TreatMissingData.BREACHING,
+            sentence=f"The newest restore point of {source} was not whole within the last day, or nobody looked at it: "
+            "the log of the watch says what is wrong.",
+        )
+
+    def _watch_itself(self) -> None:
+        self._alarm(
+            self,
+            "Errors",
+            metric=self.function.metric_errors(period=self._every),
+            comparison=ABOVE,
+            threshold=0,
+            silence=cloudwatch.TreatMissingData.NOT_BREACHING,
+            sentence="The watch over restore points could not do all that it is there for: its log says what.",
+        )
+        self._alarm(
+            self,
+            "GivenUp",
+            metric=self.dead_letters.metric_approximate_number_of_messages_visible(statistic="Maximum"),
+            comparison=ABOVE,
+            threshold=0,
+            silence=cloudwatch.TreatMissingData.NOT_BREACHING,
+            sentence="A look at restore points was given up: read the messages of the queue, then delete them.",
+        )
+
+    def _alarm(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        metric: cloudwatch.Metric,
+        comparison: cloudwatch.ComparisonOperator,
+        threshold: float,
+        periods: int = 1,
+        silence: cloudwatch.TreatMissingData,
+        sentence: str,
+    ) -> None:
+        alarm = cloudwatch.Alarm(
+            scope,
+            id,
+            alarm_description=sentence,
+            metric=metric,
+            comparison_operator=comparison,
+            threshold=threshold,
+            evaluation_periods=periods,
+            treat_missing_data=silence,
+        )
+        if self._notifications is not None:
+            self._notifications.add_alarm(alarm)
+
+
+def _sources(replicas: Mapping[Origin, Sequence[str]]) -> Iterator[str]:
+    for origin, names in replicas.items():
+        if not names:
+            raise ConstructError(f"no replica of {origin.path} is watched: name one, or leave it out")
+        for name in names:
+            if origin.database != (name == DATABASE):
+                what = f"a database, which is called {DATABASE!r}" if origin.database else "no database"
+                raise ConstructError(f"{name!r} cannot be a replica of {origin.path}, {what}: use the name of its own")
+            yield f"{origin.path}/{name}"
+
+
+def _metric(name: str, source: str, *, statistic: str, period: cdk.Duration) -> cloudwatch.Metric:
+    return cloudwatch.Metric(
+        namespace=NAMESPACE,
+        metric_name=name,
+        dimensions_map=dimensions(source),
+        statistic=statistic,
+        period=period,
+    )
+
+
+def _all_but(files: Sequence[str]) -> list[str]:
+    """What an asset leaves out for these files of the package to be all of it, as a `.gitignore` says it."""
+    whole = [Path(PACKAGE.name, file) for file in files]
+    folders = sorted({folder for file in whole for folder in file.parents} - {Path()})
+    entered = [line for folder in folders for line in (f"!/{folder}", f"/{folder}/*")]
+    return ["/*", *entered, *(f"!/{file}" for file in whole)]
+
+
+def _duration(time: timedelta) -> cdk.Duration:
+    return cdk.Duration.seconds(time.total_seconds())
