@@ -31,6 +31,7 @@ FILES = (
     "errors.py",
     "image.py",
     "names.py",
+    "units.py",
     "watch/__init__.py",
     "watch/contract.py",
     "watch/handler.py",
