@@ -1,6 +1,5 @@
 """Restore points in a bucket on loopback, made by the agent itself, and a CloudWatch that is told of them."""
 
-import itertools
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,9 +22,8 @@ from tests.real.s3 import BUCKET, REGION, Proxy, Request
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
-# The same bucket, proxy and volume as the agent's tests have.
-proxy, direct, volume = agent.proxy, agent.direct, agent.volume
-NUMBERS = itertools.count()
+# The same bucket, proxy and volume as the agent's tests have, and no replica twice: moto remembers them all.
+proxy, direct, volume, NUMBERS = agent.proxy, agent.direct, agent.volume, agent.NUMBERS
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 TURN = datetime(2026, 11, 28, 2, tzinfo=UTC)
 
