@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from constructs_lib.errors import ConstructError
 from constructs_lib.units import Bytes
 
+# https://github.com/kubernetes-sigs/aws-ebs-csi-driver
+DRIVER = "ebs.csi.aws.com"
 GIB = Bytes.gib(1)
 LARGEST = Bytes.gib(65_536)
 # What every volume has, however small; what is more, comes with its size.
@@ -39,7 +41,7 @@ class Gp3:
             raise ConstructError(
                 f"a volume of {self.size} asks for {self.iops} IOPS: gp3 gives {LEAST_IOPS} to {most} at that size"
             )
-        most = min(MOST_THROUGHPUT, self.iops // IOPS_PER_MIB)
+        most = most_throughput(self.iops)
         if not LEAST_THROUGHPUT <= self.throughput <= most:
             raise ConstructError(
                 f"a volume of {self.size} asks for {self.throughput} MiB/s with {self.iops} IOPS: use "
@@ -73,6 +75,11 @@ class EbsVolume:
                 f"{self.id!r} is no volume of EBS: use the id that the stack says, such as 'vol-0123456789abcdef0'"
             )
         region_of(self.zone)
+
+
+def most_throughput(iops: int) -> int:
+    """What gp3 gives to so many operations per second, in mebibytes per second."""
+    return min(MOST_THROUGHPUT, iops // IOPS_PER_MIB)
 
 
 def region_of(zone: str) -> str:

@@ -95,10 +95,10 @@ def _fetch_dump(file: Path, requests: Path | None, point: str | None, **where: s
 
 
 def _list(**where: str) -> None:
-    from constructs_lib.agent import dump
+    from constructs_lib.agent.restore_point import is_database
 
     store = _store(**where)
-    if dump.is_database(store.source):
+    if is_database(store.source):
         _list_dumps(store)
     else:
         _list_points(store)
@@ -131,9 +131,10 @@ def _list_points(store: "Store") -> None:
 
 def _verify(point: str, read: bool, **where: str) -> None:
     from constructs_lib.agent import dump, restore
+    from constructs_lib.agent.restore_point import is_database
 
     store = _store(**where)
-    if dump.is_database(store.source):
+    if is_database(store.source):
         of_database = dump.find(store, point)
         if read:
             dump.verify(store, of_database)

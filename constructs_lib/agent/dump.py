@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from constructs_lib.agent.blocks import digest
-from constructs_lib.agent.restore_point import ID, File, dump_key, moment
+from constructs_lib.agent.restore_point import ID, File, dump_key, is_database, moment
 from constructs_lib.agent.store import NEWEST, SECOND, Store
 from constructs_lib.contract import DATABASE
 from constructs_lib.errors import ConstructError
@@ -28,11 +28,6 @@ class Dump:
 
     id: str
     file: File
-
-
-def is_database(source: str) -> bool:
-    """Whether the restore points of a source are dumps; else they are blocks of a replica."""
-    return source.rpartition("/")[2] == DATABASE
 
 
 def send(store: Store, path: Path) -> Dump:
@@ -111,14 +106,11 @@ def find(store: Store, point: str) -> Dump:
         StoreError: no answer.
     """
     _refuse_other(store)
-    if point != NEWEST:
-        moment(point)
-    ids = store.dumps()
-    if point == NEWEST and ids:
-        point = ids[-1]
-    if point not in ids:
-        which = "" if point == NEWEST else f" {point}"
-        raise ConstructError(f"{store.bucket} holds no restore point{which} of {store.source}: make one first")
+    if point == NEWEST:
+        return look(store, store.last(store.dumps()))
+    moment(point)
+    if point not in store.dumps():
+        raise ConstructError(f"{store.bucket} holds no restore point {point} of {store.source}: make one first")
     return look(store, point)
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from constructs_lib.agent.blocks import TSDB
-from constructs_lib.agent.restore_point import CHUNKS, File, RestorePoint
-from constructs_lib.agent.store import Store, Stored, in_parallel
+from constructs_lib.agent.restore_point import CHUNKS, File, RestorePoint, Stored
+from constructs_lib.agent.store import Store, in_parallel
 from constructs_lib.errors import ConstructError
 
 UNFINISHED = "restore"  # on the volume, until all is there

@@ -7,13 +7,14 @@ Standard library only: whoever watches, lists or checks restore points reads the
 
 import hashlib
 import json
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from constructs_lib.contract import BLOCKS, POINTS
+from constructs_lib.contract import BLOCKS, DATABASE, POINTS
 from constructs_lib.errors import ConstructError
 
 FORMAT = 1
@@ -23,11 +24,25 @@ CHUNKS = "chunks"
 REPLACED = (META, TOMBSTONES)
 ID = "%Y%m%dT%H%M%SZ"
 MANIFEST, DUMP = ".json", ".dump"  # after the id
+SUM = "sha256"  # of an object's own metadata
 ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
 PATH = re.compile(rf"{INDEX}|{re.escape(META)}|{TOMBSTONES}|{CHUNKS}/[0-9]{{6,}}")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 # Of a cluster, a namespace, a component and a pod.
 SOURCE = re.compile(r"[-a-zA-Z0-9_.]+(/[-a-z0-9.]+){3}")
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What the store lists of an object.
+
+    Args:
+        size: In bytes.
+        modified: When it was put, by the store's clock.
+    """
+
+    size: int
+    modified: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,6 +205,23 @@ def is_id(name: str) -> bool:
         return datetime.strptime(name, ID).strftime(ID) == name
     except ValueError:
         return False
+
+
+def ids_among(keys: Iterable[str], source: str, ending: str) -> list[str]:
+    """What is called by a moment and ends so, oldest first, and nothing else that somebody keeps there.
+
+    Args:
+        keys: Of objects below the prefix of a source's restore points.
+        source: Whose they are.
+        ending: `MANIFEST` or `DUMP`.
+    """
+    names = (key.removeprefix(points_prefix(source)) for key in keys)
+    return sorted(name for name, end in map(os.path.splitext, names) if end == ending and is_id(name))
+
+
+def is_database(source: str) -> bool:
+    """Whether the restore points of a source are dumps; else they are blocks of a replica."""
+    return source.rpartition("/")[2] == DATABASE
 
 
 def object_key(source: str, ulid: str, path: str, sha256: str) -> str:

@@ -12,9 +12,10 @@ from datetime import timedelta
 from typing import Any
 
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-from botocore.parsers import ResponseParserError
+from botocore.exceptions import ClientError
 from botocore.session import get_session
+
+from constructs_lib.agent.store import FAILURES
 
 # As long as a queue lets a request wait for a message: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-short-and-long-polling.html
 WAIT = timedelta(seconds=20)
@@ -31,7 +32,7 @@ WARNED = timedelta(minutes=15)  # between two warnings
 # How much longer the agent's own timer waits where a queue starts it: EventBridge tries for up to an hour to send, and
 # one day of the year may have 25.
 LATER = timedelta(minutes=75)
-FAILURES = (ClientError, BotoCoreError, ResponseParserError, KeyError, ValueError)  # the latter of a harmed answer
+HARMED = (*FAILURES, KeyError, ValueError)  # the latter of a harmed answer
 log = logging.getLogger(__name__)
 
 
@@ -154,7 +155,7 @@ class Queue:
             if not full:
                 self._receive(min(wait, SHORT) if held else wait)
             self._settle()
-        except FAILURES as error:
+        except HARMED as error:
             self._starts.reached = False
             self._warn(error)
             return False

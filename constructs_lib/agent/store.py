@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -29,11 +28,13 @@ from constructs_lib.agent.restore_point import (
     ID,
     MANIFEST,
     SOURCE,
+    SUM,
     Block,
     File,
     RestorePoint,
+    Stored,
     blocks_prefix,
-    is_id,
+    ids_among,
     moment,
     point_key,
     points_prefix,
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
     from types_boto3_s3.type_defs import CompletedPartTypeDef
 
 NEWEST = "newest"
-SHA256 = "sha256"  # of an object's own metadata
 PATIENCE = timedelta(seconds=60)  # with an answer; S3 gives one within a second or two
 TRIES = 5
 PAUSE = 0.5  # seconds before the second one, and more before each that follows
@@ -66,19 +66,6 @@ Result = TypeVar("Result")
 
 class StoreError(OSError):
     """The store did not do what it was asked for; later it may."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """What the store lists of an object.
-
-    Args:
-        size: In bytes.
-        modified: When it was put, by the store's clock.
-    """
-
-    size: int
-    modified: datetime
 
 
 class Store:
@@ -159,10 +146,7 @@ class Store:
             StoreError: no answer.
         """
         if point == NEWEST:
-            points = self.points()
-            if not points:
-                raise ConstructError(f"{self.bucket} holds no restore point of {self.source}: make one first")
-            point = points[-1]
+            point = self.last(self.points())
         moment(point)
         key = point_key(self.source, point)
         try:
@@ -201,7 +185,7 @@ class Store:
         """Whether a file that is there has the size and the sum that it must have."""
         with _asking(f"cannot look at {file.key}"):
             head = self._client.head_object(Bucket=self.bucket, Key=file.key)
-            return (head["ContentLength"], head["Metadata"].get(SHA256)) == (file.size, file.sha256)
+            return (head["ContentLength"], head["Metadata"].get(SUM)) == (file.size, file.sha256)
 
     def look(self, key: str) -> File:
         """What an object is, by what it says of itself.
@@ -212,10 +196,20 @@ class Store:
         """
         with _asking(f"cannot look at {key}"):
             head = self._client.head_object(Bucket=self.bucket, Key=key)
-            size, sha256 = head["ContentLength"], head["Metadata"].get(SHA256)
+            size, sha256 = head["ContentLength"], head["Metadata"].get(SUM)
         if sha256 is None:
             raise ConstructError(f"{key} is not what was sent, it says no sum: use another restore point")
         return File(path="", key=key, size=size, sha256=sha256)
+
+    def last(self, ids: list[str]) -> str:
+        """The newest one of the ids that are there, oldest first.
+
+        Raises:
+            ConstructError: there is none.
+        """
+        if not ids:
+            raise ConstructError(f"{self.bucket} holds no restore point of {self.source}: make one first")
+        return ids[-1]
 
     def after(self, taken: list[str]) -> datetime:
         """By what moment the next restore point is called, when these ids are taken, oldest first."""
@@ -223,9 +217,8 @@ class Store:
 
     def add(self, file: File, path: Path) -> bool:
         """Put a file; False where another one is there, which stays."""
-        put = self._put_parts if file.size > LARGEST_PUT.count else self._put_whole
         with _asking(f"cannot send {file.key}"):
-            return put(file, path, again=False) or self.holds(file)  # an answer was lost
+            return self._put_file(file, path, again=False) or self.holds(file)  # an answer was lost
 
     def send(self, file: File, path: Path, *, again: bool) -> int:
         """Put a file, and give back how many bytes were sent.
@@ -235,13 +228,12 @@ class Store:
             path: Where its content is.
             again: Whether one of its key may be there that is replaced by this one.
         """
-        put = self._put_parts if file.size > LARGEST_PUT.count else self._put_whole
         with _asking(f"cannot send {file.key}"):
-            if put(file, path, again=again):
+            if self._put_file(file, path, again=again):
                 return file.size
             if self.holds(file):  # another agent was faster, or an answer was lost
                 return 0
-            put(file, path, again=True)
+            self._put_file(file, path, again=True)
             return file.size
 
     def publish(self, blocks: Iterable[Block]) -> RestorePoint:
@@ -288,10 +280,7 @@ class Store:
             raise ConstructError(f"{file.key} is not what was sent, by its sum: use another restore point")
 
     def _ids(self, ending: str) -> list[str]:
-        """What is called by a moment and ends so, and nothing else that somebody keeps there."""
-        prefix = points_prefix(self.source)
-        names = (key.removeprefix(prefix) for key in self._list(prefix))
-        return sorted(name for name, end in map(os.path.splitext, names) if end == ending and is_id(name))
+        return ids_among(self._list(points_prefix(self.source)), self.source, ending)
 
     def _list(self, prefix: str) -> dict[str, Stored]:
         with _asking(f"cannot list {self.bucket}/{prefix}"):
@@ -301,6 +290,10 @@ class Store:
                 for page in pages
                 for found in page.get("Contents", [])
             }
+
+    def _put_file(self, file: File, path: Path, *, again: bool) -> bool:
+        put = self._put_parts if file.size > LARGEST_PUT.count else self._put_whole
+        return put(file, path, again=again)
 
     def _put_whole(self, file: File, path: Path, *, again: bool) -> bool:
         if file.size <= READ.count:  # S3 is not asked first whether it wants to have it
@@ -318,7 +311,7 @@ class Store:
                 Bucket=self.bucket,
                 Key=key,
                 Body=cast("IO[bytes]", body),
-                Metadata={SHA256: sha256},
+                Metadata={SUM: sha256},
                 ChecksumSHA256=base64.b64encode(bytes.fromhex(sha256)).decode(),
                 **_unless_there(again),
             )
@@ -331,7 +324,7 @@ class Store:
 
         def put() -> None:
             begun = self._client.create_multipart_upload(
-                **target, Metadata={SHA256: file.sha256}, ChecksumAlgorithm="SHA256"
+                **target, Metadata={SUM: file.sha256}, ChecksumAlgorithm="SHA256"
             )
             upload = {**target, "UploadId": begun["UploadId"]}
             try:

@@ -12,10 +12,10 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from constructs_lib.aws.backup_pipeline import BackupPipeline
+from constructs_lib.aws.schedules import role_of
 from constructs_lib.contract import Origin
 from constructs_lib.errors import ConstructError
 
-SCHEDULER = "scheduler.amazonaws.com"
 UTC = "Etc/UTC"
 START = "start"  # the text of a message, which nobody reads
 # A start that nobody took is of no use when the next one is sent.
@@ -70,24 +70,13 @@ class BackupSchedule(Construct):
         self.queues: dict[str, sqs.IQueue] = {}
         self._refuse_what_fails_later(names)
         group = scheduler.CfnScheduleGroup(self, "Group")
-        role = self._role(group)
+        role = role_of(self, "Role", group, description="Of the schedules that start backups.")
         for origin, queue_names in names.items():
             arns = [self._start(name, group, role, at, time_zone) for name in queue_names]
             taker = pipeline.roles[origin].role
             iam.Grant.add_to_principal(grantee=taker, actions=TAKE, resource_arns=arns)
         arns = [queue.queue_arn for queue in self.queues.values()]
         iam.Grant.add_to_principal(grantee=role, actions=[SEND], resource_arns=arns)
-
-    def _role(self, group: scheduler.CfnScheduleGroup) -> iam.Role:
-        """EventBridge's, which says for which group of schedules it asks, and not for which of them."""
-        # https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
-        conditions = {"StringEquals": {"aws:SourceAccount": cdk.Aws.ACCOUNT_ID, "aws:SourceArn": group.attr_arn}}
-        return iam.Role(
-            self,
-            "Role",
-            assumed_by=iam.ServicePrincipal(SCHEDULER, conditions=conditions),
-            description="Of the schedules that start backups.",
-        )
 
     def _start(self, name: str, group: scheduler.CfnScheduleGroup, role: iam.Role, at: time, time_zone: str) -> str:
         """The queue of one replica, and what starts it; the ARN of the former."""

@@ -17,6 +17,7 @@ from constructs import Construct
 
 from constructs_lib.aws.backup_pipeline import BackupPipeline
 from constructs_lib.aws.notifications import Notifications
+from constructs_lib.aws.schedules import role_of
 from constructs_lib.contract import DATABASE, Origin
 from constructs_lib.errors import ConstructError
 from constructs_lib.watch.contract import AGE, DAY, NAMESPACE, TIME, VARIABLE, WHOLE, Watched, dimensions
@@ -175,15 +176,7 @@ class BackupWatch(Construct):
     def _schedule(self) -> None:
         """Start it, by a role that none but the schedules of a group of its own may take."""
         group = scheduler.CfnScheduleGroup(self, "Schedules")
-        role = iam.Role(
-            self,
-            "Starter",
-            description=f"Of the schedule of {self.node.path}.",
-            assumed_by=iam.ServicePrincipal(
-                "scheduler.amazonaws.com",
-                conditions={"StringEquals": {"aws:SourceAccount": cdk.Aws.ACCOUNT_ID, "aws:SourceArn": group.attr_arn}},
-            ),
-        )
+        role = role_of(self, "Starter", group, description=f"Of the schedule of {self.node.path}.")
         for action, resource in (
             ("lambda:InvokeFunction", self.function.function_arn),
             ("sqs:SendMessage", self.dead_letters.queue_arn),

@@ -10,6 +10,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from constructs_lib.aws.places import assert_when_deployed, differ
 from constructs_lib.contract import PLACEHOLDER, POINTS, Bucket, BucketAccess, RestorePoints, Rights
 from constructs_lib.errors import ConstructError
 
@@ -132,7 +133,7 @@ class PrivateBucket(Construct):
             )
         stack = cdk.Stack.of(self)
         for what, place in (("the stack", stack.region), ("the key", self._key.env.region if self._key else region)):
-            if not cdk.Token.is_unresolved(place) and place != region:
+            if differ(place, region):
                 raise ConstructError(
                     f"the bucket {name} is in {region}, but {what} that it is given is in {place}: use one region"
                 )
@@ -160,9 +161,7 @@ class PrivateBucket(Construct):
                 "and apply both halves again",
             ),
         ):
-            cdk.CfnRule(
-                self, what, assertions=[cdk.CfnRuleAssertion(assert_=assertion, assert_description=f"{sentence}.")]
-            )
+            assert_when_deployed(self, what, assertion, sentence)
 
 
 class RestorePointBucket(PrivateBucket):

@@ -13,6 +13,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
+from constructs_lib.aws.places import differ
 from constructs_lib.errors import ConstructError
 
 CLOUDWATCH = "cloudwatch.amazonaws.com"
@@ -86,7 +87,7 @@ class Notifications(Construct):
         """
         here, there = cdk.Stack.of(self), cdk.Stack.of(alarm)
         for what, mine, its in (("region", here.region, there.region), ("account", here.account, there.account)):
-            if not cdk.Token.is_unresolved(mine) and not cdk.Token.is_unresolved(its) and mine != its:
+            if differ(mine, its):
                 raise ConstructError(
                     f"the alarm {alarm.node.path} is in {its}, but {self.node.path} is told of those in {mine}: use "
                     f"notifications of its own {what}"
@@ -143,7 +144,7 @@ class Notifications(Construct):
     def _refuse_place(self, key: kms.IKey | None) -> None:
         stack = cdk.Stack.of(self).region
         place = key.env.region if key else stack
-        if not cdk.Token.is_unresolved(stack) and not cdk.Token.is_unresolved(place) and stack != place:
+        if differ(stack, place):
             raise ConstructError(
                 f"the notifications {self.node.path} are in {stack}, but the key that they are given is in {place}: "
                 "use one region"

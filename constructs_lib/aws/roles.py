@@ -8,6 +8,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from constructs_lib.aws.bucket import PrivateBucket
+from constructs_lib.aws.places import assert_when_deployed, differ
 from constructs_lib.contract import BucketAccess, Identity, WebIdentity
 from constructs_lib.errors import ConstructError
 from constructs_lib.names import dns_label, object_name
@@ -83,10 +84,10 @@ class ServiceAccountRole(Construct):
         """What CloudFormation refuses before it makes anything."""
         sentence = (
             f"The service account {_spelled(self.identity)} names a role of the account {web_identity.account}: deploy "
-            "there, or set the environment's AWS_ACCOUNT, and render and apply both halves again."
+            "there, or set the environment's AWS_ACCOUNT, and render and apply both halves again"
         )
         here = cdk.Fn.condition_equals(cdk.Aws.ACCOUNT_ID, web_identity.account)
-        cdk.CfnRule(self, "Account", assertions=[cdk.CfnRuleAssertion(assert_=here, assert_description=sentence)])
+        assert_when_deployed(self, "Account", here, sentence)
 
     def _refuse_what_fails_later(self, web_identity: WebIdentity | None) -> None:
         dns_label(self.identity.namespace, of="a namespace")
@@ -97,7 +98,7 @@ class ServiceAccountRole(Construct):
                 "underscores, a letter or digit first"
             )
         account = cdk.Stack.of(self).account
-        if web_identity and not cdk.Token.is_unresolved(account) and account != web_identity.account:
+        if web_identity and differ(account, web_identity.account):
             raise ConstructError(
                 f"{_spelled(self.identity)} names a role of the account {web_identity.account}, but the stack is in "
                 f"{account}: use one account"
@@ -107,9 +108,9 @@ class ServiceAccountRole(Construct):
             if not isinstance(other, ServiceAccountRole) or other is self:
                 continue
             there = cdk.Stack.of(other)
-            if not _may_be_one(account, there.account):
+            if differ(account, there.account):
                 continue
-            if other.identity == self.identity and _may_be_one(region, there.region):  # else another cluster
+            if other.identity == self.identity and not differ(region, there.region):  # else another cluster
                 raise ConstructError(
                     f"{_spelled(self.identity)} has two roles, at {other.node.path} and {self.node.path}, but EKS "
                     "gives one to a service account: grant both accesses to one role"
@@ -119,11 +120,6 @@ class ServiceAccountRole(Construct):
                     f"{_spelled(other.identity)} and {_spelled(self.identity)} would both have the role {self._name}: "
                     "rename one of them"
                 )
-
-
-def _may_be_one(one: str, another: str) -> bool:
-    """Whether two accounts or regions are the same, as far as is known."""
-    return cdk.Token.is_unresolved(one) or cdk.Token.is_unresolved(another) or one == another
 
 
 def _by_pod_identity(identity: Identity) -> iam.IPrincipal:

@@ -11,6 +11,7 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from constructs_lib.aws.places import assert_when_deployed, differ
 from constructs_lib.ebs import Gp3, claim_of, region_of
 from constructs_lib.errors import ConstructError
 from constructs_lib.names import dns_label
@@ -199,7 +200,7 @@ class ReplicaVolumes(Construct):
         if others:
             raise ConstructError(f"the volumes of {self.of} are in {region} and {others[0]}: use zones of one region")
         place = cdk.Stack.of(self).region
-        if not cdk.Token.is_unresolved(place) and place != region:
+        if differ(place, region):
             raise ConstructError(
                 f"the volumes of {self.of} are in {region}, but their stack is in {place}: use zones of {place}"
             )
@@ -214,6 +215,6 @@ class ReplicaVolumes(Construct):
 
     def _assert_when_deployed(self, region: str) -> None:
         """What CloudFormation refuses before it makes anything."""
-        sentence = f"The volumes of {self.of} are in zones of {region}: deploy there, or use zones of another region."
+        sentence = f"The volumes of {self.of} are in zones of {region}: deploy there, or use zones of another region"
         here = cdk.Fn.condition_equals(cdk.Aws.REGION, region)
-        cdk.CfnRule(self, "Region", assertions=[cdk.CfnRuleAssertion(assert_=here, assert_description=sentence)])
+        assert_when_deployed(self, "Region", here, sentence)

@@ -10,14 +10,14 @@ from constructs_lib.image import Image
 from constructs_lib.kube.network import Destination
 from constructs_lib.kube.pod import Container, FieldOfPod, Probe, Resources
 from constructs_lib.kube.prometheus import VOLUME, PrometheusHA
-from constructs_lib.kube.volumes import Claimed, ConfigMapFiles, Mount
+from constructs_lib.kube.restore_points import REQUESTS, RESOURCES, RESTORE, requested, requests_of, where
+from constructs_lib.kube.volumes import Claimed, Mount
 from constructs_lib.metrics.backup import BACKUP as METRICS
 from constructs_lib.names import cidr
-from constructs_lib.units import Bytes, Cpu, prometheus_duration, whole_seconds
+from constructs_lib.units import prometheus_duration, whole_seconds
 
-BACKUP, RESTORE = "backup", "restore"
+BACKUP = "backup"
 PORT = Port(name=BACKUP, number=8083)
-REQUESTS = "/etc/restore"
 # More often, there is nothing new.
 SHORTEST = timedelta(hours=2)
 
@@ -56,7 +56,7 @@ class Backup(Construct):
         image: Image,
         points: RestorePoints,
         every: timedelta = timedelta(days=1),
-        resources: Resources = Resources(cpu=Cpu(100), memory=Bytes.mib(192), cpu_burst=10),
+        resources: Resources = RESOURCES,
         queues_reached_at: tuple[str, ...] | None = None,
     ) -> None:
         points.refuse_retention(prometheus.retention.time)
@@ -68,14 +68,9 @@ class Backup(Construct):
         if queues_reached_at is not None:
             _refuse_queues(self.origin, prometheus, queues_reached_at)
             prometheus.allow(Destination.outside(queues_reached_at, 443))
-        self.requests = f"{prometheus.name}-{RESTORE}"
+        self.requests = requests_of(prometheus.name)
         self.metrics = prometheus.endpoint(PORT)
-        common = (
-            f"--data={VOLUME}",
-            f"--bucket={points.bucket.name}",
-            f"--region={points.bucket.region}",
-            f"--source={self.origin.path}/$(POD_NAME)",
-        )
+        common = (f"--data={VOLUME}", *where(points, f"{self.origin.path}/$(POD_NAME)"))
         pod, data = {"POD_NAME": FieldOfPod("metadata.name")}, Mount(source=Claimed(), path=VOLUME, read_only=False)
         prometheus.add_init_container(
             Container(
@@ -83,10 +78,7 @@ class Backup(Construct):
                 image=image,
                 args=(RESTORE, *common, f"--requests={REQUESTS}"),
                 environment=pod,
-                mounts=(
-                    data,
-                    Mount(source=ConfigMapFiles(RESTORE, self.requests, optional=True), path=REQUESTS),
-                ),
+                mounts=(data, requested(prometheus.name)),
                 resources=resources,
             )
         )

@@ -6,19 +6,21 @@ from constructs import Construct
 
 from constructs_lib import versions
 from constructs_lib.config.grafana import PostgresStore
+from constructs_lib.config.secrets import SecretKey
 from constructs_lib.contract import DATABASE, GRAFANA_BACKUP, Namespace, Origin, RestorePoints, Rights
 from constructs_lib.errors import ConstructError
 from constructs_lib.image import Image
 from constructs_lib.kube.component import Component
 from constructs_lib.kube.manifest import ConfigMap
 from constructs_lib.kube.pod import Container, Placement, Resources, Text
+from constructs_lib.kube.restore_points import REQUESTS, RESOURCES, requested, requests_of, where
 from constructs_lib.kube.volumes import ConfigMapFiles, Mount, Scratch, SecretFiles
 from constructs_lib.kube.workload import Scheduled
-from constructs_lib.units import Bytes, Cpu, whole_seconds
+from constructs_lib.units import Bytes, whole_seconds
 
 PROGRAM, FETCH, POSTGRES, SEND = "postgres-backup", "fetch", "postgres", "send"
 USER = 65534  # of the agent's image; the clients of PostgreSQL run as any
-REQUESTS, SCRATCH = "/etc/restore", "/scratch"
+SCRATCH = "/scratch"
 SCRIPT, FILE, CREDENTIALS = "/etc/postgres-backup/script", "run.sh", "/etc/postgres-backup/credentials"
 FETCHED, DUMPED = f"{SCRATCH}/restore.dump", f"{SCRATCH}/database.dump"
 # By the server's major version.
@@ -127,10 +129,11 @@ class PostgresBackup(Component):
         points: RestorePoints,
         at: time = time(2),
         scratch: Bytes = Bytes.gib(2),
-        resources: Resources = Resources(cpu=Cpu(100), memory=Bytes.mib(192), cpu_burst=10),
+        resources: Resources = RESOURCES,
         placement: Placement = Placement(),
     ) -> None:
-        _refuse(name, version, store, points, scratch)
+        ca = _authority(name, store)
+        _refuse(name, version, points, scratch)
         super().__init__(
             scope,
             id,
@@ -143,14 +146,13 @@ class PostgresBackup(Component):
         )
         self.origin = Origin(cluster=namespace.cluster.name, namespace=namespace.name, component=name, database=True)
         self.source = f"{self.origin.path}/{DATABASE}"
-        self.requests = f"{name}-restore"
+        self.requests = requests_of(name)
         self._image, self._points, self._resources = image, points, resources
         self._scratch = Mount(source=Scratch("scratch", scratch), path=SCRATCH, read_only=False)
-        requested = Mount(source=ConfigMapFiles("restore", self.requests, optional=True), path=REQUESTS)
         self.add_init_container(
-            self._agent(FETCH, "fetch-dump", FETCHED, f"--requests={REQUESTS}", mounts=(requested,))
+            self._agent(FETCH, "fetch-dump", FETCHED, f"--requests={REQUESTS}", mounts=(requested(name),))
         )
-        self.add_init_container(self._clients(store, version))
+        self.add_init_container(self._clients(store, ca, version))
         self.add_container(self._agent(SEND, "send-dump", DUMPED))
         self.connect_to(store.server)
         for prefix in self.origin.prefixes:
@@ -160,19 +162,12 @@ class PostgresBackup(Component):
         return Container(
             name=name,
             image=self._image,
-            args=(
-                command,
-                f"--file={file}",
-                f"--bucket={self._points.bucket.name}",
-                f"--region={self._points.bucket.region}",
-                f"--source={self.source}",
-                *more,
-            ),
+            args=(command, f"--file={file}", *where(self._points, self.source), *more),
             mounts=(self._scratch, *mounts),
             resources=self._resources,
         )
 
-    def _clients(self, store: PostgresStore, version: int) -> Container:
+    def _clients(self, store: PostgresStore, ca: SecretKey, version: int) -> Container:
         """https://www.postgresql.org/docs/current/libpq-envars.html"""
         script = f"{self.name}-script"
         ConfigMap(
@@ -189,7 +184,6 @@ class PostgresBackup(Component):
             for secret in sorted({key.secret for key in store.secrets})
         }
         host, _, port = store.server.address.rpartition(":")
-        trusted = {"PGSSLROOTCERT": Text(store.ca.path_below(CREDENTIALS))} if store.ca else {}
         return Container(
             name=POSTGRES,
             image=CLIENTS[version],
@@ -200,7 +194,7 @@ class PostgresBackup(Component):
                 "PGDATABASE": Text(store.database),
                 "PGUSER": Text(store.user),
                 "PGSSLMODE": Text("verify-full"),
-                **trusted,
+                "PGSSLROOTCERT": Text(ca.path_below(CREDENTIALS)),
                 "PGCONNECT_TIMEOUT": Text(str(whole_seconds(CONNECT_WITHIN))),
                 "PASSWORD_FILE": Text(store.password.path_below(CREDENTIALS)),
                 "FETCHED": Text(FETCHED),
@@ -218,15 +212,19 @@ class PostgresBackup(Component):
         )
 
 
-def _refuse(name: str, version: int, store: PostgresStore, points: RestorePoints, scratch: Bytes) -> None:
-    if version not in CLIENTS:
-        raise ConstructError(
-            f"{name} has no clients of PostgreSQL {version}: use a server of {', '.join(map(str, CLIENTS))}"
-        )
+def _authority(name: str, store: PostgresStore) -> SecretKey:
     if store.ca is None:  # https://github.com/docker-library/postgres/issues/1331
         raise ConstructError(
             f"{name} could not verify the certificate of {store.server.address}, since the image of PostgreSQL's "
             "clients knows no public authority: give the store a ca"
+        )
+    return store.ca
+
+
+def _refuse(name: str, version: int, points: RestorePoints, scratch: Bytes) -> None:
+    if version not in CLIENTS:
+        raise ConstructError(
+            f"{name} has no clients of PostgreSQL {version}: use a server of {', '.join(map(str, CLIENTS))}"
         )
     points.refuse_interval(EVERY)
     if scratch < SMALLEST:

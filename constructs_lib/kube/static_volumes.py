@@ -6,13 +6,12 @@ from cdk8s_plus_27 import k8s
 from constructs import Construct
 
 from constructs_lib.contract import Namespace
-from constructs_lib.ebs import EbsVolume, region_of
+from constructs_lib.ebs import DRIVER, EbsVolume, region_of
 from constructs_lib.errors import ConstructError
 from constructs_lib.kube.manifest import labels_without_pods
 from constructs_lib.kube.storage import Volume
 from constructs_lib.names import object_name
 
-DRIVER = "ebs.csi.aws.com"
 # On every node, before the driver runs there, too, so that a group of nodes can grow from none for it.
 # https://github.com/kubernetes-sigs/aws-ebs-csi-driver/blob/master/docs/parameters.md#volume-availability-zone-and-topologies
 ZONE = "topology.kubernetes.io/zone"

@@ -6,6 +6,7 @@ from typing import Any
 from cdk8s_plus_27 import k8s
 from constructs import Construct
 
+from constructs_lib.ebs import DRIVER, LEAST_IOPS, LEAST_THROUGHPUT, MOST_IOPS, most_throughput
 from constructs_lib.errors import ConstructError
 from constructs_lib.names import object_name
 from constructs_lib.units import Bytes
@@ -57,14 +58,22 @@ class StorageClass(Construct):
     """
 
     def __init__(
-        self, scope: Construct, id: str, *, name: str = "gp3", iops: int = 3000, throughput: int = 125
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        name: str = "gp3",
+        iops: int = LEAST_IOPS,
+        throughput: int = LEAST_THROUGHPUT,
     ) -> None:
-        if not 3000 <= iops <= 80_000:
-            raise ConstructError(f"the storage class {name} asks for {iops} IOPS: gp3 gives 3000 to 80000")
-        if not 125 <= throughput <= min(2000, iops // 4):
+        if not LEAST_IOPS <= iops <= MOST_IOPS:
+            raise ConstructError(
+                f"the storage class {name} asks for {iops} IOPS: gp3 gives {LEAST_IOPS} to {MOST_IOPS}"
+            )
+        if not LEAST_THROUGHPUT <= throughput <= most_throughput(iops):
             raise ConstructError(
                 f"the storage class {name} asks for {throughput} MiB/s with {iops} IOPS: "
-                f"use 125 to {min(2000, iops // 4)}, a quarter of the IOPS"
+                f"use {LEAST_THROUGHPUT} to {most_throughput(iops)}, a quarter of the IOPS"
             )
         super().__init__(scope, id)
         self.name = object_name(name, of="a storage class")
@@ -72,7 +81,7 @@ class StorageClass(Construct):
             self,
             "storage-class",
             metadata=k8s.ObjectMeta(name=name),
-            provisioner="ebs.csi.aws.com",
+            provisioner=DRIVER,
             parameters={
                 "type": "gp3",
                 "encrypted": "true",

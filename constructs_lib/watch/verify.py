@@ -16,7 +16,6 @@ fit into the time is put off and said.
 
 import base64
 import hashlib
-import os
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -32,41 +31,29 @@ from constructs_lib.agent.restore_point import (
     DUMP,
     MANIFEST,
     SHA256,
+    SUM,
     File,
     RestorePoint,
+    Stored,
     blocks_prefix,
     dump_key,
-    is_id,
+    ids_among,
+    is_database,
     point_key,
     points_prefix,
 )
-from constructs_lib.contract import DATABASE
 from constructs_lib.errors import ConstructError
 from constructs_lib.watch.contract import DAY, Watched
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
-SUM = "sha256"  # of an object's own metadata
 WORKERS = 16
 TRIES = 3
 PIECE = 1024 * 1024
 # What is read again of one replica in one run, but for the first object, which is read whatever its size.
 READ_AT_MOST = 8 * 1024**3
 MISSING = 404
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """What the bucket lists of an object.
-
-    Args:
-        size: In bytes.
-        modified: When it was put.
-    """
-
-    size: int
-    modified: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +121,7 @@ def due(files: Iterable[File], turn: datetime, *, every: timedelta, cycle: timed
 class _Look:
     def __init__(self, client: "S3Client", watched: Watched, source: str) -> None:
         self._client, self._watched, self._source = client, watched, source
-        self._is_database = source.rpartition("/")[2] == DATABASE
+        self._is_database = is_database(source)
         self._wrong: list[str] = []
 
     def look(self, *, now: datetime, turn: datetime, until: float) -> Finding:
@@ -159,7 +146,7 @@ class _Look:
 
     def _newest_point(self, listed: dict[str, Stored]) -> _Newest | None:
         """The newest manifest that is as it was written; those that are not are wrong."""
-        for name in reversed(self._ids(listed, MANIFEST)):
+        for name in reversed(ids_among(listed, self._source, MANIFEST)):
             key = point_key(self._source, name)
             try:
                 point = RestorePoint.from_json(self._get(key))
@@ -175,7 +162,7 @@ class _Look:
 
     def _newest_dump(self, listed: dict[str, Stored]) -> _Newest | None:
         """The newest dump that says with which sum it was sent; those that do not are wrong."""
-        for name in reversed(self._ids(listed, DUMP)):
+        for name in reversed(ids_among(listed, self._source, DUMP)):
             key = dump_key(self._source, name)
             sha256 = self._client.head_object(Bucket=self._watched.bucket, Key=key)["Metadata"].get(SUM, "")
             if SHA256.fullmatch(sha256):
@@ -183,11 +170,6 @@ class _Look:
                 return _Newest(name, listed[key].modified, (file,))
             self._wrong.append(f"{key} does not say with which sum it was sent")
         return None
-
-    def _ids(self, listed: Iterable[str], ending: str) -> list[str]:
-        """What is called by a moment and ends so, oldest first, and nothing else that somebody keeps there."""
-        names = (key.removeprefix(points_prefix(self._source)) for key in listed)
-        return sorted(name for name, end in map(os.path.splitext, names) if end == ending and is_id(name))
 
     def _list(self, prefix: str) -> dict[str, Stored]:
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._watched.bucket, Prefix=prefix)

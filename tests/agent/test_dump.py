@@ -310,7 +310,7 @@ def test_what_is_no_dump_is_not_sent(database: Remote, written: Path, content: b
 
     with pytest.raises(ConstructError, match=f"{written} is no dump of the format 'custom': let pg_dump write it"):
         send(database.store(), written)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match="other"):
         send(database.store(), written.with_name("other"))
     assert database.proxy.requests == []
 

@@ -17,12 +17,13 @@ import cdk8s
 from constructs_lib.config.secrets import SecretKey
 from constructs_lib.contract import DATABASE, Bucket, ExternalHost, RestorePoints
 from constructs_lib.kube import PostgresBackup, PostgresStore
-from constructs_lib.kube.postgres_backup import CREDENTIALS, FILE, REQUESTS, SCRATCH, SCRIPT
-from tests.cluster.authority import PUBLIC, SQL, Authority
+from constructs_lib.kube.postgres_backup import CREDENTIALS, FILE, SCRATCH, SCRIPT
+from constructs_lib.kube.restore_points import REQUESTS
+from tests.cluster.authority import PUBLIC, SQL
 from tests.cluster.debian import OWNER
-from tests.cluster.outside.sql import SOCKETS, Sql
+from tests.cluster.outside.sql import SOCKETS, Sql, alone
 from tests.cluster.programs import POSTGRES
-from tests.cluster.spec import ClusterSpec, SqlSpec
+from tests.cluster.spec import SqlSpec
 from tests.minimal import IMAGE, NAMESPACE
 from tests.real.agents import Agent
 from tests.real.s3 import BUCKET, REGION, Store
@@ -81,18 +82,9 @@ class Server:
 
 @contextmanager
 def server(directory: Path) -> Iterator[Server]:
-    """A machine of its own, whose network is its loopback and one cable that leads nowhere."""
-    authority = Authority(directory / "authority", ClusterSpec(sql=SPEC))
-    sql = Sql(SPEC, authority, directory / "machine")
-    sql.machine.boot()
-    try:
-        cable = "link add eth0 type veth peer name eth1"
-        sql.machine.ip(cable, f"address add {SPEC.address}/16 dev eth0", "link set eth0 up", "link set eth1 up")
-        sql.start()
-        sql.wait_ready()
+    """On a machine of its own."""
+    with alone(SPEC, directory) as sql:
         yield Server(sql, directory / "authority")
-    finally:
-        sql.machine.stop()
 
 
 @dataclass(frozen=True, slots=True)

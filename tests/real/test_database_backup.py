@@ -16,7 +16,7 @@ from constructs_lib.agent.restore_point import dump_key, moment, points_prefix
 from constructs_lib.agent.store import SECOND
 from constructs_lib.kube.postgres_backup import CREDENTIALS, FILE, SCRIPT
 from tests.cluster.debian import OWNER
-from tests.cluster.errors import CannotRunError
+from tests.cluster.fixture import needed
 from tests.cluster.outside.sql import SERVER
 from tests.cluster.programs import POSTGRES, require
 from tests.cluster.waiting import wait
@@ -53,12 +53,8 @@ ONE = "CREATE TABLE other AS SELECT 'stays' AS word;"
 @pytest.fixture(scope="module")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The server."""
-    try:
+    with needed():
         require([SERVER, "postgresql-client-15"])
-    except CannotRunError as error:
-        if "CI" in os.environ:
-            pytest.fail(str(error))
-        pytest.skip(str(error))
     with server(tmp_path_factory.mktemp("sql")) as running:
         yield running
 

@@ -1,6 +1,5 @@
 """PostgreSQL outside, with what stands for Grafana as its client: the right settings reach it, and no others."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address
@@ -8,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.authority import PUBLIC, SQL, Authority
-from tests.cluster.errors import CannotRunError
-from tests.cluster.outside.sql import SERVER, Sql
+from tests.cluster.authority import PUBLIC, SQL
+from tests.cluster.fixture import needed
+from tests.cluster.outside.sql import SERVER, Sql, alone
 from tests.cluster.programs import require
-from tests.cluster.spec import ClusterSpec, SqlSpec
+from tests.cluster.spec import SqlSpec
 from tests.cluster.stand_in.database import Database, DatabaseError
 from tests.cluster.stand_in.expanding import Place
 from tests.cluster.stand_in.settings import Settings
@@ -55,25 +54,12 @@ class Server:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A machine of its own, whose network is its loopback and one cable that leads nowhere."""
-    try:
+    """On a machine of its own."""
+    with needed():
         require([SERVER])
-    except CannotRunError as error:
-        if "CI" in os.environ:
-            pytest.fail(str(error))
-        pytest.skip(str(error))
     directory = tmp_path_factory.mktemp("sql")
-    authority = Authority(directory / "authority", ClusterSpec(sql=SPEC))
-    sql = Sql(SPEC, authority, directory / "machine")
-    sql.machine.boot()
-    try:
-        cable = "link add eth0 type veth peer name eth1"
-        sql.machine.ip(cable, f"address add {SPEC.address}/16 dev eth0", "link set eth0 up", "link set eth1 up")
-        sql.start()
-        sql.wait_ready()
+    with alone(SPEC, directory) as sql:
         yield Server(sql, directory / "authority")
-    finally:
-        sql.machine.stop()
 
 
 @pytest.fixture(autouse=True)

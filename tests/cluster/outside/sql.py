@@ -9,7 +9,7 @@ from tests.cluster.authority import SQL, Authority
 from tests.cluster.debian import OWNER
 from tests.cluster.machine import Machine
 from tests.cluster.programs import POSTGRES
-from tests.cluster.spec import SqlSpec
+from tests.cluster.spec import ClusterSpec, SqlSpec
 from tests.cluster.waiting import wait
 
 SERVER = "postgresql-15"  # Debian's package
@@ -122,3 +122,23 @@ class Sql:
         options = ("--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--field-separator=\t")
         answer = self.machine.run(str(POSTGRES / "psql"), *options, "--command", statement, where)
         return [line.split("\t") for line in answer.splitlines() if line]
+
+
+@contextmanager
+def alone(spec: SqlSpec, directory: Path) -> Iterator[Sql]:
+    """A server outside of any cluster, whose network is its loopback and one cable that leads nowhere.
+
+    Args:
+        spec: Of the server.
+        directory: For its machine, and in `authority` for its certificates.
+    """
+    sql = Sql(spec, Authority(directory / "authority", ClusterSpec(sql=spec)), directory / "machine")
+    sql.machine.boot()
+    try:
+        cable = "link add eth0 type veth peer name eth1"
+        sql.machine.ip(cable, f"address add {spec.address}/16 dev eth0", "link set eth0 up", "link set eth1 up")
+        sql.start()
+        sql.wait_ready()
+        yield sql
+    finally:
+        sql.machine.stop()
