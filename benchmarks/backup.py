@@ -104,6 +104,17 @@ class Bench:
         program.wait()
         return took
 
+    def first(self, volume: Path) -> float:
+        """Seconds of an agent that runs, as beside a new Prometheus, for its first restore point."""
+        with self.empty() as beside, self.agent("first").running(beside) as running:
+            running.idle()
+            (volume / TSDB).rename(beside / TSDB)
+            try:
+                running.now()
+                return running.metric("backup_last_duration_seconds")
+            finally:
+                (beside / TSDB).rename(volume / TSDB)
+
     def restore(self, name: str) -> float:
         with self.empty() as volume:
             start = perf_counter()
@@ -137,12 +148,15 @@ class Bench:
 
     def compare_all(self, volume: Path) -> None:
         """Print what a backup into an empty bucket takes, and a restore."""
-        sent, got = Compared(), Compared()
+        first, sent, got = Compared(), Compared(), Compared()
         for number in range(ROUNDS):
+            first.add(number, lambda: self.first(volume), lambda: self.sync(volume))
+            self.forget()
             sent.add(number, lambda: self.backup(volume, "all"), lambda: self.sync(volume))
             got.add(number, lambda: self.restore("all"), self.copy)
             self.forget()
-        sent.tell("first backup / aws s3 sync")
+        first.tell("first backup of the running agent / aws s3 sync")
+        sent.tell("first backup, and the start of the agent / aws s3 sync")
         got.tell("restore / aws s3 cp --recursive, and fsync")
 
     def compare_nothing(self, volume: Path) -> None:

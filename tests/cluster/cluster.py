@@ -35,6 +35,7 @@ from tests.cluster.waiting import wait
 T = TypeVar("T")
 BRIDGE = "bridge"
 STEP = timedelta(minutes=2)  # the limit of each step of the start, on a busy machine
+BACK = timedelta(minutes=3)  # of a node that has pods, which start all at once
 
 
 class Cluster(Kubernetes):
@@ -103,6 +104,10 @@ class Cluster(Kubernetes):
         self._start_machine(node)
         node.start_kubelet()
         node.start_policy_engine()
+        try:
+            self.wait(f"{name} is back", lambda: is_ready(self.get("node", name)), BACK)
+        except ClusterError as error:
+            raise ClusterError(f"{error}\n{node.machine.logs()}") from error
 
     def kill_process(self, namespace: str, pod: str, container: str | None = None) -> None:
         self.killer(namespace, pod, container)()

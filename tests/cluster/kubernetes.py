@@ -43,7 +43,7 @@ class Kubernetes(ABC):
 
     @abstractmethod
     def start_node(self, name: str) -> None:
-        """Start a stopped node again, with its disk as it was."""
+        """Start a stopped node again, with its disk as it was, and return when it is ready."""
 
     @abstractmethod
     def kill_process(self, namespace: str, pod: str, container: str | None = None) -> None:

@@ -74,6 +74,9 @@ class Node:
         self.machine.start(
             "kubelet",
             [
+                # It ends where something is not there yet or no more, such as a group of containers that end meanwhile,
+                # and relies on whoever starts it again.
+                *("bash", "-uc", 'until "$0" "$@"; do sleep 1; done'),
                 built("kubelet"),
                 f"--config={kubelet}",
                 f"--kubeconfig={self._authority.kubeconfig(f'system:node:{self.spec.name}')}",

@@ -13,7 +13,7 @@ import pytest
 from apps.environments import PROD
 from constructs_lib.config.receivers import PEER_WAIT
 from constructs_lib.config.routes import Timing
-from tests.cluster.kubernetes import Kubernetes, is_ready
+from tests.cluster.kubernetes import Kubernetes
 from tests.cluster.outside.world import Outside
 from tests.real.notifications import MEMBERS, amtool, members_seen, raise_alert, told, turn_is_over
 from tests.real.outside import HEARTBEAT
@@ -146,7 +146,6 @@ def lost(cluster: Kubernetes) -> Iterator[tuple[list[str], float]]:
     cluster.stop_node(node)
     yield pods, time.time()
     cluster.start_node(node)
-    cluster.wait("all nodes are back", lambda: all(is_ready(each) for each in cluster.find("nodes")), LATER)
 
 
 @pytest.mark.stage(9)
