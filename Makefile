@@ -8,7 +8,7 @@ synth: .venv/ready ## Render every environment into dist/
 	python -m apps.synth dist
 
 test: .venv/ready node_modules/ready ## Unit and property tests: minutes; no root, no Go
-	python -m pytest tests --ignore=tests/real
+	python -m pytest tests --ignore=tests/real --numprocesses=auto --dist=loadfile
 
 prove: .venv/ready node_modules/ready tools ## The real programs, and a real cluster that runs what is rendered
 	python -m pytest tests/real -m "not cluster and not soak" --durations=15
@@ -24,6 +24,7 @@ check: .venv/ready ## Lint, format and types
 	ruff check .
 	ruff format --check .
 	mypy --strict constructs_lib apps benchmarks pictures examples/prometheus/app.py
+	mypy --strict examples/backup/app.py
 	cd examples/onboarded-service && mypy --strict .
 
 format: .venv/ready

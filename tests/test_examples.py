@@ -1,8 +1,11 @@
 """The apps of another team in `examples/` run as they stand."""
 
+import json
 import os
+import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,7 @@ import yaml
 
 from constructs_lib.config.team_dashboards import TeamDashboard
 from tests.rendered import DIST, ROOT
+from tests.test_halves import of_manifests, of_templates
 
 EXAMPLES_DIRECTORY = ROOT / "examples"
 EXAMPLES = sorted(EXAMPLES_DIRECTORY.glob("*/app.py"))
@@ -25,6 +29,22 @@ def test_example_renders(example: Path, tmp_path: Path):
     documents = [document for path in (tmp_path / "out").iterdir() for document in yaml.safe_load_all(path.read_text())]
     assert {document["kind"] for document in documents} >= {"NetworkPolicy", "ConfigMap"}
     assert any(document["kind"] in {"StatefulSet", "Deployment"} for document in documents)
+
+
+def test_halves_of_the_example_agree(tmp_path: Path) -> None:
+    """Who restores by the manifests may by the templates, in the same bucket; and somebody outside looks at it."""
+    app, halves = EXAMPLES_DIRECTORY / "backup" / "app.py", {half: tmp_path / half for half in ("k8s", "aws")}
+    outputs = {"CDK8S_OUTDIR": str(halves["k8s"]), "CDK_OUTDIR": str(tmp_path / "cdk.out")}
+    subprocess.run([sys.executable, str(app)], cwd=tmp_path, env={**os.environ, **outputs}, check=True)
+    halves["aws"].mkdir()
+    template = shutil.copy(tmp_path / "cdk.out" / "ShopBackup.template.json", halves["aws"])
+
+    manifests, templates = of_manifests(tmp_path), of_templates(tmp_path)
+
+    assert manifests == templates
+    assert {use.prefix for use in manifests.uses} == {f"{top}/shop/shop/prometheus/" for top in ("blocks", "points")}
+    made = Counter(each["Type"] for each in json.loads(Path(template).read_text())["Resources"].values())
+    assert (made["AWS::Lambda::Function"], made["AWS::SNS::Subscription"], made["AWS::CloudWatch::Alarm"]) == (1, 1, 6)
 
 
 def test_dashboard_of_the_example_is_handed_over(tmp_path: Path) -> None:

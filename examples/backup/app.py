@@ -1,0 +1,42 @@
+"""Another team's app: restore points of its own Prometheus, and who hears when there are none, in both halves."""
+
+from datetime import timedelta
+
+import aws_cdk as cdk
+import cdk8s
+
+from constructs_lib.aws import BackupPipeline, BackupWatch, Notifications
+from constructs_lib.contract import Bucket, Cluster, Namespace, RestorePoints
+from constructs_lib.image import Image
+from constructs_lib.kube import Backup, Links, PrometheusHA, Retention, Volume, synth
+from constructs_lib.rules.backups import BackupLimits
+from constructs_lib.units import Bytes
+
+cluster = Cluster(name="shop", environment="prod", api_server=("172.20.0.1/32", "10.0.0.0/24"), nodes=("10.0.16.0/20",))
+points = RestorePoints(bucket=Bucket(name="acme-shop-backup", region="eu-central-1"))
+agent = Image.parse("registry.shop.example.com/constructs-lib/agent:0.4.0")
+
+app = cdk8s.App()
+prometheus = PrometheusHA(
+    cdk8s.Chart(app, "prometheus"),
+    "prometheus",
+    namespace=Namespace(name="shop", cluster=cluster),
+    retention=Retention(time=timedelta(days=15)),
+    volume=Volume(Bytes.gib(20)),
+    links=Links(external_url="https://prometheus.shop.example.com", runbooks="https://runbooks.shop.example.com"),
+)
+backup = Backup(prometheus, "backup", prometheus=prometheus, image=agent, points=points)
+synth(app)
+
+aws = cdk.App()
+stack = cdk.Stack(aws, "ShopBackup", env=cdk.Environment(region=points.bucket.region))
+pipeline = BackupPipeline(stack, "RestorePoints", restore_points=points, origins=[backup.origin])
+BackupWatch(
+    stack,
+    "Watch",
+    pipeline=pipeline,
+    replicas={backup.origin: ["prometheus-0", "prometheus-1"]},
+    oldest=BackupLimits(every=timedelta(days=1)).oldest,
+    notifications=Notifications(stack, "Notifications", emails=["shop-on-call@example.com"]),
+)
+aws.synth()
