@@ -37,7 +37,7 @@ TAKEN_SUFFIXES = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
 
 
 # The names of components that both halves know by default.
-PROMETHEUS, LOKI, GRAFANA_BACKUP = "prometheus", "loki", "grafana-backup"
+PROMETHEUS, LOKI, GRAFANA_BACKUP, RESTORE_DRILL = "prometheus", "loki", "grafana-backup", "restore-drill"
 # What a site must replace in the names of its buckets, which are of all of AWS: CloudFormation refuses it.
 PLACEHOLDER = "replace-me"
 # Where restore points are in their bucket, and what they consist of.

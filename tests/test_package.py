@@ -22,7 +22,7 @@ PUBLIC_FROM_KUBE = {
     *("Backup", "Ingress", "KubeStateMetrics", "LokiStore", "Monitored", "Routes"),
     *("Namespaces", "NodeExporter", "StaticVolumes"),
     *("LogCollector", "PostgresBackup", "PostgresExporter", "PrometheusHA", "RedisExporter", "StorageClass"),
-    "Tracing",
+    *("RestoreDrill", "Tracing"),
 }
 PUBLIC_FROM_AWS = {
     *("BackupPipeline", "BackupSchedule", "BackupWatch", "Notifications", "ObjectStore", "ReplicaVolumes"),
@@ -32,7 +32,7 @@ PUBLIC_OF_AWS = PUBLIC_FROM_AWS | {"PrivateBucket", "RestorePointBucket", "Servi
 PUBLIC_OF_KUBE = PUBLIC_FROM_KUBE | {
     *("Component", "ComponentEndpoint", "ConfigMap", "Manifest", "synth"),
     *("Container", "FieldOfPod", "OfSecret", "Placement", "Probe", "Resources", "Text"),
-    *("API_ACCESS", "Claimed", "ConfigMapFiles", "HostPath", "Mount", "Scratch", "SecretFiles"),
+    *("API_ACCESS", "Claimed", "ConfigMapFiles", "HostPath", "Mount", "Scratch", "SecretFiles", "ThrownAway"),
     *("SecretKey", "Volume"),
     *("Annotated", "BasicAuth", "Destination", "Limits", "Links", "PodsJob", "Retention", "ScrapeDefaults", "Streams"),
     *("PerNode", "Scheduled", "Stateful", "Stateless"),

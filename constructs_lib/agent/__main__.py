@@ -14,6 +14,7 @@ from constructs_lib.errors import ConstructError
 
 if TYPE_CHECKING:
     from constructs_lib.agent.dump import Dump
+    from constructs_lib.agent.restore_point import RestorePoint
     from constructs_lib.agent.store import Store
 
 HOUR = 3600
@@ -79,6 +80,22 @@ def _restore(data: Path, requests: Path | None, point: str | None, **where: str)
         logging.info("restored %s: %d blocks, %d bytes", restored.id, len(restored.blocks), restored.size)
 
 
+def _drill_restore(data: Path, source: list[str], **where: str) -> None:
+    from constructs_lib.agent import drill
+
+    turn = drill.whose(source, datetime.now(UTC).date())
+    logging.info("it is the turn of %s", turn)
+    _say(_of_point(drill.bring(_store(**where, source=turn), data)))
+
+
+def _drill(data: Path, server: str) -> None:
+    from constructs_lib.agent import drill
+    from constructs_lib.agent.prometheus import Prometheus
+
+    point = drill.compare(data, Prometheus(server))
+    _say(f"{_of_point(point)}  {point.samples} samples, and Prometheus answers them")
+
+
 def _send_dump(file: Path, **where: str) -> None:
     from constructs_lib.agent import dump
 
@@ -125,8 +142,7 @@ def _list_points(store: "Store") -> None:
         except ConstructError as error:
             _say(f"{name}  damaged: {error}")
             continue
-        times = f"{_time(point.min_time)} to {_time(point.max_time)}"
-        _say(f"{name}  {len(point.blocks)} blocks  {point.size} bytes  {times}")
+        _say(f"{_of_point(point)}  {_time(point.min_time)} to {_time(point.max_time)}")
 
 
 def _verify(point: str, read: bool, **where: str) -> None:
@@ -142,7 +158,7 @@ def _verify(point: str, read: bool, **where: str) -> None:
     else:
         found = store.read(point)
         restore.verify(store, found, read=read)
-        what, how = f"{found.id}  {len(found.blocks)} blocks  {found.size} bytes", "every object is there, in its size"
+        what, how = _of_point(found), "every object is there, in its size"
     _say(f"{what}  {'every byte is as it was sent' if read else how}")
 
 
@@ -150,6 +166,10 @@ def _store(bucket: str, region: str, source: str) -> "Store":
     from constructs_lib.agent.store import Store
 
     return Store.connect(bucket=bucket, region=region, source=source)
+
+
+def _of_point(point: "RestorePoint") -> str:
+    return f"{point.id}  {len(point.blocks)} blocks  {point.size} bytes"
 
 
 def _of_dump(dump: "Dump") -> str:
@@ -180,6 +200,8 @@ def _parser() -> argparse.ArgumentParser:
     backup = add("backup", _backup, "make restore points of Prometheus' finished blocks, every so often", stays=True)
     now = add("backup-now", _backup_now, "have the agent of this volume make a restore point, and wait for it")
     restore = add("restore", _restore, "bring a restore point back into an empty volume")
+    drill_restore = add("drill-restore", _drill_restore, "bring the newest restore point of a replica back for a drill")
+    drill = add("drill", _drill, "compare what a Prometheus answers with what such a restore point says, and end it")
     send_dump = add("send-dump", _send_dump, "make a restore point of a database's dump")
     fetch_dump = add("fetch-dump", _fetch_dump, "bring the dump of a database back into a file")
     listing = add("list", _list, "name all restore points of a replica, or of a database")
@@ -191,14 +213,23 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--output", required=True, type=Path, help="directory of the files")
     for command in (collect, dashboards, backup):
         command.add_argument("--port", required=True, type=int, help="of the metrics")
-    for command in (backup, now, restore):
+    for command in (backup, now, restore, drill_restore, drill):
         command.add_argument("--data", required=True, type=Path, help="the volume, with tsdb/ in it")
     for command in (send_dump, fetch_dump):
         command.add_argument("--file", required=True, type=Path, help="the dump, in pg_dump's format custom")
-    for command in (backup, restore, send_dump, fetch_dump, listing, verify):
+    of_one = (backup, restore, send_dump, fetch_dump, listing, verify)
+    for command in (*of_one, drill_restore):
         command.add_argument("--bucket", required=True, help="of the restore points")
         command.add_argument("--region", required=True, help="of the bucket")
+    for command in of_one:
         command.add_argument("--source", required=True, help="CLUSTER/NAMESPACE/COMPONENT/POD, or .../database")
+    drill_restore.add_argument(
+        "--source",
+        required=True,
+        action="append",
+        help="CLUSTER/NAMESPACE/COMPONENT/POD, for each replica: each day it is another one's turn",
+    )
+    drill.add_argument("--server", required=True, help="host and port of a Prometheus on the volume, which it may end")
     backup.add_argument("--keep-days", required=True, type=int, help="how long a restore point is kept")
     backup.add_argument("--expiry-days", required=True, type=int, help="after which any object expires")
     backup.add_argument("--every", required=True, type=int, help="seconds from one to the next, at the latest")

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -9,7 +10,7 @@ from constructs import Construct
 
 from constructs_lib.aws.bucket import RestorePointBucket
 from constructs_lib.aws.roles import ServiceAccountRole
-from constructs_lib.contract import BucketAccess, Identity, Origin, RestorePoints, Rights, WebIdentity
+from constructs_lib.contract import RESTORE_DRILL, BucketAccess, Identity, Origin, RestorePoints, Rights, WebIdentity
 from constructs_lib.errors import ConstructError
 
 
@@ -47,6 +48,7 @@ class BackupPipeline(Construct):
             if count > 1:
                 raise ConstructError(f"the restore points of {origin.path} have two origins: name it once")
         super().__init__(scope, id)
+        self._web_identity = web_identity
         self.bucket = RestorePointBucket(self, "Bucket", restore_points=restore_points, encryption_key=encryption_key)
         self.roles: dict[Origin, ServiceAccountRole] = {}
         for origin in origins:
@@ -69,6 +71,22 @@ class BackupPipeline(Construct):
             raise ConstructError(f"there are no restore points of {origin.path}, but of {known}: use one of these")
         for access in self._accesses(origin, Rights.READ):
             self.bucket.grant(grantee, access)
+
+    def add_drill(self, origin: Origin, *, service_account: str = RESTORE_DRILL) -> ServiceAccountRole:
+        """Make a role for what tries to restore the restore points of an origin: it reads them, and does nothing else.
+
+        Args:
+            origin: One of those that the pipeline knows.
+            service_account: Of the drill, in the cluster and the namespace of the origin.
+        Raises:
+            ConstructError: an origin that it does not know, and what `ServiceAccountRole` refuses.
+        """
+        identity = replace(_identity(origin), service_account=service_account)
+        role = ServiceAccountRole(
+            self, f"{origin.path}/{service_account}", identity=identity, web_identity=self._web_identity
+        )
+        self.grant_restore(role.role, origin)
+        return role
 
     def _accesses(self, origin: Origin, rights: Rights) -> Iterator[BucketAccess]:
         bucket = self.bucket.restore_points.bucket

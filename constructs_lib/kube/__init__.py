@@ -50,11 +50,21 @@ from constructs_lib.kube.node_exporter import NodeExporter
 from constructs_lib.kube.pod import Container, FieldOfPod, OfSecret, Placement, Probe, Resources, Text
 from constructs_lib.kube.postgres_backup import PostgresBackup
 from constructs_lib.kube.prometheus import PrometheusHA
+from constructs_lib.kube.restore_drill import RestoreDrill
 from constructs_lib.kube.retention import Retention
 from constructs_lib.kube.static_volumes import StaticVolumes
 from constructs_lib.kube.storage import StorageClass, Volume
 from constructs_lib.kube.tracing import Embedded, Tracing
-from constructs_lib.kube.volumes import API_ACCESS, Claimed, ConfigMapFiles, HostPath, Mount, Scratch, SecretFiles
+from constructs_lib.kube.volumes import (
+    API_ACCESS,
+    Claimed,
+    ConfigMapFiles,
+    HostPath,
+    Mount,
+    Scratch,
+    SecretFiles,
+    ThrownAway,
+)
 from constructs_lib.kube.workload import PerNode, Scheduled, Stateful, Stateless
 from constructs_lib.urls import Links
 
@@ -137,6 +147,7 @@ __all__ = [
     "Remote",
     "RequestLimits",
     "Resources",
+    "RestoreDrill",
     "Retention",
     "Route",
     "Routes",
@@ -160,6 +171,7 @@ __all__ = [
     "Streams",
     "TeamJob",
     "Text",
+    "ThrownAway",
     "TimeInterval",
     "Timing",
     "Tracing",

@@ -46,12 +46,13 @@ class Volume:
 
 class StorageClass(Construct):
     """Encrypted gp3 volumes of AWS EBS, made in the zone of the pod that first uses them; they can grow, and they stay
-    when their claim goes.
+    when their claim goes, unless told otherwise.
 
     Args:
         name: The class is cluster-scoped: one release makes it.
         iops: Operations per second, 3000 to 80000.
         throughput: Mebibytes per second, 125 to 2000, and a quarter of the IOPS at most.
+        keep: Whether a volume stays when its claim goes; what is thrown away must not.
     Raises:
         ConstructError: figures that EBS refuses.
     Source: https://github.com/kubernetes-sigs/aws-ebs-csi-driver/blob/master/docs/parameters.md
@@ -65,6 +66,7 @@ class StorageClass(Construct):
         name: str = "gp3",
         iops: int = LEAST_IOPS,
         throughput: int = LEAST_THROUGHPUT,
+        keep: bool = True,
     ) -> None:
         if not LEAST_IOPS <= iops <= MOST_IOPS:
             raise ConstructError(
@@ -77,6 +79,7 @@ class StorageClass(Construct):
             )
         super().__init__(scope, id)
         self.name = object_name(name, of="a storage class")
+        self.keep = keep
         k8s.KubeStorageClass(
             self,
             "storage-class",
@@ -89,7 +92,7 @@ class StorageClass(Construct):
                 "throughput": str(throughput),
                 "csi.storage.k8s.io/fstype": "ext4",
             },
-            reclaim_policy="Retain",
+            reclaim_policy="Retain" if keep else "Delete",
             allow_volume_expansion=True,
             volume_binding_mode="WaitForFirstConsumer",
         )

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from constructs_lib.config.prometheus import SERVICE_ACCOUNT
 from constructs_lib.errors import ConstructError
+from constructs_lib.kube.storage import Volume
 from constructs_lib.units import Bytes
 
 
@@ -85,6 +86,23 @@ class Scratch:
 
     def to_dict(self) -> Mapping[str, Any]:
         return {"name": self.name, "emptyDir": {"sizeLimit": self.limit.kubernetes()}}
+
+
+@dataclass(frozen=True, slots=True)
+class ThrownAway:
+    """A persistent volume that is made for one pod, and goes with it: for more than a node's disk has.
+
+    Args:
+        volume: What is claimed; of a class that keeps no volumes, or each pod leaves one behind.
+        name: Of the volume within its pod; the claim is called by the pod's name and this one.
+    Source: https://kubernetes.io/docs/concepts/storage/ephemeral-volumes/#generic-ephemeral-volumes
+    """
+
+    volume: Volume
+    name: str = "data"
+
+    def to_dict(self) -> Mapping[str, Any]:
+        return {"name": self.name, "ephemeral": {"volumeClaimTemplate": {"spec": self.volume.to_dict()}}}
 
 
 @dataclass(frozen=True, slots=True)

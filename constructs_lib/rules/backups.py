@@ -1,4 +1,5 @@
-"""Restore points: whether each server and database has one that is young enough, and whether new ones can be made.
+"""Restore points: whether each server and database has one that is young enough, whether new ones can be made, and
+whether somebody has tried to restore one.
 
 What the volume bears, the group `services` says; and that an agent is away, TargetDown, in the morning.
 """
@@ -7,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
+from constructs_lib.errors import ConstructError
 from constructs_lib.metrics.backup import BACKUP
 from constructs_lib.metrics.prometheus import SCRAPE
 from constructs_lib.promql import metric
@@ -21,6 +23,7 @@ from constructs_lib.units import prometheus_duration
 MADE, SUCCEEDED = "backup_last_success_timestamp_seconds", "backup_last_attempt_succeeded"
 # Between two evaluations of a proof that goes on for a day: as far as Prometheus looks back for a sample.
 SPARSE = timedelta(minutes=5)
+DRILLED = timedelta(days=1)  # another server each time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,17 +35,31 @@ class BackupLimits:
         late: How much later one may be: it takes its time, and what fails is tried again.
         failing: How long attempts may fail one after the other.
         unsaved: How long ago a database may have been saved, which happens every day.
+        undrilled: How long ago a restore may have been tried with success: a day, and as long as a drill may take. Less
+            than two days, since servers take turns, and one whose restore always fails would be hidden by another one.
     Raises:
-        ConstructError: a duration that is too short.
+        ConstructError: a duration that is too short, or a time without a drill in which another server's turn comes.
     """
 
     every: timedelta
     late: timedelta = timedelta(hours=2)
     failing: timedelta = timedelta(hours=1)
     unsaved: timedelta = timedelta(hours=26)
+    undrilled: timedelta = timedelta(hours=28)
 
     def __post_init__(self) -> None:
-        check_durations(every=self.every, late=self.late, failing=self.failing, unsaved=self.unsaved)
+        check_durations(
+            every=self.every,
+            late=self.late,
+            failing=self.failing,
+            unsaved=self.unsaved,
+            undrilled=self.undrilled,
+        )
+        if self.undrilled >= 2 * DRILLED:
+            raise ConstructError(
+                f"undrilled is {prometheus_duration(self.undrilled)}, but servers take turns, and one that cannot be "
+                f"restored would be hidden by the next one: use less than {prometheus_duration(2 * DRILLED)}"
+            )
 
     @property
     def oldest(self) -> timedelta:
@@ -51,7 +68,12 @@ class BackupLimits:
 
 
 def backups(
-    by: Evaluator, limits: BackupLimits, *, job: str = BACKUP.job, databases: tuple[str, ...] = ()
+    by: Evaluator,
+    limits: BackupLimits,
+    *,
+    job: str = BACKUP.job,
+    databases: tuple[str, ...] = (),
+    drills: tuple[str, ...] = (),
 ) -> RuleGroup:
     """The group `backups`.
 
@@ -60,9 +82,14 @@ def backups(
         limits: From where on somebody must hear of it.
         job: By which the agents are scraped.
         databases: The CronJobs that save one each.
+        drills: The CronJobs that try to restore, each from one Prometheus.
     """
-    alerts = (_too_old(by, limits, job), _unknown(by, limits, job), _failing(by, limits, job))
-    return RuleGroup(name="backups", alerts=(*alerts, *([_unsaved(by, limits, databases)] if databases else ())))
+    alerts = [_too_old(by, limits, job), _unknown(by, limits, job), _failing(by, limits, job)]
+    if databases:
+        alerts.append(_unsaved(by, limits, databases))
+    if drills:
+        alerts.append(_undrilled(by, limits, drills))
+    return RuleGroup(name="backups", alerts=tuple(alerts))
 
 
 def age(job: str) -> str:
@@ -185,4 +212,17 @@ def _unsaved(by: Evaluator, limits: BackupLimits, databases: tuple[str, ...]) ->
         within=limits.unsaved,
         severity=Severity.CRITICAL,
         summary="The newest restore point of a database is too old.",
+    )
+
+
+def _undrilled(by: Evaluator, limits: BackupLimits, drills: tuple[str, ...]) -> Alert:
+    """Backups go on meanwhile, so it can wait for the morning; a Job that failed is spoken of by itself, too."""
+    return overdue(
+        by,
+        "RestoreDrillTooOld",
+        cron_jobs=among(drills, group="backups"),
+        such_as=drills[0],
+        within=limits.undrilled,
+        severity=Severity.WARNING,
+        summary="Nobody knows whether the restore points of Prometheus can be restored.",
     )

@@ -1,0 +1,159 @@
+"""What finds out every day whether a restore would succeed."""
+
+from collections.abc import Mapping
+from datetime import time, timedelta
+from typing import Any
+
+from constructs import Construct
+
+from constructs_lib import versions
+from constructs_lib.config import to_yaml
+from constructs_lib.contract import RESTORE_DRILL, Origin, RestorePoints, Rights
+from constructs_lib.errors import ConstructError
+from constructs_lib.image import Image
+from constructs_lib.kube.component import Component
+from constructs_lib.kube.manifest import ConfigMap
+from constructs_lib.kube.pod import Container, Placement, Resources
+from constructs_lib.kube.prometheus import SMALLEST_VOLUME, USER, PrometheusHA
+from constructs_lib.kube.restore_points import RESOURCES, RESTORE, where
+from constructs_lib.kube.storage import StorageClass, Volume
+from constructs_lib.kube.volumes import ConfigMapFiles, Mount, ThrownAway
+from constructs_lib.kube.workload import Scheduled
+from constructs_lib.units import Bytes, Cpu
+
+PROGRAM, PROMETHEUS, COMPARE = "restore-drill", "prometheus", "compare"
+DATA, DATABASE = "/drill", "/drill/tsdb"
+CONFIG, FILE = "/etc/prometheus/config", "prometheus.yml"
+ADDRESS = "127.0.0.1:9090"  # nobody else has to ask it, and whoever reaches it may end it
+# The most that Prometheus takes: no restored block is older than that.
+FOR_EVER = "100y"
+# Longer than any block: what is restored is compacted with nothing, and so is what the manifest says.
+LONGER_THAN_ALL = "1y"
+END_WITHIN = timedelta(hours=4)
+
+
+class RestoreDrill(Component):
+    """Every day, the newest restore point of one server of a Prometheus is restored into a volume that is thrown away.
+
+    The agent restores it as it would for a server that was lost. A Prometheus of the same version, which scrapes
+    nothing, is started on it, and asked for every sample: blocks, series and samples must be those that the manifest
+    says. Servers take turns, one a day. What fails is a Job that failed, and its log says what differs. No container
+    but the one that restores gets credentials, and they are for reading alone.
+
+    The last container ends Prometheus, since one that only runs beside others is known to Kubernetes 1.29 and later.
+
+    Args:
+        prometheus: Whose servers' restore points they are, and in whose namespace it lives.
+        name: Of the CronJob and of its service account, which has a role of its own in AWS.
+        image: Of the agent, from a registry of yours: `agent/README.md` says how to build it.
+        points: Where restore points are.
+        volume: What is thrown away: as large as a server's own, of a class whose volumes go with their claims.
+        at: When, in UTC, to the minute.
+        end_within: How long it may take, all tries together: restoring 100 GB takes a quarter of an hour to half of
+            one, and reading it again up to three quarters of one.
+        resources: Of Prometheus.
+        agent_resources: Of what restores, and of what compares.
+        placement: On which nodes.
+    Raises:
+        ConstructError: a volume that is too small, or a time that is no whole minute; when rendered, a class of this
+            app that keeps its volumes, one more each day.
+    Source: https://prometheus.io/docs/prometheus/latest/querying/remote_read_api/
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        prometheus: PrometheusHA,
+        name: str = RESTORE_DRILL,
+        image: Image,
+        points: RestorePoints,
+        volume: Volume,
+        at: time = time(4),
+        end_within: timedelta = END_WITHIN,
+        resources: Resources = Resources(cpu=Cpu(500), memory=Bytes.gib(1)),
+        agent_resources: Resources = RESOURCES,
+        placement: Placement = Placement(),
+    ) -> None:
+        if volume.size < SMALLEST_VOLUME:
+            raise ConstructError(f"the volume of {name} is {volume.size}: use {SMALLEST_VOLUME} or more")
+        namespace = prometheus.namespace
+        super().__init__(
+            scope,
+            id,
+            namespace=namespace,
+            name=name,
+            program=PROGRAM,
+            image=image,
+            workload=Scheduled(at=at, user=USER, end_within=end_within),
+            placement=placement,
+        )
+        self.origin = Origin(cluster=namespace.cluster.name, namespace=namespace.name, component=prometheus.name)
+        self._volume = volume
+        source = ThrownAway(volume)
+        data = Mount(source=source, path=DATA, read_only=False)
+        sources = [f"{self.origin.path}/{prometheus.name}-{each}" for each in range(prometheus.workload.replicas or 0)]
+        self.add_init_container(
+            Container(
+                name=RESTORE,
+                image=image,
+                args=("drill-restore", f"--data={DATA}", *_from(points, sources)),
+                mounts=(data,),
+                resources=agent_resources,
+            )
+        )
+        self.add_container(self._server(data, resources))
+        self.add_container(
+            Container(
+                name=COMPARE,
+                image=image,
+                args=("drill", f"--data={DATA}", f"--server={ADDRESS}"),
+                mounts=(Mount(source=source, path=DATA),),
+                resources=agent_resources,
+            )
+        )
+        for prefix in self.origin.prefixes:
+            self.use_bucket(points.bucket, prefix=prefix, rights=Rights.READ, containers=(RESTORE,))
+
+    def _server(self, data: Mount, resources: Resources) -> Container:
+        config = f"{self.name}-config"
+
+        ConfigMap(
+            self,
+            "config",
+            name=config,
+            namespace=self.namespace.name,
+            labels=self.labels,
+            files=lambda: {FILE: to_yaml({"storage": {"tsdb": {"retention": {"time": FOR_EVER}}}})},
+        )
+        return Container(
+            name=PROMETHEUS,
+            image=versions.PROMETHEUS,
+            args=(
+                f"--config.file={CONFIG}/{FILE}",
+                f"--storage.tsdb.path={DATABASE}",
+                f"--storage.tsdb.min-block-duration={LONGER_THAN_ALL}",
+                f"--storage.tsdb.max-block-duration={LONGER_THAN_ALL}",
+                "--no-storage.tsdb.allow-overlapping-compaction",
+                f"--web.listen-address={ADDRESS}",
+                "--web.enable-lifecycle",
+            ),
+            mounts=(Mount(source=ConfigMapFiles("config", config), path=CONFIG), data),
+            resources=resources,
+        )
+
+    def _workload(self) -> Mapping[str, Any]:
+        """A class of another chart may be made later than this."""
+        for each in self.node.root.node.find_all():
+            if isinstance(each, StorageClass) and each.keep and each.name == self._volume.storage_class:
+                raise ConstructError(
+                    f"the volume of {self.name} is of the class {each.name}, which keeps a volume when its claim goes, "
+                    "so every drill would leave one behind: use a class that is made with keep=False"
+                )
+        return super()._workload()
+
+
+def _from(points: RestorePoints, sources: list[str]) -> tuple[str, ...]:
+    first, *others = sources
+    return (*where(points, first), *(f"--source={each}" for each in others))
