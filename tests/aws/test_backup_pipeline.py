@@ -11,7 +11,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 
 from constructs_lib.aws import BackupPipeline
-from constructs_lib.contract import Origin
+from constructs_lib.contract import Identity, Origin
 from constructs_lib.errors import ConstructError
 from tests.aws.synthesized import (
     ASSOCIATION,
@@ -111,6 +111,45 @@ def test_somebody_else_may_be_let_restore() -> None:
     ]
 
 
+def test_a_drill_has_a_role_that_reads_alone() -> None:
+    """That of a service account of its own, in the cluster and namespace of whose points it tries."""
+
+    def build(stack: cdk.Stack) -> None:
+        made = pipeline(stack, PROMETHEUS, GREEN, encryption_key=kms.Key.from_key_arn(stack, "Key", KEY))
+        assert made.add_drill(GREEN).identity == Identity(
+            cluster="green", namespace="monitoring", service_account="restore-drill"
+        )
+
+    made = template(build)
+    accounts = [each["Properties"] for each in made.find_resources(ASSOCIATION).values()]
+    assert sorted((each["ClusterName"], each["ServiceAccount"]) for each in accounts) == [
+        ("blue", "prometheus"),
+        ("green", "prometheus"),
+        ("green", "restore-drill"),
+    ]
+    (policy,) = (each for name, each in made.find_resources(POLICY).items() if "restoredrill" in name)
+    of_blocks, of_points = "blocks/green/monitoring/prometheus/", "points/green/monitoring/prometheus/"
+    assert policy["Properties"]["PolicyDocument"]["Statement"] == [
+        {"Effect": "Allow", "Action": "s3:GetObject", "Resource": below(made, of_blocks)},
+        listing(made, of_blocks),
+        {"Effect": "Allow", "Action": "kms:Decrypt", "Resource": KEY},
+        {"Effect": "Allow", "Action": "s3:GetObject", "Resource": below(made, of_points)},
+        listing(made, of_points),
+    ]
+
+
+def test_a_drill_may_come_by_web_identity() -> None:
+    """As the origins do, by the name that the other half expects."""
+
+    def build(stack: cdk.Stack) -> None:
+        pipeline(stack, web_identity=TRUSTED).add_drill(PROMETHEUS, service_account="rehearsal")
+
+    assert {each["Properties"]["RoleName"] for each in template(build).find_resources(ROLE).values()} == {
+        "blue-monitoring-prometheus",
+        "blue-monitoring-rehearsal",
+    }
+
+
 def test_what_it_made_can_be_used() -> None:
     """The bucket and each origin's role are there, for a statement more, or an alarm."""
 
@@ -135,17 +174,29 @@ def wildcard(stack: cdk.Stack) -> None:
     pipeline(stack, replace(PROMETHEUS, component="*"))
 
 
+def itself(stack: cdk.Stack) -> None:
+    pipeline(stack).add_drill(PROMETHEUS, service_account="prometheus")
+
+
+def drilled(stack: cdk.Stack) -> None:
+    pipeline(stack).add_drill(GREEN)
+
+
 REFUSED: Mapping[Callable[[cdk.Stack], None], str] = {
     nobody: "nobody makes the restore points in the bucket acme-backup: name an origin, or leave the bucket out",
     lambda stack: pipeline(stack, PROMETHEUS, PROMETHEUS) and None: (
         "the restore points of blue/monitoring/prometheus have two origins: name it once"
     ),
     stranger: "there are no restore points of green/monitoring/prometheus, but of blue/monitoring/prometheus: use one ",
+    drilled: "there are no restore points of green/monitoring/prometheus, but of blue/monitoring/prometheus: use one ",
+    itself: "blue/monitoring/prometheus has two roles, at ",
     wildcard: r"'\*' cannot be a service account: use lower-case letters",
 }
 
 
-@pytest.mark.parametrize(("build", "sentence"), REFUSED.items(), ids=["nobody", "twice", "stranger", "wildcard"])
+@pytest.mark.parametrize(
+    ("build", "sentence"), REFUSED.items(), ids=["nobody", "twice", "stranger", "drilled", "itself", "wildcard"]
+)
 def test_what_cannot_work_is_refused(build: Callable[[cdk.Stack], None], sentence: str) -> None:
     """At once and in one sentence."""
     with pytest.raises(ConstructError, match=f"^{sentence}"):

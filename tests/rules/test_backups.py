@@ -30,16 +30,25 @@ OF_DATABASES = {
         ' kube_cronjob_created{job="kube-state-metrics",cronjob=~"people-backup|shop-backup"}) > 93600'
     ),
 }
-DATABASES = ("people-backup", "shop-backup")
+OF_DRILLS = {
+    "RestoreDrillTooOld": (
+        "time() - max by (namespace, cronjob)"
+        ' (kube_cronjob_status_last_successful_time{job="kube-state-metrics",cronjob=~"drill"} or'
+        ' kube_cronjob_created{job="kube-state-metrics",cronjob=~"drill"}) > 100800'
+    ),
+}
+OF_CRON_JOBS = OF_DATABASES | OF_DRILLS
+DATABASES, DRILLS = ("people-backup", "shop-backup"), ("drill",)
 
 
 def alerts(by: Evaluator = BY, limits: BackupLimits = DAILY) -> dict[str, Alert]:
-    return {alert.name: alert for alert in backups(by, limits, job="saves", databases=DATABASES).alerts}
+    group = backups(by, limits, job="saves", databases=DATABASES, drills=DRILLS)
+    return {alert.name: alert for alert in group.alerts}
 
 
 def test_every_alert_reads_what_it_says() -> None:
     """No alert comes or goes by accident; all read the job that the app names, the agents' own by default."""
-    assert {name: alert.expr for name, alert in alerts().items()} == CONDITIONS | OF_DATABASES
+    assert {name: alert.expr for name, alert in alerts().items()} == CONDITIONS | OF_CRON_JOBS
     jobs = set(re.findall(r'job="(\w+)"', " ".join(alert.expr for alert in backups(BY, DAILY).alerts)))
     assert jobs == {"backup", "prom"}
     assert backups(BY, DAILY).name == "backups"
@@ -53,15 +62,16 @@ def test_every_metric_is_read_as_it_is_exposed() -> None:
 
 def test_what_is_told_of_savers_is_read_as_it_is_exposed() -> None:
     """Of their CronJobs, by kube-state-metrics."""
-    group = backups(BY, DAILY, databases=DATABASES)
-    ours = replace(group, alerts=tuple(each for each in group.alerts if each.name in OF_DATABASES))
+    group = backups(BY, DAILY, databases=DATABASES, drills=DRILLS)
+    ours = replace(group, alerts=tuple(each for each in group.alerts if each.name in OF_CRON_JOBS))
     found = complaints([KUBE_STATE_METRICS], [ours])
     assert [each for each in found if not each.startswith(KUBE_STATE_METRICS.name)] == []
 
 
 def test_without_databases_nothing_is_said_of_any() -> None:
-    """An alert on them could never fire."""
+    """An alert on them could never fire; nor could one on drills."""
     assert [alert.name for alert in backups(BY, DAILY).alerts] == list(CONDITIONS)
+    assert [alert.name for alert in backups(BY, DAILY, drills=DRILLS).alerts] == [*CONDITIONS, *OF_DRILLS]
 
 
 def test_what_says_that_there_is_no_backup_wakes_somebody() -> None:
@@ -85,12 +95,19 @@ def test_texts_are_sentences_that_name_the_saver(name: str) -> None:
     assert alerts()[name].description == "{{ $labels.cronjob }} has not succeeded within 1d2h."
 
 
+@pytest.mark.parametrize("name", OF_DRILLS)
+def test_texts_are_sentences_that_name_the_drill(name: str) -> None:
+    """What it tries, the page says."""
+    reads_as_sentences(alerts()[name])
+    assert alerts()[name].description == "{{ $labels.cronjob }} has not succeeded within 1d4h."
+
+
 @pytest.mark.parametrize(("interval", "hold"), [(15, 300), (30, 300), (60, 600)])
 def test_a_point_that_is_too_old_is_heard_of_soon(interval: int, hold: int) -> None:
     """Five minutes and ten evaluations."""
     found = alerts(replace(BY, interval=timedelta(seconds=interval)))
     assert found["BackupTooOld"].hold.total_seconds() == hold
-    assert found["DatabaseBackupTooOld"].hold.total_seconds() == hold
+    assert {found[name].hold.total_seconds() for name in OF_CRON_JOBS} == {hold}
 
 
 @pytest.mark.parametrize(
@@ -125,7 +142,21 @@ def test_how_old_a_databases_point_may_be_can_be_chosen() -> None:
     assert alerts(limits=often)["DatabaseBackupTooOld"].expr.endswith(" > 180000")
 
 
-@pytest.mark.parametrize("name", ["every", "late", "failing", "unsaved"])
+def test_how_long_nothing_may_have_been_tried_can_be_chosen() -> None:
+    """Until the next server's turn: a success of that one would end the alert on this one before it has fired."""
+    most = replace(DAILY, undrilled=timedelta(days=2) - timedelta(seconds=1))
+    assert alerts(limits=most)["RestoreDrillTooOld"].expr.endswith(" > 172799")
+    with pytest.raises(
+        ConstructError,
+        match=(
+            r"^undrilled is 2d, but servers take turns, and one that cannot be restored would be hidden by the next "
+            r"one: use less than 2d$"
+        ),
+    ):
+        replace(DAILY, undrilled=timedelta(days=2))
+
+
+@pytest.mark.parametrize("name", ["every", "late", "failing", "unsaved", "undrilled"])
 def test_durations_that_are_none_are_refused(name: str) -> None:
     """Each would make an alert that always speaks."""
     with pytest.raises(

@@ -1,0 +1,225 @@
+"""What tries to restore: its pod, who gets credentials, whom it reaches, and what is refused."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import time, timedelta
+from typing import Any
+
+import cdk8s
+import pytest
+from constructs import Construct
+
+from constructs_lib.contract import Bucket, BucketAccess, Identity, Origin, RestorePoints, Rights
+from constructs_lib.errors import ConstructError
+from constructs_lib.image import Image
+from constructs_lib.kube import PrometheusHA, Resources, RestoreDrill, StorageClass, Volume
+from constructs_lib.units import Bytes, Cpu
+from tests.minimal import IMAGE, NAMESPACE, prometheus, unrendered
+from tests.rendered import Document, Objects, rendered, template
+
+POINTS = RestorePoints(bucket=Bucket(name="prod-backup", region="eu-central-1"))
+VOLUME = Volume(Bytes.gib(120), "thrown-away")
+
+
+def drill(scope: Construct, id: str = "drill", *, of: PrometheusHA | None = None, **more: Any) -> RestoreDrill:
+    settings = {"prometheus": of or prometheus(scope), "image": IMAGE, "points": POINTS, "volume": VOLUME}
+    return RestoreDrill(scope, id, **{**settings, **more})
+
+
+def build(chart: cdk8s.Chart) -> None:
+    drill(chart)
+
+
+@pytest.fixture(scope="module")
+def objects() -> Objects:
+    """One, with what is its default, beside the Prometheus whose points it tries."""
+    return rendered(build)
+
+
+@pytest.fixture(scope="module")
+def pod(objects: Objects) -> Document:
+    return template(objects.only("CronJob"))
+
+
+def containers(pod: Document) -> dict[str, dict[str, Any]]:
+    """All of a pod, by name, in the order in which they are started."""
+    return {each["name"]: each for each in (*pod["spec"]["initContainers"], *pod["spec"]["containers"])}
+
+
+def test_a_point_is_restored_before_prometheus_starts_on_it(pod: Document) -> None:
+    """By the agent, of whose turn it is; then Prometheus is asked, and ended, by the agent, too."""
+    found = containers(pod)
+    assert list(found) == ["restore", "prometheus", "compare"]
+    assert [each["name"] for each in pod["spec"]["initContainers"]] == ["restore"]
+    assert pod["spec"]["restartPolicy"] == "Never"
+    assert found["restore"]["args"] == [
+        *("drill-restore", "--data=/drill", "--bucket=prod-backup", "--region=eu-central-1"),
+        *(f"--source=blue/monitoring/prometheus/prometheus-{number}" for number in range(2)),
+    ]
+    assert found["compare"]["args"] == ["drill", "--data=/drill", "--server=127.0.0.1:9090"]
+    assert {found[each]["image"] for each in ("restore", "compare")} == {IMAGE.reference()}
+
+
+def test_no_container_needs_what_older_clusters_do_not_know(pod: Document) -> None:
+    """An init container that goes on beside the others: Kubernetes 1.27 and 1.28 would wait for its end."""
+    assert all("restartPolicy" not in each for each in containers(pod).values())
+
+
+def test_prometheus_is_that_of_the_environment_and_leaves_blocks_alone(objects: Objects, pod: Document) -> None:
+    """Of the same image; it scrapes nothing, deletes nothing for its age, compacts nothing, and may be ended."""
+    server = containers(pod)["prometheus"]
+    (of_servers,) = template(objects.only("StatefulSet"))["spec"]["containers"]
+    assert server["image"] == of_servers["image"]
+    assert objects.file("restore-drill-config", "prometheus.yml") == {
+        "storage": {"tsdb": {"retention": {"time": "100y"}}}
+    }
+    assert server["args"] == [
+        "--config.file=/etc/prometheus/config/prometheus.yml",
+        "--storage.tsdb.path=/drill/tsdb",
+        "--storage.tsdb.min-block-duration=1y",
+        "--storage.tsdb.max-block-duration=1y",
+        "--no-storage.tsdb.allow-overlapping-compaction",
+        "--web.listen-address=127.0.0.1:9090",
+        "--web.enable-lifecycle",
+    ]
+    assert "ports" not in server
+
+
+def test_the_volume_goes_with_the_pod(pod: Document) -> None:
+    """A claim is made for it; whoever compares cannot write there."""
+    (data,) = (each for each in pod["spec"]["volumes"] if each["name"] == "data")
+    assert data["ephemeral"]["volumeClaimTemplate"]["spec"] == {
+        "accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": "120Gi"}},
+        "storageClassName": "thrown-away",
+    }
+    mounts = {
+        name: {each["mountPath"]: each.get("readOnly", False) for each in found["volumeMounts"]}
+        for name, found in containers(pod).items()
+    }
+    assert mounts == {
+        "restore": {"/drill": False},
+        "prometheus": {"/drill": False, "/etc/prometheus/config": True},
+        "compare": {"/drill": True},
+    }
+
+
+def test_it_runs_every_day_and_ends(objects: Objects) -> None:
+    """In UTC, after backups have been made, never twice at a time."""
+    job = objects.only("CronJob")["spec"]
+    assert (job["schedule"], job["timeZone"], job["concurrencyPolicy"]) == ("0 4 * * *", "Etc/UTC", "Forbid")
+    assert job["jobTemplate"]["spec"]["activeDeadlineSeconds"] == 4 * 3600
+
+
+def test_it_acts_as_nobody_else_and_may_read_alone() -> None:
+    """Below the prefixes of the Prometheus, by a service account of its own."""
+    made = drill(unrendered())
+    identity = Identity(cluster="blue", namespace="monitoring", service_account="restore-drill")
+    assert made.buckets == tuple(
+        BucketAccess(identity=identity, bucket=POINTS.bucket, prefix=prefix, rights=Rights.READ)
+        for prefix in ("blocks/blue/monitoring/prometheus/", "points/blue/monitoring/prometheus/")
+    )
+    assert made.origin == Origin(cluster="blue", namespace="monitoring", component="prometheus")
+
+
+def test_who_restores_alone_gets_credentials(pod: Document) -> None:
+    """Prometheus and what asks it reach nothing of AWS, and none has a token of the API server."""
+    assert pod["metadata"]["annotations"]["eks.amazonaws.com/skip-containers"] == "prometheus,compare"
+    assert pod["spec"]["serviceAccountName"] == "restore-drill"
+    assert pod["spec"]["automountServiceAccountToken"] is False
+    assert not any("projected" in each for each in pod["spec"]["volumes"])
+
+
+def test_it_reaches_the_bucket_and_credentials_and_nothing_else(objects: Objects) -> None:
+    """And names, without which there is no bucket; nobody reaches it."""
+    policy = objects.named("NetworkPolicy", "restore-drill")["spec"]
+    assert "ingress" not in policy
+    assert policy["policyTypes"] == ["Ingress", "Egress"]
+    reached = [(peer, [port["port"] for port in rule["ports"]]) for rule in policy["egress"] for peer in rule["to"]]
+    blocks = {peer["ipBlock"]["cidr"]: ports for peer, ports in reached if "ipBlock" in peer}
+    assert blocks == {"0.0.0.0/0": [443], "169.254.170.23/32": [80]}
+    (names,) = (ports for peer, ports in reached if "ipBlock" not in peer)
+    assert names == [53, 53]
+
+
+def test_it_has_no_service_and_no_right_in_the_cluster(objects: Objects) -> None:
+    """Nobody asks it anything, and it asks the API server nothing."""
+    ours = [each["kind"] for each in objects.documents if each["metadata"]["name"].startswith("restore-drill")]
+    assert sorted(ours) == ["ConfigMap", "CronJob", "NetworkPolicy", "ServiceAccount"]
+
+
+def test_what_is_said_is_what_is_rendered() -> None:
+    """Time, resources, the names of a Prometheus with one server."""
+
+    def other(chart: cdk8s.Chart) -> None:
+        drill(
+            chart,
+            of=prometheus(chart, "small", replicas=1),
+            name="rehearsal",
+            at=time(23, 30),
+            end_within=timedelta(hours=1),
+            resources=Resources(cpu=Cpu(200), memory=Bytes.mib(300)),
+        )
+
+    job = rendered(other).only("CronJob")
+    found = containers(template(job))
+    assert (job["metadata"]["name"], job["spec"]["schedule"]) == ("rehearsal", "30 23 * * *")
+    assert job["spec"]["jobTemplate"]["spec"]["activeDeadlineSeconds"] == 3600
+    assert found["prometheus"]["resources"]["requests"]["memory"] == "300Mi"
+    assert [each for each in found["restore"]["args"] if each.startswith("--source=")] == [
+        "--source=blue/monitoring/small/small-0"
+    ]
+
+
+def test_the_images_of_the_cluster_are_those_of_the_drill() -> None:
+    """A site that runs another Prometheus has its restore tried by that one."""
+    own = Image(registry="quay.io", repository="prometheus/prometheus", tag="v3.14.0")
+    namespace = replace(NAMESPACE, cluster=replace(NAMESPACE.cluster, images=(own,)))
+    pod = template(
+        rendered(lambda chart: drill(chart, of=prometheus(chart, namespace=namespace)) and None).only("CronJob")
+    )
+    assert containers(pod)["prometheus"]["image"] == own.reference()
+
+
+REFUSED: Mapping[str, tuple[dict[str, Any], str]] = {
+    "volume": ({"volume": Volume(Bytes.gib(1))}, r"^the volume of restore-drill is 1Gi: use 2Gi or more$"),
+    "time": ({"at": time(2, 0, 1)}, r"^a pod is started at 02:00:01 every day: use a whole minute"),
+    "end": ({"end_within": timedelta(seconds=59)}, r"^what is scheduled must end within 0:00:59: use a minute"),
+    "name": ({"name": "g" * 53}, r"^'g{53}' cannot be a component's name"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_could_not_try_is_refused(name: str) -> None:
+    """One sentence says what to change."""
+    more, refusal = REFUSED[name]
+    with pytest.raises(ConstructError, match=refusal):
+        drill(unrendered(), **more)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_class_that_keeps_what_is_thrown_away_is_refused(first: bool) -> None:
+    """Whichever of the two is made first: a volume would be left behind, and paid for, each day."""
+
+    def kept(chart: cdk8s.Chart) -> None:
+        StorageClass(chart, "class", name="thrown-away")
+
+    sentence = (
+        r"^the volume of restore-drill is of the class thrown-away, which keeps a volume when its claim goes, so every "
+        r"drill would leave one behind: use a class that is made with keep=False$"
+    )
+    with pytest.raises(ConstructError, match=sentence):
+        rendered(*((kept, build) if first else (build, kept)))
+
+
+def test_a_class_that_does_not_keep_it_is_taken() -> None:
+    """Beside another one, which keeps the servers' own."""
+    found = rendered(
+        build,
+        lambda chart: StorageClass(chart, "kept"),
+        lambda chart: StorageClass(chart, "class", name="thrown-away", keep=False),
+    )
+    assert {each["metadata"]["name"]: each["reclaimPolicy"] for each in found.of("StorageClass")} == {
+        "gp3": "Retain",
+        "thrown-away": "Delete",
+    }
