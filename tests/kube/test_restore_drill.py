@@ -6,8 +6,10 @@ from datetime import time, timedelta
 from typing import Any
 
 import cdk8s
+import kubernetes_validate  # type: ignore[import-untyped]  # it has no stubs
 import pytest
 from constructs import Construct
+from kubernetes_validate.utils import all_versions  # type: ignore[import-untyped]
 
 from constructs_lib.contract import Bucket, BucketAccess, Identity, Origin, RestorePoints, Rights
 from constructs_lib.errors import ConstructError
@@ -146,6 +148,15 @@ def test_it_has_no_service_and_no_right_in_the_cluster(objects: Objects) -> None
     """Nobody asks it anything, and it asks the API server nothing."""
     ours = [each["kind"] for each in objects.documents if each["metadata"]["name"].startswith("restore-drill")]
     assert sorted(ours) == ["ConfigMap", "CronJob", "NetworkPolicy", "ServiceAccount"]
+
+
+@pytest.mark.parametrize("version", [each for each in all_versions() if int(each.split(".")[1]) >= 27])
+def test_kubernetes_knows_every_field(objects: Objects, version: str) -> None:
+    """Of each version from 1.27 on."""
+    ours = [each for each in objects.documents if each["metadata"]["name"].startswith("restore-drill")]
+    assert len(ours) == 4
+    for document in ours:
+        kubernetes_validate.validate(dict(document), version, strict=True)
 
 
 def test_what_is_said_is_what_is_rendered() -> None:
