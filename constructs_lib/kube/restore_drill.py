@@ -30,6 +30,9 @@ FOR_EVER = "100y"
 # Longer than any block: what is restored is compacted with nothing, and so is what the manifest says.
 LONGER_THAN_ALL = "1y"
 END_WITHIN = timedelta(hours=4)
+# A pod that has ended keeps its volume until it is gone. Somebody has heard of a failure by then, and hears from there
+# on that the last success is long ago.
+GONE_AFTER = timedelta(hours=6)
 
 
 class RestoreDrill(Component):
@@ -37,8 +40,9 @@ class RestoreDrill(Component):
 
     The agent restores it as it would for a server that was lost. A Prometheus of the same version, which scrapes
     nothing, is started on it, and asked for every sample: blocks, series and samples must be those that the manifest
-    says. Servers take turns, one a day. What fails is a Job that failed, and its log says what differs. No container
-    but the one that restores gets credentials, and they are for reading alone.
+    says. Servers take turns, one a day. What fails is a Job that failed, and its log says what differs. Six hours after
+    its end, a Job goes, with its pods and their volumes. No container but the one that restores gets credentials, and
+    they are for reading alone.
 
     The last container ends Prometheus, since one that only runs beside others is known to Kubernetes 1.29 and later.
 
@@ -86,7 +90,7 @@ class RestoreDrill(Component):
             name=name,
             program=PROGRAM,
             image=image,
-            workload=Scheduled(at=at, user=USER, end_within=end_within),
+            workload=Scheduled(at=at, user=USER, end_within=end_within, gone_after=GONE_AFTER),
             placement=placement,
         )
         self.origin = Origin(cluster=namespace.cluster.name, namespace=namespace.name, component=prometheus.name)

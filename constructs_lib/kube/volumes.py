@@ -92,6 +92,8 @@ class Scratch:
 class ThrownAway:
     """A persistent volume that is made for one pod, and goes with it: for more than a node's disk has.
 
+    A pod that has ended, and is still there, still has it.
+
     Args:
         volume: What is claimed; of a class that keeps no volumes, or each pod leaves one behind.
         name: Of the volume within its pod; the claim is called by the pod's name and this one.

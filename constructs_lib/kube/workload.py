@@ -167,13 +167,15 @@ class PerNode:
 class Scheduled:
     """A pod once a day, which does one thing and ends, as a CronJob; nobody asks it anything.
 
-    What fails is tried again twice; a Job that failed stays until three others have, so that its log can be read.
+    What fails is tried again twice; a Job that failed stays until three others have, so that its log can be read,
+    unless it is told to go: volumes that are thrown away go with their pods, which go with their Job.
 
     Args:
         at: When, in UTC, to the minute.
         user: The id of user and group that run every container.
         end_within: How long it may take, all tries together: a minute or more.
         stop_within: How long a pod may take to end by itself when it is told to.
+        gone_after: How long a Job stays that has ended, however it has.
     Raises:
         ConstructError: a time that is not a whole minute or is of another zone, or too little time.
     Source: https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/
@@ -189,6 +191,7 @@ class Scheduled:
     user: int
     end_within: timedelta = timedelta(minutes=30)
     stop_within: timedelta = timedelta(seconds=30)
+    gone_after: timedelta | None = None
 
     def __post_init__(self) -> None:
         if self.at != time(self.at.hour, self.at.minute):
@@ -202,6 +205,7 @@ class Scheduled:
         job = {
             "backoffLimit": 2,
             "activeDeadlineSeconds": whole_seconds(self.end_within),
+            **({"ttlSecondsAfterFinished": whole_seconds(self.gone_after)} if self.gone_after else {}),
             "template": {**template, "spec": {**template["spec"], "restartPolicy": "Never"}},
         }
         return {

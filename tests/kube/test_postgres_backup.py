@@ -92,6 +92,7 @@ def test_it_runs_every_night(objects: Objects) -> None:
     job = objects.only("CronJob")["spec"]
     assert (job["schedule"], job["timeZone"], job["concurrencyPolicy"]) == ("0 2 * * *", "Etc/UTC", "Forbid")
     assert job["jobTemplate"]["spec"]["activeDeadlineSeconds"] == 1800
+    assert "ttlSecondsAfterFinished" not in job["jobTemplate"]["spec"]  # who looks in the morning finds its log
 
 
 def test_the_clients_run_the_script_on_the_files_of_the_agent(objects: Objects, pod: Document) -> None:

@@ -113,6 +113,11 @@ def test_it_runs_every_day_and_ends(objects: Objects) -> None:
     assert job["jobTemplate"]["spec"]["activeDeadlineSeconds"] == 4 * 3600
 
 
+def test_no_volume_outlives_its_use_for_long(objects: Objects) -> None:
+    """It goes with its pod, that with its Job, and that six hours after its end: else each would wait for the next."""
+    assert objects.only("CronJob")["spec"]["jobTemplate"]["spec"]["ttlSecondsAfterFinished"] == 6 * 3600
+
+
 def test_it_acts_as_nobody_else_and_may_read_alone() -> None:
     """Below the prefixes of the Prometheus, by a service account of its own."""
     made = drill(unrendered())
