@@ -12,9 +12,10 @@ import aws_cdk as cdk
 
 from apps import environments
 from apps.environment import Environment
-from constructs_lib.aws import BackupPipeline, ObjectStore
-from constructs_lib.contract import GRAFANA_BACKUP, LOKI, PROMETHEUS, Identity, Origin
+from constructs_lib.aws import BackupPipeline, BackupWatch, Notifications, ObjectStore
+from constructs_lib.contract import DATABASE, GRAFANA_BACKUP, LOKI, PROMETHEUS, Identity, Origin, RestorePoints
 from constructs_lib.errors import ConstructError
+from constructs_lib.rules.backups import BackupLimits
 
 DEFAULT = "prod"
 
@@ -30,15 +31,16 @@ def stacks(app: cdk.App, name: str, values: Environment) -> list[cdk.Stack]:
         ConstructError: values that AWS would refuse.
     """
 
-    def stack(id: str, description: str) -> cdk.Stack:
+    def stack(id: str, description: str, *, code: bool = False) -> cdk.Stack:
         return cdk.Stack(
             app,
             id,
             stack_name=f"{id}-{name}",
             description=description,
             env=cdk.Environment(region=values.region),
-            # The templates have no assets: CloudFormation takes them as they are, in accounts that know no CDK, too.
-            synthesizer=cdk.DefaultStackSynthesizer(generate_bootstrap_version_rule=False),
+            # Without code, CloudFormation takes a template as it is, in accounts that know no CDK, too. With it, it
+            # asks first for CDK's bootstrap, to whose bucket the command line of CDK brings the code.
+            synthesizer=cdk.DefaultStackSynthesizer(generate_bootstrap_version_rule=code),
         )
 
     made = []
@@ -46,19 +48,27 @@ def stacks(app: cdk.App, name: str, values: Environment) -> list[cdk.Stack]:
         made.append(stack("MonitoringStores", "Where the programs of the monitoring keep their data."))
         identity = Identity(cluster=values.cluster, namespace=values.namespace, service_account=LOKI)
         ObjectStore(made[-1], "Logs", bucket=values.logs_store, identity=identity, web_identity=values.web_identity)
-    if values.restore_points:
-        made.append(stack("MonitoringBackup", "Restore points of the monitoring, and who may add to them."))
-        origins = [Origin(cluster=values.cluster, namespace=values.namespace, component=PROMETHEUS)]
-        if values.grafana_backup:
-            origins.append(replace(origins[0], component=GRAFANA_BACKUP, database=True))
-        BackupPipeline(
-            made[-1],
-            "RestorePoints",
-            restore_points=values.restore_points,
-            origins=origins,
-            web_identity=values.web_identity,
-        )
+    points, limits = values.restore_points, values.backup_limits
+    if points and limits:
+        made.append(stack("MonitoringBackup", "Restore points, who may add to them, and who looks at them.", code=True))
+        _back_up(made[-1], values, points, limits)
     return made
+
+
+def _back_up(stack: cdk.Stack, values: Environment, points: RestorePoints, limits: BackupLimits) -> None:
+    """Add the bucket of restore points, and whoever looks at them: too old is there what is too old in the cluster."""
+    prometheus = Origin(cluster=values.cluster, namespace=values.namespace, component=PROMETHEUS)
+    replicas = {prometheus: [f"{PROMETHEUS}-{ordinal}" for ordinal in range(values.prometheus_replicas)]}
+    oldest = {prometheus: limits.oldest}
+    if values.grafana_backup:
+        database = replace(prometheus, component=GRAFANA_BACKUP, database=True)
+        replicas[database], oldest[database] = [DATABASE], limits.unsaved
+    pipeline = BackupPipeline(
+        stack, "RestorePoints", restore_points=points, origins=list(replicas), web_identity=values.web_identity
+    )
+    emails, https = values.alarm_emails, values.alarm_https
+    heard = Notifications(stack, "Alarms", emails=emails, https=https) if emails or https else None
+    BackupWatch(stack, "Watch", pipeline=pipeline, replicas=replicas, oldest=oldest, notifications=heard)
 
 
 def new_app(outdir: Path | None = None) -> cdk.App:

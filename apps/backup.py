@@ -7,7 +7,6 @@ from constructs_lib.config.grafana import PostgresStore
 from constructs_lib.contract import Namespace
 from constructs_lib.errors import ConstructError
 from constructs_lib.kube import Backup, PostgresBackup, PrometheusHA
-from constructs_lib.rules.backups import BackupLimits
 
 
 def back_up(
@@ -54,8 +53,3 @@ def back_up(
         image=image,
         points=points,
     )
-
-
-def backup_limits(values: Environment) -> BackupLimits | None:
-    """From where on somebody must hear of restore points; None where there are none."""
-    return BackupLimits(every=values.backup_every) if values.restore_points else None

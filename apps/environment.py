@@ -11,6 +11,7 @@ from constructs_lib.contract import Bucket, Cluster, PortRange, RestorePoints, W
 from constructs_lib.errors import ConstructError
 from constructs_lib.image import Image
 from constructs_lib.names import cidr, object_name
+from constructs_lib.rules.backups import BackupLimits
 from constructs_lib.units import Bytes, Cpu, parse_duration
 
 
@@ -329,6 +330,13 @@ class Environment(BaseModel):
         description="After which anything in that bucket expires: whole days, a week more than RETENTION, the longest "
         "block (a tenth of it) and BACKUP_KEEP are together."
     )
+    alarm_emails: Words = Field(
+        description="Addresses of email that hear of alarms on restore points; each says yes first, by a link. Or none."
+    )
+    alarm_https: Words = Field(
+        description="Likewise, the names of secrets of Secrets Manager in REGION, each of which is an https URL; or none, "
+        "and with no address either, the alarms tell nobody."
+    )
     scrape_interval: Duration = Field(description="Between two scrapes, and two evaluations of a rule.")
     application_namespace: str = Field(description="Where the application services and their databases run.")
     application_services: Words = Field(description="Each is a job of its own: pods by app.kubernetes.io/name.")
@@ -351,6 +359,11 @@ class Environment(BaseModel):
             return None
         bucket = self._bucket(self.backup_bucket_suffix)
         return RestorePoints(bucket=bucket, keep=self.backup_keep, expiry=self.backup_expiry)
+
+    @property
+    def backup_limits(self) -> BackupLimits | None:
+        """From where on somebody must hear of restore points; None where there are none."""
+        return BackupLimits(every=self.backup_every) if self.restore_points else None
 
     @property
     def web_identity(self) -> WebIdentity | None:

@@ -134,6 +134,8 @@ PROD = Environment(
     backup_every=timedelta(days=1),
     backup_keep=timedelta(days=30),
     backup_expiry=timedelta(days=90),
+    alarm_emails=("platform@insurance-lead-gen.com",),
+    alarm_https=(),
     scrape_interval=timedelta(seconds=15),
     application_namespace="insurance-lead-gen",
     application_services=("api", "backend", "data-service", "orchestrator"),
@@ -161,6 +163,7 @@ STAGING = PROD.but(
     jaeger_url="https://jaeger.staging.insurance-lead-gen.com",
     jaeger_collectors=1,
     backup_bucket_suffix="staging-backup",
+    alarm_emails=(),  # nobody is woken for it
 )
 DEV = STAGING.but(
     cluster="insurance-lead-gen-dev",

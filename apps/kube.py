@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import cdk8s
 
 from apps.alerting import alerting
-from apps.backup import back_up, backup_limits
+from apps.backup import back_up
 from apps.dashboards import dashboards
 from apps.environment import Environment
 from apps.external_secrets import external_secrets
@@ -144,7 +144,7 @@ def monitoring(app: cdk8s.App, name: str, values: Environment) -> Stack:
     saver = back_up(app, namespaces.restricted, values, prometheus, _people_store(values))
     by = prometheus.evaluator
     prometheus.add_rules(*_rules(by, values, loki, tracing, saver))
-    grafana.set_home(system_health(backups=backup_limits(values)))
+    grafana.set_home(system_health(backups=values.backup_limits))
     grafana.add_dashboard(*dashboards(by, values, loki, tracing))
     return Stack(prometheus, loki, tracing, collector)
 
@@ -291,7 +291,7 @@ def _rules(
         yield traces(by, query=None if alone else JAEGER_QUERY.job, searched=not alone)
     if values.agent_image:
         yield teams(by)
-    if limits := backup_limits(values):
+    if limits := values.backup_limits:
         yield backups(by, limits, databases=(saver.name,) if saver else ())
     if values.hosts_at:
         yield hosts(by)

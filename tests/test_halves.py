@@ -1,14 +1,15 @@
 """The contract between both halves, read from what is rendered: no engine, and none of our constructs, has a say here.
 
 What the manifests name is exactly what the templates make: clusters, namespaces, service accounts, buckets, prefixes,
-regions, and days; and where the account trusts the cluster's issuer of tokens, the ARNs of roles.
+regions, and days; whose restore points are looked at, and when they are too old; and where the account trusts the
+cluster's issuer of tokens, the ARNs of roles.
 """
 
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -24,10 +25,15 @@ DIST = ROOT / "dist"
 ENVIRONMENTS = sorted(path.name for path in DIST.iterdir())
 PROD, STAGING = "prod", "staging"
 ACCOUNT = "111122223333"
+SECONDS_OF_A_DAY = 24 * 60 * 60
 POD_IDENTITY = "169.254.170.23/32"
 # Whose of a component's restore points: a replica's, or those of its one database.
 # What a source ends with, and where it is kept: the points of a database consist of nothing else.
 WHOSE = {"$(POD_NAME)": ("blocks", "points"), "database": ("points",)}
+# Which alert of the cluster says that the newest of them is too old.
+TOO_OLD = {"$(POD_NAME)": "BackupTooOld", "database": "DatabaseBackupTooOld"}
+# Of the alarm that says it in AWS, by which dimensions it tells replicas apart.
+AGE, DIMENSIONS = "RestorePointAge", ("Cluster", "Namespace", "Component", "Replica")
 ROLE_ARN = "eks.amazonaws.com/role-arn"
 SUBJECT = "system:serviceaccount:"
 # Of the environment that is rendered here, since no committed one has it.
@@ -47,6 +53,17 @@ class Use:
     prefix: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """Somebody must hear when the newest restore point of a replica is older than so many seconds."""
+
+    source: str
+    bucket: str
+    region: str
+    keep_days: int | None
+    oldest: int | None
+
+
 @dataclass(frozen=True, slots=True)
 class Half:
     """What one half says.
@@ -56,12 +73,14 @@ class Half:
         accounts: Namespace and name of those that have a role, or reach the agent that gives them one.
         days: Bucket of restore points -> after how many days points expire, and everything does.
         roles: Namespace, service account and the ARN of its role, where it has one by web identity.
+        watched: Replicas whose restore points are looked at.
     """
 
     uses: frozenset[Use] = frozenset()
     accounts: frozenset[tuple[str, str]] = frozenset()
     days: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     roles: frozenset[tuple[str, str, str]] = frozenset()
+    watched: frozenset[Watched] = frozenset()
 
 
 # --- the manifests
@@ -78,9 +97,11 @@ def of_manifests(directory: Path) -> Half:
     }
     uses: set[Use] = set()
     days: dict[str, tuple[int, int]] = {}
+    told: list[tuple[str, str, str, str]] = []
     for workload in pods:
         for options in agents(workload):
             bucket, (source, slash, whose) = options["bucket"], options["source"].rpartition("/")
+            told += [(f"{source}/{each}", bucket, options["region"], whose) for each in replicas(workload, whose)]
             uses |= {
                 use(cluster, workload, bucket, options["region"], f"{below}/{source}{slash}")
                 for cluster in {*labelled, source.split("/")[0]}
@@ -93,7 +114,18 @@ def of_manifests(directory: Path) -> Half:
         (workload,) = (each for each in pods if f'"{config_map}"' in json.dumps(spec(each).get("volumes")))
         uses |= {use(cluster, workload, s3["bucketnames"], s3["region"], "") for cluster in labelled}
     accounts, roles = reaching(POD_IDENTITY, documents, pods), annotated(documents)
-    return Half(frozenset(uses), frozenset(accounts), days, frozenset(roles))
+    too_old = thresholds(documents)
+    watched = {
+        Watched(
+            source=source,
+            bucket=bucket,
+            region=region,
+            keep_days=days.get(bucket, (None,))[0],
+            oldest=too_old.get(TOO_OLD.get(whose, "")),
+        )
+        for source, bucket, region, whose in told
+    }
+    return Half(frozenset(uses), frozenset(accounts), days, frozenset(roles), frozenset(watched))
 
 
 @cache
@@ -123,6 +155,23 @@ def use(cluster: str, workload: Mapping[str, Any], bucket: str, region: str, pre
         region=region,
         prefix=prefix,
     )
+
+
+def replicas(workload: Mapping[str, Any], whose: str) -> list[str]:
+    """Names of those whose restore points are kept apart: each pod, or all that there is."""
+    name, members = workload["metadata"]["name"], workload["spec"].get("replicas", 1)
+    return [whose.replace("$(POD_NAME)", f"{name}-{ordinal}") for ordinal in range(members)]
+
+
+def thresholds(documents: list[dict[str, Any]]) -> dict[str, int]:
+    """Above how many seconds an alert says that a restore point is too old."""
+    return {
+        rule["alert"]: int(rule["expr"].rpartition("> ")[2])
+        for _, file in files(documents, "- alert: BackupTooOld")
+        for group in file["groups"]
+        for rule in group["rules"]
+        if rule.get("alert") in TOO_OLD.values()
+    }
 
 
 def files(documents: list[dict[str, Any]], word: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -171,11 +220,12 @@ def of_templates(directory: Path) -> Half:
     templates = directory / "aws"
     if not templates.exists():
         return Half()
-    regions, days, known = {}, {}, set()
+    regions, days, known, watched = {}, {}, set(), set()
     for path in templates.glob("*.json"):
         template = json.loads(path.read_text())
         (region,) = set(asserted("AWS::Region", template))
         known |= set(asserted("AWS::AccountId", template))
+        watched |= set(looked_at(template["Resources"].values()))
         for bucket in (each["Properties"] for each in template["Resources"].values() if of_bucket(each)):
             regions[bucket["BucketName"]] = region
             expired = {
@@ -210,7 +260,27 @@ def of_templates(directory: Path) -> Half:
                 for bucket, prefix in places(policy)
             }
     accounts = {(association.namespace, association.service_account) for association in made.associations}
-    return Half(frozenset(uses), frozenset(accounts), days, frozenset(roles))
+    return Half(frozenset(uses), frozenset(accounts), days, frozenset(roles), frozenset(watched))
+
+
+def looked_at(resources: Iterable[Mapping[str, Any]]) -> Iterator[Watched]:
+    """Replicas that the function is told of, each with the age above which an alarm sounds."""
+    properties = [(each["Type"], each.get("Properties", {})) for each in resources]
+    oldest = {}
+    for alarm in (each for kind, each in properties if kind == "AWS::CloudWatch::Alarm"):
+        if alarm["MetricName"] == AGE:
+            said = {each["Name"]: each["Value"] for each in alarm["Dimensions"]}
+            oldest["/".join(said[name] for name in DIMENSIONS)] = alarm["Threshold"]
+    for function in (each for kind, each in properties if kind == "AWS::Lambda::Function"):
+        told = json.loads(function["Environment"]["Variables"]["WATCHED"])
+        for source in told["sources"]:
+            yield Watched(
+                source=source,
+                bucket=told["bucket"],
+                region=told["region"],
+                keep_days=told["keep"] // SECONDS_OF_A_DAY,
+                oldest=oldest.get(source),
+            )
 
 
 def of_bucket(resource: Mapping[str, Any]) -> bool:
@@ -284,6 +354,17 @@ def test_there_is_something_to_say(name: str) -> None:
     }
     assert half.accounts == {("monitoring", each) for each in (*saved, "loki")}
     assert half.days == {f"replace-me-{name}-backup": (30, 90)}
+    members = {PROD: 2, STAGING: 1}[name]
+    assert half.watched == {
+        Watched(
+            source=f"{below}/{whose}",
+            bucket=f"replace-me-{name}-backup",
+            region="us-east-1",
+            keep_days=30,
+            oldest=26 * 3600,
+        )
+        for whose in ("grafana-backup/database", *(f"prometheus/prometheus-{ordinal}" for ordinal in range(members)))
+    }
 
 
 def test_an_environment_without_aws_names_nothing_of_it() -> None:
@@ -305,6 +386,9 @@ RENAMED = [
     (MANIFESTS, "--keep-days=30", "--keep-days=31"),
     (MANIFESTS, "--expiry-days=90", "--expiry-days=89"),
     (MANIFESTS, POD_IDENTITY, "169.254.170.24/32"),
+    (MANIFESTS, 'timestamp_seconds{job="backup"}) > 93600', 'timestamp_seconds{job="backup"}) > 93601'),
+    (MANIFESTS, 'cronjob=~"grafana-backup"}) > 93600', 'cronjob=~"grafana-backup"}) > 93601'),
+    (MANIFESTS, "replicas: 2\n", "replicas: 3\n"),
     (SAVER, "--bucket=replace-me-prod-backup", "--bucket=replace-me-prod-dumps"),
     (SAVER, "--region=us-east-1", "--region=us-east-2"),
     (SAVER, "/monitoring/grafana-backup/database", "/monitoring/grafana/database"),
@@ -331,6 +415,12 @@ RENAMED = [
     (BACKUP, '"blocks/insurance-lead-gen-prod/monitoring/prometheus/*"', '"blocks/*"'),
     (BACKUP, '"ExpirationInDays": 30', '"ExpirationInDays": 29'),
     (BACKUP, '"ExpirationInDays": 90', '"ExpirationInDays": 91'),
+    (BACKUP, "/monitoring/prometheus/prometheus-1", "/monitoring/prometheus/prometheus-2"),
+    (BACKUP, r"\"bucket\":\"replace-me-prod-backup", r"\"bucket\":\"replace-me-prod-points"),
+    (BACKUP, r"\"region\":\"us-east-1", r"\"region\":\"us-east-2"),
+    (BACKUP, r"\"keep\":2592000", r"\"keep\":1728000"),
+    (BACKUP, '"Threshold": 93600', '"Threshold": 93601'),
+    (BACKUP, '"Value": "prometheus-1"', '"Value": "prometheus-0"'),
     (STORES, '"BucketName": "replace-me-prod-logs"', '"BucketName": "replace-me-prod-log"'),
     (STORES, '"us-east-1"', '"eu-central-1"'),
     (STORES, '"ServiceAccount": "loki"', '"ServiceAccount": "loki-0"'),

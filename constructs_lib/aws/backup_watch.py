@@ -68,12 +68,13 @@ class BackupWatch(Construct):
     Args:
         pipeline: Whose restore points.
         replicas: Of each origin, the names of its pods, such as `prometheus-0`; of a database, `database` alone.
-        oldest: When a restore point is too old: as long as from one to the next, and what it may take.
+        oldest: When a restore point is too old: as long as from one to the next, and what it may take; of each origin
+            where they differ.
         every: How often it looks: whole minutes, a quarter of an hour to half a day.
         notifications: Who hears of alarms; nobody when absent.
     Raises:
-        ConstructError: no replica, one twice or of no known origin, a database that is none, or an age that is never
-            seen.
+        ConstructError: no replica, one twice or of no known origin, a database that is none, an origin without an age,
+            or an age that is never seen.
     Source: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
     Source: https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html
     """
@@ -85,7 +86,7 @@ class BackupWatch(Construct):
         *,
         pipeline: BackupPipeline,
         replicas: Mapping[Origin, Sequence[str]],
-        oldest: timedelta,
+        oldest: timedelta | Mapping[Origin, timedelta],
         every: timedelta = timedelta(hours=1),
         notifications: Notifications | None = None,
     ) -> None:
@@ -97,11 +98,19 @@ class BackupWatch(Construct):
             keep=points.keep,
             every=every,
         )
-        if not every < oldest < points.keep:
+        ages = oldest if isinstance(oldest, Mapping) else dict.fromkeys(replicas, oldest)
+        if differing := set(replicas) ^ set(ages):
+            named = ", ".join(sorted(origin.path for origin in differing))
             raise ConstructError(
-                f"a restore point in {points.bucket.name} is too old after {oldest}: use more than the {every} from "
-                f"one look to the next, and less than the {points.keep.days} days after which it expires"
+                f"restore points of {named} are watched, or have an age after which they are too old, but not both: "
+                "give replicas and an age of each origin"
             )
+        for age in ages.values():
+            if not every < age < points.keep:
+                raise ConstructError(
+                    f"a restore point in {points.bucket.name} is too old after {age}: use more than the {every} from "
+                    f"one look to the next, and less than the {points.keep.days} days after which it expires"
+                )
         if len(watched.to_json()) + len(VARIABLE) > ENVIRONMENT:
             raise ConstructError(
                 f"{len(watched.sources)} replicas are more than fit into the {ENVIRONMENT} bytes of a function's "
@@ -120,8 +129,9 @@ class BackupWatch(Construct):
         for origin in replicas:
             pipeline.grant_restore(self._role, origin)
         self._schedule()
-        for source in watched.sources:
-            self._watch(source, oldest)
+        for origin, names in replicas.items():
+            for name in names:
+                self._watch(f"{origin.path}/{name}", ages[origin])
         self._watch_itself()
 
     def _dead_letters(self) -> sqs.Queue:

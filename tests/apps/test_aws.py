@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import tarfile
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,58 @@ def test_a_stack_goes_where_its_buckets_are(tmp_path: Path) -> None:
     assert cdk.Token.is_unresolved(backup.account)
 
 
+def backup(directory: Path, values: Environment) -> dict[str, list[dict[str, Any]]]:
+    """The stack of restore points as it is rendered: properties of its resources, by type."""
+    app = cdk.App(outdir=str(directory), builtin_cloud_formation_validation=False)
+    stacks(app, "site", values)
+    app.synth()
+    found: dict[str, list[dict[str, Any]]] = {}
+    for each in templates(directory)["MonitoringBackup"]["Resources"].values():
+        found.setdefault(each["Type"], []).append(each.get("Properties", {}))
+    return found
+
+
+def ages(made: dict[str, list[dict[str, Any]]]) -> dict[str, float]:
+    """Replica -> above how many seconds its newest restore point is too old."""
+    return {
+        each["Value"]: alarm["Threshold"]
+        for alarm in made["AWS::CloudWatch::Alarm"]
+        if alarm["MetricName"] == "RestorePointAge"
+        for each in alarm["Dimensions"]
+        if each["Name"] == "Replica"
+    }
+
+
+def test_those_hear_of_alarms_who_are_named(tmp_path: Path) -> None:
+    """People by their addresses, and webhooks by a URL that CloudFormation looks up."""
+    made = backup(tmp_path, PROD.but(alarm_emails=("a@example.com", "b@example.com"), alarm_https=("ours/webhook",)))
+    assert {(each["Protocol"], each["Endpoint"]) for each in made["AWS::SNS::Subscription"]} == {
+        ("email", "a@example.com"),
+        ("email", "b@example.com"),
+        ("https", "{{resolve:secretsmanager:ours/webhook:SecretString:::}}"),
+    }
+    assert all(each["AlarmActions"] == each["OKActions"] for each in made["AWS::CloudWatch::Alarm"])
+    assert {len(each["AlarmActions"]) for each in made["AWS::CloudWatch::Alarm"]} == {1}
+
+
+def test_with_nobody_to_tell_the_alarms_are_there(tmp_path: Path) -> None:
+    """In staging nobody is woken, and no topic or key is paid for."""
+    made = backup(tmp_path, STAGING)
+    assert not {"AWS::SNS::Topic", "AWS::SNS::Subscription", "AWS::KMS::Key"} & set(made)
+    assert len(made["AWS::CloudWatch::Alarm"]) == 2 * 2 + 2
+    assert not any("AlarmActions" in each for each in made["AWS::CloudWatch::Alarm"])
+
+
+def test_each_replica_is_too_old_when_it_is_in_the_cluster(tmp_path: Path) -> None:
+    """A server by BACKUP_EVERY, and the database, which is saved every day, by that; without it, it is not watched."""
+    often = {"backup_every": timedelta(hours=2)}
+    assert ages(backup(tmp_path / "often", PROD.but(**often, prometheus_replicas=3))) == {
+        **{f"prometheus-{ordinal}": 4 * 3600 for ordinal in range(3)},
+        "database": 26 * 3600,
+    }
+    assert ages(backup(tmp_path / "one", STAGING.but(**often, grafana_backup=False))) == {"prometheus-0": 4 * 3600}
+
+
 def test_two_buckets_of_one_name_are_refused(tmp_path: Path) -> None:
     """What expires in the bucket of restore points would take the index of the logs with it."""
     with pytest.raises(ConstructError, match=r"^there are two buckets replace-me-prod-logs, at MonitoringStores/Logs/"):
@@ -127,8 +180,17 @@ def test_the_command_line_of_cdk_renders_another_environment(tmp_path: Path) -> 
             "error: CONSTRUCTS_PROD__BACKUP_KEEP is 'soon': 'soon' is not a duration: use days, hours, minutes and "
             "seconds, such as '30d' or '1m30s'",
         ),
+        (
+            {"CONSTRUCTS_PROD__ALARM_EMAILS": "platform"},
+            "error: 'platform' is no address of email: use one such as 'team@example.com'",
+        ),
+        (
+            {"CONSTRUCTS_PROD__ALARM_HTTPS": "https://hooks.example.com/T0/B0/secret"},
+            "error: a webhook of MonitoringBackup/Alarms is given by its URL, a credential that would stand in the "
+            "template: keep it, with https, in a secret of Secrets Manager, and give the secret's name",
+        ),
     ],
-    ids=["unknown", "without-aws", "refused-by-a-construct", "refused-setting"],
+    ids=["unknown", "without-aws", "refused-by-a-construct", "refused-setting", "no-address", "no-secret"],
 )
 def test_a_refusal_is_one_sentence(settings: dict[str, str], sentence: str, tmp_path: Path) -> None:
     """No traceback, an exit code, and nothing that could be deployed."""
@@ -168,13 +230,21 @@ def test_kubernetes_is_not_told_of_templates(name: str) -> None:
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: str(path.relative_to(DIST)))
 def test_a_template_is_of_no_account_and_no_machine(path: Path) -> None:
-    """Neither numbers of accounts nor what CDK's bootstrap makes, no paths, no hashes of what else must be there."""
+    """No numbers of accounts, no paths; of CDK's bootstrap and of what is published there, nothing but the code."""
     text = path.read_text()
     assert not re.search(r"\b\d{12}\b", text)
-    assert not re.search(r"cdk-hnb659fds|BootstrapVersion|CDKMetadata|aws:cdk:|aws:asset|[0-9a-f]{32}", text)
+    assert not re.search(r"CDKMetadata|aws:cdk:|aws:asset", text)
     assert str(ROOT) not in text
     assert "/home/" not in text
-    assert set(json.loads(text)) == {"Description", "Resources", "Rules"}
+    sections, published = {"Description", "Resources", "Rules"}, []
+    if path.name.startswith("MonitoringBackup"):
+        sections, published = {*sections, "Parameters"}, ["AWS::Lambda::Function"]
+    template = json.loads(text)
+    assert set(template) == sections
+    bootstrapped = re.compile(r"cdk-hnb659fds|[0-9a-f]{32}")
+    named = [each["Type"] for each in template["Resources"].values() if bootstrapped.search(json.dumps(each))]
+    assert named == published
+    assert set(template.get("Parameters", {})) == ({"BootstrapVersion"} if published else set())
 
 
 @pytest.mark.trap(115)
@@ -189,7 +259,8 @@ def test_the_committed_templates_are_refused_until_a_prefix_is_chosen(path: Path
 
     def passes(template: Any) -> list[bool]:
         asserted = [assertion["Assert"] for rule in template["Rules"].values() for assertion in rule["Assertions"]]
-        compared = [each["Fn::Not"][0]["Fn::Equals"] for each in asserted if "Fn::Not" in each]
+        denied = [each["Fn::Not"][0] for each in asserted if "Fn::Not" in each]
+        compared = [each["Fn::Equals"] for each in denied if "Fn::Equals" in each]
         return [one != other for one, other in compared]
 
     assert passes(json.loads(path.read_text())) == [False]

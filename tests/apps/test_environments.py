@@ -93,6 +93,8 @@ OTHERS = {
     "backup_every": "6h",
     "backup_keep": "14d",
     "backup_expiry": "60d",
+    "alarm_emails": "somebody@example.com,nobody@example.com",
+    "alarm_https": "monitoring/webhook",
     "s3_at": "198.51.100.0/24",
     "logs_retention": "4d",
     "logs_rate": "3Mi",

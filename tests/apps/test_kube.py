@@ -77,6 +77,8 @@ VALUES = PROD.but(
         "backup_every": timedelta(hours=6),
         "backup_keep": timedelta(days=14),
         "backup_expiry": timedelta(days=60),
+        "alarm_emails": ("somebody@example.com",),
+        "alarm_https": ("monitoring/webhook",),
         "s3_at": ("198.51.100.0/24",),
         "logs_retention": timedelta(days=20),
         "logs_rate": Bytes.mib(8),

@@ -1,5 +1,6 @@
 """The watch over restore points: what is deployed, who may do what, when an alarm sounds, and what is refused."""
 
+import os
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -172,6 +173,17 @@ def test_each_replica_has_its_alarms(made: assertions.Template) -> None:
         }
 
 
+def test_what_is_saved_less_often_may_be_older() -> None:
+    """Each origin by an age of its own."""
+    ages = {PROMETHEUS: 4 * HOUR, GRAFANA: 26 * HOUR}
+    found = {
+        next(each["Value"] for each in alarm["Dimensions"] if each["Name"] == "Replica"): alarm["Threshold"]
+        for alarm in alarms(template(lambda stack: watch(stack, oldest=ages)))
+        if alarm["MetricName"] == "RestorePointAge"
+    }
+    assert found == {"prometheus-0": 4 * 3600, "prometheus-1": 4 * 3600, DATABASE: 26 * 3600}
+
+
 def test_its_own_failures_have_alarms(made: assertions.Template) -> None:
     """Where silence is no failure: that nothing is said, the others hear."""
     found = {
@@ -252,7 +264,7 @@ def test_its_own_files_alone_are_sent(tmp_path: Path) -> None:
 
 
 def test_its_hash_is_that_of_what_is_sent(tmp_path: Path, library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wherever it is, whatever Python compiled there, and whatever else is installed."""
+    """Wherever it is, with what modes and times, whatever Python compiled there, and whatever else is installed."""
     for name in (
         "__pycache__/contract.cpython-314.pyc",
         "watch/__pycache__/verify.cpython-311.pyc",
@@ -264,8 +276,9 @@ def test_its_hash_is_that_of_what_is_sent(tmp_path: Path, library: Path, monkeyp
         (library.parent / other).parent.mkdir(exist_ok=True)
         (library.parent / other).write_text("of others")
     (library / "agent" / "store.py").write_text("changed")
-    for path in library.rglob("*.py"):
-        path.chmod(0o600)
+    for path in library.rglob("*"):
+        path.chmod(0o700 if path.is_dir() else 0o600)
+        os.utime(path, (0, 0))
     there, _ = staged(tmp_path / "there")
     monkeypatch.undo()
     here, _ = staged(tmp_path / "here")
@@ -466,6 +479,18 @@ REFUSED: Mapping[str, tuple[Mapping[str, Any], str]] = {
     "never-old": (
         {"oldest": timedelta(days=30)},
         "a restore point in acme-backup is too old after 30 days, 0:00:00: use more than the 1:00:00 from one look",
+    ),
+    "one-never-old": (
+        {"oldest": {PROMETHEUS: 26 * HOUR, GRAFANA: timedelta(days=30)}},
+        "a restore point in acme-backup is too old after 30 days, 0:00:00: use more than the 1:00:00 from one look",
+    ),
+    "ageless": (
+        {"oldest": {PROMETHEUS: 26 * HOUR}},
+        "restore points of blue/monitoring/grafana-backup are watched, or have an age after which they are too old, ",
+    ),
+    "unwatched": (
+        {"replicas": {GRAFANA: (DATABASE,)}, "oldest": dict.fromkeys(REPLICAS, 26 * HOUR)},
+        "restore points of blue/monitoring/prometheus are watched, or have an age after which they are too old, but ",
     ),
     "old-at-once": (
         {"oldest": HOUR},

@@ -16,7 +16,7 @@ from constructs_lib.aws import BackupPipeline, ObjectStore
 from tests.aws.synthesized import KEY, LOKI, POINTS, PROMETHEUS, REGION, STORE, TRUSTED
 
 PACK = "AwsSolutions"
-PIPELINE = "MonitoringBackup/RestorePoints"
+PIPELINE, WATCH = "MonitoringBackup/RestorePoints", "MonitoringBackup/Watch"
 Build = Callable[[cdk.App], object]
 
 
@@ -90,7 +90,9 @@ def test_something_would_be_found() -> None:
 
 
 def test_each_acknowledgement_is_needed_and_stands_beside_what_it_is_for(unheard: list[str]) -> None:
-    """Without them, exactly this is found: access logs of each bucket, and the objects below each prefix."""
+    """Without them, exactly this is found: access logs of each bucket, the objects below each prefix, metrics, which
+    have no names there, and a queue whose messages nothing takes.
+    """
     without = found(committed)
     assert {rule for rule, _ in without} == set(unheard)
     assert sorted((rule.partition("[")[0], construct) for rule, construct in without) == [
@@ -98,7 +100,9 @@ def test_each_acknowledgement_is_needed_and_stands_beside_what_it_is_for(unheard
             ("AwsSolutions-IAM5", f"{PIPELINE}/insurance-lead-gen-prod--monitoring--{each}/Role/DefaultPolicy/Resource")
             for each in ("grafana-backup", "prometheus", "prometheus")
         ),
+        *4 * [("AwsSolutions-IAM5", f"{WATCH}/Role/DefaultPolicy/Resource")],
         ("AwsSolutions-IAM5", "MonitoringStores/Logs/User/Role/DefaultPolicy/Resource"),
         ("AwsSolutions-S1", f"{PIPELINE}/Bucket/Resource/Resource"),
         ("AwsSolutions-S1", "MonitoringStores/Logs/Bucket/Resource/Resource"),
+        ("AwsSolutions-SQS3", f"{WATCH}/DeadLetters/Resource"),
     ]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.errors import ClusterError
-from tests.cluster.outside.templates import Association, deployment
+from tests.cluster.outside.templates import LEFT_OUT, Association, deployment
 from tests.cluster.outside.trust import refuse_unknown, refuse_untrusting
 
 ACCOUNT, REGION = "000000000000", "us-east-1"
@@ -87,6 +87,51 @@ def test_a_role_that_has_a_name_bears_it(tmp_path: Path) -> None:
     assert set(role.policies) == {"own"}
 
 
+def of_service(*principals: Any) -> dict[str, Any]:
+    """A role that these may take."""
+    statements = [{"Effect": "Allow", "Principal": each, "Action": "sts:AssumeRole"} for each in principals]
+    return {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": {"Statement": statements}}}
+
+
+FUNCTION, SCHEDULER = {"Service": "lambda.amazonaws.com"}, {"Service": ["scheduler.amazonaws.com"]}
+# What nothing here can resolve.
+ELSEWHERE = {"Action": "sqs:SendMessage", "Resource": {"Fn::GetAtt": ["Queue", "Arn"]}}
+
+
+def watched(*roles: str) -> Callable[[dict[str, Any]], None]:
+    """Add what looks at the bucket, and a policy of these roles."""
+
+    def change(resources: dict[str, Any]) -> None:
+        resources |= {kind.replace(":", ""): {"Type": kind, "Properties": {"Of": ELSEWHERE}} for kind in LEFT_OUT}
+        resources["Watch"], resources["Starter"] = of_service(FUNCTION), of_service(SCHEDULER)
+        of = {"PolicyName": "more", "PolicyDocument": {"Statement": [ELSEWHERE]}, "Roles": [{"Ref": r} for r in roles]}
+        resources["More"] = {"Type": "AWS::IAM::Policy", "Properties": of}
+
+    return change
+
+
+def test_what_looks_at_restore_points_is_left_out(tmp_path: Path) -> None:
+    """With its roles and their policy, by name: buckets and roles of pods are as they are without it."""
+    without = read(tmp_path)
+    assert read(tmp_path, watched("Watch", "Starter")) == without
+
+
+@pytest.mark.parametrize(
+    "principals",
+    [
+        [FUNCTION, {"Service": "pods.eks.amazonaws.com"}],
+        [{"Service": ["lambda.amazonaws.com", "ec2.amazonaws.com"]}],
+        [{**FUNCTION, "AWS": "*"}],
+        ["*"],
+    ],
+    ids=["pods", "instances", "accounts", "everybody"],
+)
+def test_a_role_that_others_may_take_is_not_left_out(tmp_path: Path, principals: list[Any]) -> None:
+    """Whoever else may: somebody in the cluster might."""
+    made = read(tmp_path, lambda resources: resources.update(Another=of_service(*principals)))
+    assert {role.name for role in made.roles.values()} == {"S-Role", "S-Another"}
+
+
 def set_in(resource: str, name: str, value: object) -> Callable[[dict[str, Any]], None]:
     """Change a property of a resource."""
 
@@ -100,19 +145,20 @@ def set_in(resource: str, name: str, value: object) -> Callable[[dict[str, Any]]
     ("change", "message"),
     [
         (
-            lambda resources: resources.update(Key={"Type": "AWS::KMS::Key"}),
-            "what to do with S/Key of the type AWS::KMS::Key",
+            lambda resources: resources.update(Table={"Type": "AWS::DynamoDB::Table"}),
+            "what to do with S/Table of the type AWS::DynamoDB::Table",
         ),
         (set_in("Role", "ManagedPolicyArns", ["a"]), "what to do with ManagedPolicyArns of S/Role"),
         (set_in("Association", "DisableSessionTags", True), "what to do with DisableSessionTags of S/Association"),
         (set_in("Bucket", "ObjectLockEnabled", True), "what to do with ObjectLockEnabled of S/Bucket"),
         (set_in("Bucket", "BucketName", {"Fn::ImportValue": "name"}), "Fn::ImportValue of name, which"),
+        (watched("Watch", "Role"), "S/More is a policy of roles of pods and of services"),
         (set_in("Policy", "Roles", ["another"]), "policies of roles that it does not make: another"),
         (set_in("BucketPolicy", "Bucket", "another"), "policies of buckets that it does not make: another"),
         (set_in("Association", "Namespace", {"Ref": "Nothing"}), "refers to Nothing"),
         (set_in("Association", "RoleArn", {"Fn::GetAtt": ["Role", "RoleId"]}), r"RoleId of Role \(AWS::IAM::Role\)"),
     ],
-    ids=["type", "policy", "session", "bucket", "function", "role", "bucket policy", "reference", "attribute"],
+    ids=["type", "policy", "session", "bucket", "function", "mixed", "role", "bucket policy", "reference", "attribute"],
 )
 def test_what_is_not_known_is_refused(tmp_path: Path, change: Callable[[dict[str, Any]], object], message: str) -> None:
     """Nothing that changes who may do what is skipped."""

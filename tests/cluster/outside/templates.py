@@ -1,6 +1,7 @@
 """What templates of CloudFormation make of buckets, roles and their associations.
 
-Only what a deployment in the tests' AWS needs is resolved; what is not known is refused, never skipped.
+Only what a deployment in the tests' AWS needs is resolved; what is not known is refused, never skipped. What looks at
+restore points is known, and left out: it is in no cluster, and its roles are of services, not of pods.
 
 Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference.html
 """
@@ -21,6 +22,18 @@ NOT_MADE = {
     *("BucketEncryption", "LifecycleConfiguration", "OwnershipControls", "PublicAccessBlockConfiguration"),
     "VersioningConfiguration",
 }
+# What the tests' AWS does not make: tests/real/test_cdk.py deploys it.
+LEFT_OUT = {
+    "AWS::CloudWatch::Alarm",
+    "AWS::KMS::Key",
+    *("AWS::Lambda::EventInvokeConfig", "AWS::Lambda::Function"),
+    "AWS::Logs::LogGroup",
+    *("AWS::SNS::Subscription", "AWS::SNS::Topic", "AWS::SNS::TopicPolicy"),
+    *("AWS::SQS::Queue", "AWS::SQS::QueuePolicy"),
+    *("AWS::Scheduler::Schedule", "AWS::Scheduler::ScheduleGroup"),
+}
+# Whose roles no pod takes.
+SERVICES = {"lambda.amazonaws.com", "scheduler.amazonaws.com"}
 VARIABLE = re.compile(r"\$\{(!?)([^}]+)\}")
 
 
@@ -89,11 +102,18 @@ class _Stack:
         self._account = account
         self._resources: dict[str, Any] = template["Resources"]
         self._values = {"AWS::Partition": "aws", "AWS::Region": region, "AWS::AccountId": account}
-        known = {BUCKET, BUCKET_POLICY, ROLE, POLICY, ASSOCIATION}
+        known = {BUCKET, BUCKET_POLICY, ROLE, POLICY, ASSOCIATION} | LEFT_OUT
         for name, resource in self._resources.items():
             if resource["Type"] not in known:
                 of = f"{self._name}/{name} of the type {resource['Type']}"
                 raise ClusterError(f"the tests do not know what to do with {of}")
+        self._left_out = {name for name, resource in self._resources.items() if _of_service(resource)}
+        for name, resource in self._resources.items():
+            taken = {role.get("Ref") in self._left_out for role in _roles(resource)}
+            if taken == {True}:
+                self._left_out.add(name)
+            elif taken == {False, True}:
+                raise ClusterError(f"{self._name}/{name} is a policy of roles of pods and of services")
 
     def buckets(self) -> Iterator[tuple[str, tuple[Mapping[str, Any], ...]]]:
         statements: dict[str, tuple[Mapping[str, Any], ...]] = {}
@@ -133,7 +153,7 @@ class _Stack:
     def _of(self, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
         """Names and resolved properties of all resources of a type."""
         for name, resource in self._resources.items():
-            if resource["Type"] == kind:
+            if resource["Type"] == kind and name not in self._left_out:
                 yield name, self._resolved(resource.get("Properties", {}))
 
     def _resolved(self, value: Any) -> Any:
@@ -202,6 +222,24 @@ def listed(value: Any) -> list[Any]:
 def actions(statement: Mapping[str, Any]) -> list[str]:
     """What a statement is about."""
     return listed(statement.get("Action", []))
+
+
+def _of_service(resource: Mapping[str, Any]) -> bool:
+    """Whether it is a role that a service takes which runs nowhere near a pod, and nobody else."""
+    if resource["Type"] != ROLE:
+        return False
+    statements = listed(resource["Properties"]["AssumeRolePolicyDocument"]["Statement"])
+    principals = [statement.get("Principal") for statement in statements]
+    return all(
+        isinstance(principal, dict) and principal.keys() == {"Service"} and {*listed(principal["Service"])} <= SERVICES
+        for principal in principals
+    )
+
+
+def _roles(resource: Mapping[str, Any]) -> list[Any]:
+    """Those that a policy is of."""
+    found = resource["Properties"]["Roles"] if resource["Type"] == POLICY else []
+    return [role if isinstance(role, dict) else {} for role in found]
 
 
 def _only(found: Mapping[str, Any], allowed: Iterable[str], *, of: str) -> None:
