@@ -334,8 +334,8 @@ class Environment(BaseModel):
         description="Addresses of email that hear of alarms on restore points; each says yes first, by a link. Or none."
     )
     alarm_https: Words = Field(
-        description="Likewise, the names of secrets of Secrets Manager in REGION, each of which is an https URL; or none, "
-        "and with no address either, the alarms tell nobody."
+        description="Likewise, the names of secrets of Secrets Manager in REGION, each of which is an https URL. Or "
+        "none: with no address either, the alarms are there and tell nobody."
     )
     scrape_interval: Duration = Field(description="Between two scrapes, and two evaluations of a rule.")
     application_namespace: str = Field(description="Where the application services and their databases run.")
