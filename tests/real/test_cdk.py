@@ -1,14 +1,20 @@
 """The AWS half as the command line of CDK deploys it, changes it and takes it away, against AWS on loopback.
 
 What the stand-in does not do, the tests of the templates assert: it has no lifecycle, no Pod Identity and no rules of
-CloudFormation; it makes every bucket private and encrypted, whether it is told to or not; it changes no bucket.
+CloudFormation; it makes every bucket private and encrypted, whether it is told to or not; it changes no bucket. It has
+neither a function's reserved run nor the days of a log, calls no function, and keeps no schedule: the code that is
+deployed is run here, as it is, with the environment that is deployed.
 """
 
+import base64
+import hashlib
+import io
 import json
 import os
 import re
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,13 +25,15 @@ import pytest
 from botocore.exceptions import ClientError
 
 from apps.environments import PROD
-from constructs_lib.contract import GRAFANA_BACKUP, LOKI, PROMETHEUS, Origin
+from constructs_lib.aws.backup_watch import FILES
+from constructs_lib.contract import DATABASE, GRAFANA_BACKUP, LOKI, PROMETHEUS, Origin
 from tests.real.localstack import ACCOUNT, AWS, REGION, running
 from tests.rendered import ROOT
 
 CDK = ROOT / "node_modules" / ".bin" / "cdk"
 # As operators set them for themselves; nothing else differs from production.
-SITE = {"CONSTRUCTS_PROD__BUCKET_PREFIX": "acme"}
+WEBHOOK, URL = "monitoring-webhook", "https://127.0.0.1:9/hooks/T0B0"
+SITE = {"CONSTRUCTS_PROD__BUCKET_PREFIX": "acme", "CONSTRUCTS_PROD__ALARM_HTTPS": WEBHOOK}
 CHANGED = {**SITE, "CONSTRUCTS_PROD__BACKUP_KEEP": "20d"}
 BACKUP, LOGS = "acme-prod-backup", "acme-prod-logs"
 ORIGINS = {
@@ -33,6 +41,21 @@ ORIGINS = {
     for component, database in ((PROMETHEUS, False), (GRAFANA_BACKUP, True))
 }
 POINT = f"{ORIGINS[PROMETHEUS].prefixes[1]}prometheus-0/20261128T020000Z.json"
+SOURCES = {
+    *(f"{ORIGINS[PROMETHEUS].path}/prometheus-{ordinal}" for ordinal in range(PROD.prometheus_replicas)),
+    f"{ORIGINS[GRAFANA_BACKUP].path}/{DATABASE}",
+}
+STACK, REPLICA = "MonitoringBackup-prod", ("Cluster", "Namespace", "Component", "Replica")
+PODS, FUNCTIONS, SCHEDULES = (f"{name}.amazonaws.com" for name in ("pods.eks", "lambda", "scheduler"))
+# What Lambda does with a function: its code, its name, its environment.
+CALL = """
+import importlib, sys
+
+sys.path.insert(0, sys.argv[1])
+module, _, name = sys.argv[2].rpartition(".")
+context = type("Context", (), {"get_remaining_time_in_millis": lambda self: 900_000})()
+getattr(importlib.import_module(module), name)({"time": "2026-11-28T02:00:00Z"}, context)
+"""
 ACCOUNT_OF_PODS = "aws:RequestTag/kubernetes-service-account"
 
 
@@ -82,6 +105,11 @@ class Operator:
         found = self.aws.client("cloudformation").describe_stack_resources(StackName=name)["StackResources"]
         return {resource["LogicalResourceId"]: resource for resource in found}
 
+    def physical(self, kind: str) -> str:
+        """By what name the one resource of a type in the stack of restore points is known."""
+        (found,) = (each for each in self.resources(STACK).values() if each["ResourceType"] == kind)
+        return str(found["PhysicalResourceId"])
+
     def template(self, name: str) -> dict[str, Any]:
         """The one that is deployed."""
         body: dict[str, Any] = self.aws.client("cloudformation").get_template(StackName=name)["TemplateBody"]
@@ -93,7 +121,7 @@ class Operator:
         return found
 
     def roles(self, stack: str) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
-        """Service account -> who may take its role, and the one policy that it has."""
+        """Service account, or service -> who may take its role, and the one policy that it has."""
         iam, found = self.aws.client("iam"), {}
         for resource in self.resources(stack).values():
             if resource["ResourceType"] != "AWS::IAM::Role":
@@ -104,7 +132,9 @@ class Operator:
             allowed = iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
             trusted = iam.get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"]
             (statement,) = trusted["Statement"]
-            found[statement["Condition"]["StringEquals"][ACCOUNT_OF_PODS]] = (trusted, allowed)
+            service = statement["Principal"]["Service"]
+            who = statement["Condition"]["StringEquals"][ACCOUNT_OF_PODS] if service == PODS else service
+            found[who] = (trusted, allowed)
         return found
 
 
@@ -149,7 +179,7 @@ def taken_by(service_account: str) -> dict[str, Any]:
     }
     statement = {
         "Effect": "Allow",
-        "Principal": {"Service": "pods.eks.amazonaws.com"},
+        "Principal": {"Service": PODS},
         "Action": ["sts:AssumeRole", "sts:TagSession"],
         "Condition": {"StringEquals": said},
     }
@@ -169,6 +199,7 @@ def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
     with running(tmp_path_factory.mktemp("aws")) as aws:
         operator = Operator(aws, tmp_path_factory.mktemp("operator"))
         operator.done("bootstrap", f"aws://{ACCOUNT}/{REGION}")
+        aws.client("secretsmanager").create_secret(Name=WEBHOOK, SecretString=URL)
         yield operator
 
 
@@ -213,7 +244,7 @@ def test_pods_of_each_add_below_their_prefixes(operator: Operator, deployed: dic
     """They read there, too, and nothing else is theirs to do; nobody but them gets the role."""
     roles = operator.roles("MonitoringBackup-prod")
     arn, actions = f"arn:aws:s3:::{BACKUP}", ("s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload")
-    assert roles.keys() == ORIGINS.keys()
+    assert roles.keys() == {*ORIGINS, FUNCTIONS, SCHEDULES}
     for component, origin in ORIGINS.items():
         taken, policy = roles[component]
         objects = {(action, f"{arn}/{prefix}*", "") for action in actions for prefix in origin.prefixes}
@@ -221,10 +252,131 @@ def test_pods_of_each_add_below_their_prefixes(operator: Operator, deployed: dic
         assert taken == taken_by(component)
 
 
+def of_alarms() -> dict[str, Any]:
+    """By whom, and for what, a topic and its key are used: alarms of this account and region."""
+    return {
+        "StringEquals": {"aws:SourceAccount": ACCOUNT},
+        "ArnLike": {"aws:SourceArn": f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:*"},
+    }
+
+
+def test_those_who_are_named_are_asked(operator: Operator, deployed: dict[str, dict[str, Any]]) -> None:
+    """The address, and the URL that the secret has, which is not in the template; none has said yes."""
+    found = operator.aws.client("sns").list_subscriptions()["Subscriptions"]
+    assert {each["TopicArn"] for each in found} == {operator.physical("AWS::SNS::Topic")}
+    assert {(each["Protocol"], each["Endpoint"]) for each in found} == {
+        ("https", URL),
+        *(("email", address) for address in PROD.alarm_emails),
+    }
+    assert {each["SubscriptionArn"] for each in found} == {"PendingConfirmation"}
+    assert URL not in json.dumps(operator.template(STACK))
+
+
+def test_alarms_alone_may_tell_them(operator: Operator, deployed: dict[str, dict[str, Any]]) -> None:
+    """By TLS, through a topic that is encrypted by a key that alarms may use, and that changes each year."""
+    sns, topic = operator.aws.client("sns"), operator.physical("AWS::SNS::Topic")
+    kms, key = operator.aws.client("kms"), operator.physical("AWS::KMS::Key")
+    attributes = sns.get_topic_attributes(TopicArn=topic)["Attributes"]
+    (denied, told) = json.loads(attributes["Policy"])["Statement"]
+    (owner, used) = json.loads(kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"])["Statement"]
+
+    assert attributes["KmsMasterKeyId"] == f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{key}"
+    assert (denied["Effect"], denied["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+    assert told == {
+        "Sid": "Alarms",
+        "Effect": "Allow",
+        "Principal": {"Service": "cloudwatch.amazonaws.com"},
+        "Action": "sns:Publish",
+        "Resource": topic,
+        "Condition": of_alarms(),
+    }
+    assert (owner["Principal"], owner["Action"]) == ({"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "kms:*")
+    assert used == {**told, "Action": ["kms:Decrypt", "kms:GenerateDataKey*"], "Resource": "*"}
+    assert kms.get_key_rotation_status(KeyId=key)["KeyRotationEnabled"]
+
+
+def test_each_alarm_says_that_it_begins_and_that_it_is_over(
+    operator: Operator, deployed: dict[str, dict[str, Any]]
+) -> None:
+    """Of each replica's age and wholeness, with silence for an alarm; of the function's errors, and what it gave up."""
+    topic, found = operator.physical("AWS::SNS::Topic"), {}
+    for alarm in operator.aws.client("cloudwatch").describe_alarms()["MetricAlarms"]:
+        said = {each["Name"]: each["Value"] for each in alarm["Dimensions"]}
+        of = "/".join(said[name] for name in REPLICA) if said.keys() == {*REPLICA} else "".join(said.values())
+        found[alarm["MetricName"], of] = (alarm["Threshold"], alarm["TreatMissingData"])
+        assert alarm["AlarmActions"] == alarm["OKActions"] == [topic]
+    queue = operator.physical("AWS::SQS::Queue").rpartition("/")[2]
+    assert found == {
+        **{("RestorePointAge", source): (26 * 3600, "breaching") for source in SOURCES},
+        **{("RestorePointWhole", source): (1, "breaching") for source in SOURCES},
+        ("Errors", operator.physical("AWS::Lambda::Function")): (0, "notBreaching"),
+        ("ApproximateNumberOfMessagesVisible", queue): (0, "notBreaching"),
+    }
+
+
+def test_what_fails_is_kept_in_a_queue(operator: Operator, deployed: dict[str, dict[str, Any]]) -> None:
+    """For two weeks, encrypted, by TLS alone: Lambda and the schedule bring there what they gave up."""
+    aws, url = operator.aws, operator.physical("AWS::SQS::Queue")
+    function, group = operator.physical("AWS::Lambda::Function"), operator.physical("AWS::Scheduler::ScheduleGroup")
+    queue = aws.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    given_up = aws.client("lambda").get_function_event_invoke_config(FunctionName=function)
+    schedule = aws.client("scheduler").get_schedule(GroupName=group, Name=operator.physical("AWS::Scheduler::Schedule"))
+    (denied,) = json.loads(queue["Policy"])["Statement"]
+
+    assert (queue["MessageRetentionPeriod"], queue["SqsManagedSseEnabled"]) == (str(14 * 24 * 3600), "true")
+    assert (denied["Effect"], denied["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+    assert (given_up["MaximumRetryAttempts"], given_up["MaximumEventAgeInSeconds"]) == (2, 3600)
+    assert given_up["DestinationConfig"]["OnFailure"] == {"Destination": queue["QueueArn"]}
+    assert schedule["ScheduleExpression"] == "rate(1 hour)"
+    assert schedule["Target"]["DeadLetterConfig"] == {"Arn": queue["QueueArn"]}
+    assert schedule["Target"]["Arn"] == f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{function}"
+    assert json.loads(schedule["Target"]["Input"]) == {"time": "<aws.scheduler.scheduled-time>"}
+
+
+def test_schedules_of_the_group_alone_start_it(operator: Operator, deployed: dict[str, dict[str, Any]]) -> None:
+    """By the role that the schedule has, which starts this function and gives up into this queue, and no more."""
+    group = operator.physical("AWS::Scheduler::ScheduleGroup")
+    taken, policy = operator.roles(STACK)[SCHEDULES]
+    (statement,) = taken["Statement"]
+    assert statement["Condition"]["StringEquals"] == {
+        "aws:SourceAccount": ACCOUNT,
+        "aws:SourceArn": f"arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule-group/{group}",
+    }
+    assert {each["Action"] for each in policy["Statement"]} == {"lambda:InvokeFunction", "sqs:SendMessage"}
+
+
+def test_the_code_that_is_deployed_says_what_it_finds(
+    operator: Operator, deployed: dict[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    """As the template names it and CDK has published it, with the environment that is deployed: of each replica."""
+    aws = operator.aws
+    (resource,) = (
+        each for each in operator.template(STACK)["Resources"].values() if each["Type"] == "AWS::Lambda::Function"
+    )
+    function = aws.client("lambda").get_function(FunctionName=operator.physical("AWS::Lambda::Function"))
+    made = function["Configuration"]
+    place = {"Bucket": f"cdk-hnb659fds-assets-{ACCOUNT}-{REGION}", "Key": resource["Properties"]["Code"]["S3Key"]}
+    packed = aws.client("s3").get_object(**place)["Body"].read()
+    with zipfile.ZipFile(io.BytesIO(packed)) as code:
+        assert {each for each in code.namelist() if not each.endswith("/")} == {f"constructs_lib/{f}" for f in FILES}
+        code.extractall(tmp_path)
+    assert made["CodeSha256"] == base64.b64encode(hashlib.sha256(packed).digest()).decode()
+    assert (made["Runtime"], made["Timeout"], made["MemorySize"]) == ("python3.14", 900, 1024)
+
+    environment = {**aws.environment, **made["Environment"]["Variables"]}
+    command = [sys.executable, "-P", "-c", CALL, str(tmp_path), made["Handler"]]
+    subprocess.run(command, check=True, cwd=tmp_path, env=environment)
+    told = aws.client("cloudwatch").list_metrics(Namespace="constructs-lib/backup")["Metrics"]
+    named = [(each["MetricName"], {d["Name"]: d["Value"] for d in each["Dimensions"]}) for each in told]
+    assert {(metric, "/".join(said[name] for name in REPLICA)) for metric, said in named} == {
+        ("RestorePointWhole", source) for source in SOURCES
+    }
+
+
 def test_a_change_is_made_in_place(
     operator: Operator, deployed: dict[str, dict[str, Any]], changed: dict[str, dict[str, Any]]
 ) -> None:
-    """Points that are kept for 20 days: CloudFormation changes the bucket alone, and replaces nothing."""
+    """Points that are kept for 20 days: CloudFormation changes the bucket, tells the function, and replaces nothing."""
     events = operator.aws.client("cloudformation").describe_stack_events(StackName="MonitoringBackup-prod")
     touched = {e["LogicalResourceId"] for e in events["StackEvents"] if "CREATE" not in e["ResourceStatus"]}
     (bucket,) = (name for name, r in changed.items() if r["ResourceType"] == "AWS::S3::Bucket")
@@ -234,7 +386,10 @@ def test_a_change_is_made_in_place(
     ]
 
     assert operator.stack("MonitoringBackup-prod")["StackStatus"] == "UPDATE_COMPLETE"
-    assert touched == {bucket, "MonitoringBackup-prod"}
+    (function,) = (name for name, r in changed.items() if r["ResourceType"] == "AWS::Lambda::Function")
+    # AWS looks no secret up again while the template says the same of it; the stand-in does each time, and finds it so.
+    (webhook,) = (name for name, r in operator.template(STACK)["Resources"].items() if WEBHOOK in json.dumps(r))
+    assert touched == {bucket, function, webhook, "MonitoringBackup-prod"}
     assert physical[0] == physical[1]
     assert physical[1][bucket] == BACKUP
     assert expiry(operator.template("MonitoringBackup-prod")) == {"points": 20, "everything": 90}
@@ -253,7 +408,7 @@ def test_the_store_of_logs_comes_by_the_same_command(operator: Operator, changed
 
 
 def test_a_diff_shows_what_has_changed_alone(operator: Operator, changed: dict[str, dict[str, Any]]) -> None:
-    """Nothing when nothing has, of both stacks; and with the former setting, the days that would change back."""
+    """Nothing when nothing has, of both stacks; and with the former setting, the days that would change back, twice."""
     with ThreadPoolExecutor() as both:
         same, other = both.map(lambda settings: operator.cdk("diff", "--fail", **settings), (CHANGED, SITE))
 
@@ -263,14 +418,18 @@ def test_a_diff_shows_what_has_changed_alone(operator: Operator, changed: dict[s
     assert other.returncode == 1, other.stdout
     assert changes[0].startswith("~] AWS::S3::Bucket RestorePoints/")
     assert changes[1:3] == ["~] LifecycleConfiguration", "~] .Rules:"]
-    assert [change.split() for change in changes[3:]] == [
+    assert [change.split() for change in changes[3:5]] == [
         ["-]", '"ExpirationInDays":', "20,"],
         ["+]", '"ExpirationInDays":', "30,"],
     ]
+    assert changes[5].startswith("~] AWS::Lambda::Function Watch/")
+    assert changes[6:9] == ["~] Environment", "~] .Variables:", "~] .WATCHED:"]
+    told = [(change[0], json.loads(change[2:])["keep"]) for change in changes[9:]]
+    assert told == [("-", 20 * 24 * 3600), ("+", 30 * 24 * 3600)]
 
 
 def test_what_is_stored_stays_when_the_stack_goes(operator: Operator, destroyed: dict[str, dict[str, Any]]) -> None:
-    """The bucket, its policy and the restore point do, which has come through the change; the role goes."""
+    """The bucket, its policy and the restore point do, which has come through the change; roles and all else go."""
     with pytest.raises(ClientError, match=r"MonitoringBackup-prod.* does not exist"):
         operator.stack("MonitoringBackup-prod")
     s3 = operator.aws.client("s3")
@@ -279,3 +438,6 @@ def test_what_is_stored_stays_when_the_stack_goes(operator: Operator, destroyed:
     assert operator.policy(BACKUP) == tls_alone(BACKUP)
     roles = {r["PhysicalResourceId"] for r in destroyed.values() if r["ResourceType"] == "AWS::IAM::Role"}
     assert not roles & {role["RoleName"] for role in operator.aws.client("iam").list_roles()["Roles"]}
+    assert operator.aws.client("cloudwatch").describe_alarms()["MetricAlarms"] == []
+    assert operator.aws.client("lambda").list_functions()["Functions"] == []
+    assert operator.aws.client("sns").list_topics()["Topics"] == []
