@@ -107,7 +107,6 @@ class Bench:
     def first(self, volume: Path) -> float:
         """Seconds of an agent that runs, as beside a new Prometheus, for its first restore point."""
         with self.empty() as beside, self.agent("first").running(beside) as running:
-            running.idle()
             (volume / TSDB).rename(beside / TSDB)
             try:
                 running.now()
