@@ -9,11 +9,12 @@ from constructs_lib.aws import BackupPipeline, BackupWatch, Notifications
 from constructs_lib.contract import Bucket, Cluster, Namespace, RestorePoints
 from constructs_lib.image import Image
 from constructs_lib.kube import Backup, Links, PrometheusHA, Retention, Volume, synth
-from constructs_lib.rules.backups import BackupLimits
+from constructs_lib.rules.backups import BackupLimits, backups
 from constructs_lib.units import Bytes
 
 cluster = Cluster(name="shop", environment="prod", api_server=("172.20.0.1/32", "10.0.0.0/24"), nodes=("10.0.16.0/20",))
 points = RestorePoints(bucket=Bucket(name="acme-shop-backup", region="eu-central-1"))
+limits = BackupLimits(every=timedelta(days=1))
 agent = Image.parse("registry.shop.example.com/constructs-lib/agent:0.4.0")
 
 app = cdk8s.App()
@@ -25,7 +26,8 @@ prometheus = PrometheusHA(
     volume=Volume(Bytes.gib(20)),
     links=Links(external_url="https://prometheus.shop.example.com", runbooks="https://runbooks.shop.example.com"),
 )
-backup = Backup(prometheus, "backup", prometheus=prometheus, image=agent, points=points)
+backup = Backup(prometheus, "backup", prometheus=prometheus, image=agent, points=points, every=limits.every)
+prometheus.add_rules(lambda by: backups(by, limits))
 synth(app)
 
 aws = cdk.App()
@@ -36,7 +38,7 @@ BackupWatch(
     "Watch",
     pipeline=pipeline,
     replicas={backup.origin: ["prometheus-0", "prometheus-1"]},
-    oldest=BackupLimits(every=timedelta(days=1)).oldest,
+    oldest=limits.oldest,
     notifications=Notifications(stack, "Notifications", emails=["shop-on-call@example.com"]),
 )
 aws.synth()
