@@ -64,8 +64,8 @@ def compare(volume: Path, server: Prometheus) -> RestorePoint:
     if wrong:
         more = f", and {len(wrong) - 1} more are not as it says" if len(wrong) > 1 else ""
         raise ConstructError(
-            f"the restore point {point.id} of {point.source} came back, but not all of it: {wrong[0]}{more}: restore "
-            "another one, and make a new one"
+            f"the restore point {point.id} of {point.source} came back, but not all of it: {wrong[0]}{more}: the "
+            "server's own blocks are the same, so that another server has to help"
         )
     return point
 

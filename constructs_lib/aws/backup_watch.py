@@ -62,8 +62,7 @@ class BackupWatch(Construct):
     on the function's errors, and on what was given up. A point that was not whole is heard of for a day: that an object
     cannot be read is seen when it is its turn, and not an hour later.
 
-    One run takes place at a time. Lambda reserves it where 100 others are possible besides: a new account may have ten,
-    and asks for more.
+    Runs at the same time do no harm: what they say is the same.
 
     Args:
         pipeline: Whose restore points.
@@ -76,7 +75,6 @@ class BackupWatch(Construct):
         ConstructError: no replica, one twice or of no known origin, a database that is none, an origin without an age,
             or an age that is never seen.
     Source: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
-    Source: https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html
     """
 
     def __init__(
@@ -177,7 +175,6 @@ class BackupWatch(Construct):
             system_log_level_v2=lambda_.SystemLogLevel.WARN,
             memory_size=MEMORY,
             timeout=_duration(LONGEST_RUN),
-            reserved_concurrent_executions=1,
             retry_attempts=ATTEMPTS,
             max_event_age=_duration(min(watched.every, LONGEST_WAIT)),
             on_failure=destinations.SqsDestination(self.dead_letters),
@@ -197,6 +194,7 @@ class BackupWatch(Construct):
             "Schedule",
             group_name=group.ref,
             schedule_expression=scheduler.ScheduleExpression.rate(self._every).expression_string,
+            state="ENABLED",  # said, or nobody is told that it drifted when somebody disables it
             flexible_time_window=scheduler.CfnSchedule.FlexibleTimeWindowProperty(mode="OFF"),
             target=scheduler.CfnSchedule.TargetProperty(
                 arn=self.function.function_arn,

@@ -152,5 +152,8 @@ class Notifications(Construct):
 
 
 def _value_of(secret: str) -> str:
-    """What CloudFormation replaces by the secret, and nobody sees: https://github.com/aws/aws-cdk/pull/2938"""
+    """What CloudFormation replaces by the secret: who may list the topic's subscriptions sees it, a template does not.
+
+    Source: https://github.com/aws/aws-cdk/pull/2938
+    """
     return cdk.SecretValue.secrets_manager(secret).unsafe_unwrap()

@@ -18,7 +18,7 @@ NAMESPACE = "constructs-lib/backup"
 AGE, SIZE, WHOLE = "RestorePointAge", "RestorePointSize", "RestorePointWhole"
 DIMENSIONS = ("Cluster", "Namespace", "Component", "Replica")
 DAY = timedelta(days=1)
-# As long as Lambda lets a function run, so that no two run at once; and often enough for an alarm that looks at a day.
+# As long as Lambda lets a function run, so that it is not behind; and often enough for an alarm that looks at a day.
 OFTENEST, SELDOMEST = timedelta(minutes=15), DAY / 2
 
 

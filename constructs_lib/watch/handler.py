@@ -1,7 +1,8 @@
 """What AWS Lambda calls: each replica is looked at, and what is found of it said to CloudWatch.
 
 What is wrong with a restore point is a metric and a line of the log. What fails by itself, such as an AWS that does
-not answer, is an error, when all replicas were looked at: Lambda tries again, and what fails then as well is heard.
+not answer, is an error, when all replicas were looked at: it is heard, Lambda tries again, and what fails each time
+waits in a queue.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""Another team's app: restore points of its own Prometheus, and who hears when there are none, in both halves."""
+"""Another team's app: restore points of its own Prometheus, in both halves, and who hears from AWS of none."""
 
 from datetime import timedelta
 

@@ -164,12 +164,12 @@ OTHERWISE = {
     "nothing": (told([said(ONE)], read()), "answers 0 samples of 0 series"),
     "not loaded": (
         told([]),
-        f"has not loaded the block {FIRST}, 1970-01-01T00:00:00Z to 1970-01-01T02:00:00Z: restore",
+        f"has not loaded the block {FIRST}, 1970-01-01T00:00:00Z to 1970-01-01T02:00:00Z: the",
     ),
     "another block": (told([said(ONE), said(block(SECOND, 2))], read(120)), f"has the block {SECOND}, which the mani"),
     "other numbers": (told([said(replace(ONE, samples=1))], read(120)), f"says 1 for samples of the block {FIRST}"),
     "another time": (told([said(replace(ONE, max_time=9))], read(120)), f"says 9 for max_time of the block {FIRST}"),
-    "two things": (told([said(ONE), said(block(SECOND, 2))], read(1)), "and 1 more are not as it says: restore anoth"),
+    "two things": (told([said(ONE), said(block(SECOND, 2))], read(1)), "and 1 more are not as it says: the serv"),
 }
 
 

@@ -80,7 +80,6 @@ def test_the_function_is_exactly_this(made: assertions.Template) -> None:
             "SystemLogLevel": "WARN",
         },
         "MemorySize": 1024,
-        "ReservedConcurrentExecutions": 1,
         "Role": at(made, ROLE, "Role"),
         "Runtime": "python3.14",
         "Timeout": 900,
@@ -125,6 +124,7 @@ def test_it_is_started_by_schedule(every: timedelta, rate: str) -> None:
         "GroupName": {"Ref": at(made, GROUP)["Fn::GetAtt"][0]},
         "ScheduleExpression": f"rate({rate})",
         "FlexibleTimeWindow": {"Mode": "OFF"},
+        "State": "ENABLED",
         "Target": {
             "Arn": at(made, FUNCTION),
             "RoleArn": at(made, ROLE, "Starter"),

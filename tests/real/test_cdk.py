@@ -2,7 +2,7 @@
 
 What the stand-in does not do, the tests of the templates assert: it has no lifecycle, no Pod Identity and no rules of
 CloudFormation; it makes every bucket private and encrypted, whether it is told to or not; it changes no bucket. It has
-neither a function's reserved run nor the days of a log, calls no function, and keeps no schedule: the code that is
+no days of a log, calls no function, and keeps no schedule: the code that is
 deployed is run here, as it is, with the environment that is deployed.
 """
 

@@ -323,8 +323,8 @@ def test_a_block_that_holds_less_than_it_says_is_named(objects: Objects, saved: 
     assert ended.answered == ""
     assert ended.said.splitlines()[-1].endswith(
         f"ERROR the restore point {of.point.id} of {SOURCE} came back, but not all of it: Prometheus answers 960 "
-        f"samples of 8 series for the block {block.ulid}, but the manifest says 961 of 8: restore another one, and "
-        "make a new one"
+        f"samples of 8 series for the block {block.ulid}, but the manifest says 961 of 8: the server's own "
+        "blocks are the same, so that another server has to help"
     )
 
 
