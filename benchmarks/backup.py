@@ -25,7 +25,7 @@ from tests.real.loopback import free_port
 from tests.real.s3 import BUCKET, REGION, environment, gateway
 
 ROUNDS = 7
-LARGE, MANY = 5, 1000  # blocks: a GB in all, and those that the second figure is about
+LARGE, MANY = 10, 1000  # blocks: a GB in all, of thirty days, and those that the second figure is about
 DAY = 24 * HOUR
 THEIRS = f"s3://{BUCKET}/theirs"
 # Its release of the day, and what it needs, in an environment of its own: it agrees on no version with ours.
@@ -186,7 +186,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         scratch = Path(directory)
         large, many, objects = scratch / "large", scratch / "many", scratch / "objects"
-        write(large, until=END, days=LARGE * LONGEST / DAY, block=LONGEST, series=10_000, step=60)
+        write(large, until=END, days=LARGE * LONGEST / DAY, block=LONGEST, series=5_000, step=60)
         write(many, until=END, days=MANY * 2 * HOUR / DAY, block=2 * HOUR, series=10, step=60)
         (objects / BUCKET).mkdir(parents=True)
         with gateway(objects) as port:
