@@ -25,6 +25,11 @@ def template(workload: Document) -> dict[str, Any]:
     return found
 
 
+def containers_of(pod: Document) -> dict[str, Document]:
+    """All of a pod, by name, in the order in which they are started."""
+    return {each["name"]: each for each in (*pod["spec"].get("initContainers", ()), *pod["spec"]["containers"])}
+
+
 @dataclass(frozen=True, slots=True)
 class Objects:
     """Kubernetes objects that were rendered together."""
@@ -54,8 +59,7 @@ class Objects:
 
     @property
     def containers(self) -> list[Document]:
-        pods = [template(workload)["spec"] for workload in self.workloads]
-        return [container for pod in pods for container in (*pod.get("initContainers", ()), *pod["containers"])]
+        return [each for workload in self.workloads for each in containers_of(template(workload)).values()]
 
 
 def read(directory: Path) -> Objects:

@@ -92,6 +92,18 @@ def test_each_origin_may_come_by_web_identity() -> None:
     }
 
 
+def reading_green(made: assertions.Template) -> list[dict[str, Any]]:
+    """What lets somebody read the restore points of green's Prometheus, and use the key."""
+    of_blocks, of_points = "blocks/green/monitoring/prometheus/", "points/green/monitoring/prometheus/"
+    return [
+        {"Effect": "Allow", "Action": "s3:GetObject", "Resource": below(made, of_blocks)},
+        listing(made, of_blocks),
+        {"Effect": "Allow", "Action": "kms:Decrypt", "Resource": KEY},
+        {"Effect": "Allow", "Action": "s3:GetObject", "Resource": below(made, of_points)},
+        listing(made, of_points),
+    ]
+
+
 def test_somebody_else_may_be_let_restore() -> None:
     """A drill, or a person: reading what one origin has, and the key, and nothing else."""
 
@@ -101,14 +113,7 @@ def test_somebody_else_may_be_let_restore() -> None:
 
     made = template(build)
     (policy,) = (each for name, each in made.find_resources(POLICY).items() if name.startswith("Person"))
-    of_blocks, of_points = "blocks/green/monitoring/prometheus/", "points/green/monitoring/prometheus/"
-    assert policy["Properties"]["PolicyDocument"]["Statement"] == [
-        {"Effect": "Allow", "Action": "s3:GetObject", "Resource": below(made, of_blocks)},
-        listing(made, of_blocks),
-        {"Effect": "Allow", "Action": "kms:Decrypt", "Resource": KEY},
-        {"Effect": "Allow", "Action": "s3:GetObject", "Resource": below(made, of_points)},
-        listing(made, of_points),
-    ]
+    assert policy["Properties"]["PolicyDocument"]["Statement"] == reading_green(made)
 
 
 def test_a_drill_has_a_role_that_reads_alone() -> None:
@@ -128,14 +133,7 @@ def test_a_drill_has_a_role_that_reads_alone() -> None:
         ("green", "restore-drill"),
     ]
     (policy,) = (each for name, each in made.find_resources(POLICY).items() if "restoredrill" in name)
-    of_blocks, of_points = "blocks/green/monitoring/prometheus/", "points/green/monitoring/prometheus/"
-    assert policy["Properties"]["PolicyDocument"]["Statement"] == [
-        {"Effect": "Allow", "Action": "s3:GetObject", "Resource": below(made, of_blocks)},
-        listing(made, of_blocks),
-        {"Effect": "Allow", "Action": "kms:Decrypt", "Resource": KEY},
-        {"Effect": "Allow", "Action": "s3:GetObject", "Resource": below(made, of_points)},
-        listing(made, of_points),
-    ]
+    assert policy["Properties"]["PolicyDocument"]["Statement"] == reading_green(made)
 
 
 def test_a_drill_may_come_by_web_identity() -> None:

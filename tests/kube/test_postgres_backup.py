@@ -26,7 +26,7 @@ from constructs_lib.kube.postgres_backup import CLIENTS
 from constructs_lib.units import Bytes
 from tests.minimal import CLUSTER, IMAGE, NAMESPACE, component, unrendered
 from tests.policies import one_sided, opened
-from tests.rendered import Document, Objects, rendered, template
+from tests.rendered import Document, Objects, containers_of, rendered, template
 
 POINTS = RestorePoints(bucket=Bucket(name="prod-backup", region="eu-central-1"))
 SERVER = ExternalHost(host="db.example.com", port=5433, addresses=("10.20.0.0/16",))
@@ -61,24 +61,19 @@ def pod(objects: Objects) -> Document:
     return template(objects.only("CronJob"))
 
 
-def containers(pod: Document) -> dict[str, dict[str, Any]]:
-    """All of a pod, by name, in the order in which they run."""
-    return {each["name"]: each for each in (*pod["spec"]["initContainers"], *pod["spec"]["containers"])}
-
-
 def mounts(pod: Document, container: str) -> dict[str, str]:
     """Path -> volume."""
-    return {each["mountPath"]: each["name"] for each in containers(pod)[container]["volumeMounts"]}
+    return {each["mountPath"]: each["name"] for each in containers_of(pod)[container]["volumeMounts"]}
 
 
 def variables(pod: Document) -> dict[str, str]:
     """Of the clients."""
-    return {each["name"]: each["value"] for each in containers(pod)["postgres"]["env"]}
+    return {each["name"]: each["value"] for each in containers_of(pod)["postgres"]["env"]}
 
 
 def test_a_job_fetches_restores_dumps_and_sends_in_this_order(pod: Document) -> None:
     """Each begins when the one before has done its part; what fails is tried by a new pod, which begins anew."""
-    found = containers(pod)
+    found = containers_of(pod)
     assert list(found) == ["fetch", "postgres", "send"]
     assert [each["name"] for each in pod["spec"]["containers"]] == ["send"]
     assert pod["spec"]["restartPolicy"] == "Never"
@@ -97,7 +92,7 @@ def test_it_runs_every_night(objects: Objects) -> None:
 
 def test_the_clients_run_the_script_on_the_files_of_the_agent(objects: Objects, pod: Document) -> None:
     """What was fetched is what is restored, and what was dumped is what is sent."""
-    found, script = containers(pod), objects.named("ConfigMap", "grafana-backup-script")["data"]
+    found, script = containers_of(pod), objects.named("ConfigMap", "grafana-backup-script")["data"]
     assert found["postgres"]["command"] == ["sh", "/etc/postgres-backup/script/run.sh"]
     assert mounts(pod, "postgres")["/etc/postgres-backup/script"] == "script"
     assert script.keys() == {"run.sh"}
@@ -134,14 +129,14 @@ def test_who_has_the_password_has_no_role_and_who_has_the_role_no_password(pod: 
     assert skipped == ["postgres"]
     for agent in ("fetch", "send"):
         assert not [volume for volume in mounts(pod, agent).values() if volume.startswith("secret-")]
-        assert "env" not in containers(pod)[agent]
+        assert "env" not in containers_of(pod)[agent]
 
 
 def test_all_write_to_one_scratch_that_ends_with_the_pod_and_nowhere_else(pod: Document) -> None:
     """As one user, and bounded."""
     volumes = {each["name"]: each for each in pod["spec"]["volumes"]}
     assert volumes["scratch"] == {"name": "scratch", "emptyDir": {"sizeLimit": "2Gi"}}
-    for name, container in containers(pod).items():
+    for name, container in containers_of(pod).items():
         writable = [each for each in container["volumeMounts"] if not each.get("readOnly")]
         assert writable == [{"name": "scratch", "mountPath": "/scratch"}], name
         assert container["securityContext"] == {
@@ -227,7 +222,7 @@ def test_another_one_has_restore_points_requests_and_choices_of_its_own() -> Non
     found = rendered(build).named("CronJob", "shop-backup")
     pod = template(found)
     assert found["spec"]["schedule"] == "30 23 * * *"
-    assert "--source=blue/elsewhere/shop-backup/database" in containers(pod)["send"]["args"]
+    assert "--source=blue/elsewhere/shop-backup/database" in containers_of(pod)["send"]["args"]
     assert {"name": "scratch", "emptyDir": {"sizeLimit": "20Gi"}} in pod["spec"]["volumes"]
     assert pod["spec"]["priorityClassName"] == "low"
 
@@ -236,7 +231,7 @@ def test_another_one_has_restore_points_requests_and_choices_of_its_own() -> Non
 def test_the_clients_are_of_the_servers_major_version(version: int) -> None:
     """What later ones dump does not restore into it, and earlier ones refuse it."""
     pod = template(rendered(lambda chart: saver(chart, version=version) and None).only("CronJob"))
-    assert containers(pod)["postgres"]["image"].startswith(f"docker.io/library/postgres:{version}.")
+    assert containers_of(pod)["postgres"]["image"].startswith(f"docker.io/library/postgres:{version}.")
 
 
 def test_a_change_of_the_script_changes_no_template(pod: Document) -> None:

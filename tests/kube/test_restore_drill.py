@@ -17,7 +17,7 @@ from constructs_lib.image import Image
 from constructs_lib.kube import PrometheusHA, Resources, RestoreDrill, StorageClass, Volume
 from constructs_lib.units import Bytes, Cpu
 from tests.minimal import IMAGE, NAMESPACE, prometheus, unrendered
-from tests.rendered import Document, Objects, rendered, template
+from tests.rendered import Document, Objects, containers_of, rendered, template
 
 POINTS = RestorePoints(bucket=Bucket(name="prod-backup", region="eu-central-1"))
 VOLUME = Volume(Bytes.gib(120), "thrown-away")
@@ -43,14 +43,9 @@ def pod(objects: Objects) -> Document:
     return template(objects.only("CronJob"))
 
 
-def containers(pod: Document) -> dict[str, dict[str, Any]]:
-    """All of a pod, by name, in the order in which they are started."""
-    return {each["name"]: each for each in (*pod["spec"]["initContainers"], *pod["spec"]["containers"])}
-
-
 def test_a_point_is_restored_before_prometheus_starts_on_it(pod: Document) -> None:
     """By the agent, of whose turn it is; then Prometheus is asked, and ended, by the agent, too."""
-    found = containers(pod)
+    found = containers_of(pod)
     assert list(found) == ["restore", "prometheus", "compare"]
     assert [each["name"] for each in pod["spec"]["initContainers"]] == ["restore"]
     assert pod["spec"]["restartPolicy"] == "Never"
@@ -64,12 +59,12 @@ def test_a_point_is_restored_before_prometheus_starts_on_it(pod: Document) -> No
 
 def test_no_container_needs_what_older_clusters_do_not_know(pod: Document) -> None:
     """An init container that goes on beside the others: Kubernetes 1.27 and 1.28 would wait for its end."""
-    assert all("restartPolicy" not in each for each in containers(pod).values())
+    assert all("restartPolicy" not in each for each in containers_of(pod).values())
 
 
 def test_prometheus_is_that_of_the_environment_and_leaves_blocks_alone(objects: Objects, pod: Document) -> None:
     """Of the same image; it scrapes nothing, deletes nothing for its age, compacts nothing, and may be ended."""
-    server = containers(pod)["prometheus"]
+    server = containers_of(pod)["prometheus"]
     (of_servers,) = template(objects.only("StatefulSet"))["spec"]["containers"]
     assert server["image"] == of_servers["image"]
     assert objects.file("restore-drill-config", "prometheus.yml") == {
@@ -97,7 +92,7 @@ def test_the_volume_goes_with_the_pod(pod: Document) -> None:
     }
     mounts = {
         name: {each["mountPath"]: each.get("readOnly", False) for each in found["volumeMounts"]}
-        for name, found in containers(pod).items()
+        for name, found in containers_of(pod).items()
     }
     assert mounts == {
         "restore": {"/drill": False},
@@ -178,7 +173,7 @@ def test_what_is_said_is_what_is_rendered() -> None:
         )
 
     job = rendered(other).only("CronJob")
-    found = containers(template(job))
+    found = containers_of(template(job))
     assert (job["metadata"]["name"], job["spec"]["schedule"]) == ("rehearsal", "30 23 * * *")
     assert job["spec"]["jobTemplate"]["spec"]["activeDeadlineSeconds"] == 3600
     assert found["prometheus"]["resources"]["requests"]["memory"] == "300Mi"
@@ -194,7 +189,7 @@ def test_the_images_of_the_cluster_are_those_of_the_drill() -> None:
     pod = template(
         rendered(lambda chart: drill(chart, of=prometheus(chart, namespace=namespace)) and None).only("CronJob")
     )
-    assert containers(pod)["prometheus"]["image"] == own.reference()
+    assert containers_of(pod)["prometheus"]["image"] == own.reference()
 
 
 REFUSED: Mapping[str, tuple[dict[str, Any], str]] = {

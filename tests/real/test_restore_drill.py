@@ -8,7 +8,6 @@ import json
 import re
 import shutil
 import subprocess
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -31,7 +30,7 @@ from tests.real.agents import SOON, Agent, command
 from tests.real.local_prometheus import END, HOUR, Server, running, write, write_history
 from tests.real.loopback import free_port
 from tests.real.s3 import BUCKET, REGION, Store, store
-from tests.rendered import Objects, rendered, template
+from tests.rendered import Objects, containers_of, rendered, template
 
 SOURCE = "blue/monitoring/prometheus/prometheus-0"
 LIVE = END + 18 * HOUR
@@ -113,8 +112,7 @@ class Pod:
         return Ended(codes, found.stderr, found.stdout, log.read_text(), volume)
 
     def _arguments(self, container: str, here: Mapping[str, str]) -> list[str]:
-        spec = template(self.objects.only("CronJob"))["spec"]
-        (found,) = (each for each in (*spec["initContainers"], *spec["containers"]) if each["name"] == container)
+        found = containers_of(template(self.objects.only("CronJob")))[container]
         return [_there(argument, here) for argument in found["args"]]
 
     def _agent(self, arguments: list[str]) -> subprocess.CompletedProcess[str]:
@@ -218,7 +216,6 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Saving]:
                 (volume / "tsdb").mkdir(parents=True)
                 history(volume)
                 made[history] = save(objects, volume)
-                time.sleep(1)  # so that the next one is later
             return made[history]
 
         yield make
