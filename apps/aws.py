@@ -13,8 +13,9 @@ import aws_cdk as cdk
 from apps import environments
 from apps.environment import Environment
 from constructs_lib.aws import BackupPipeline, BackupWatch, Notifications, ObjectStore
-from constructs_lib.contract import DATABASE, GRAFANA_BACKUP, LOKI, PROMETHEUS, Identity, Origin, RestorePoints
+from constructs_lib.contract import GRAFANA_BACKUP, LOKI, PROMETHEUS, Identity
 from constructs_lib.errors import ConstructError
+from constructs_lib.restore_points import Origin, RestorePoints
 from constructs_lib.rules.backups import BackupLimits
 
 DEFAULT = "prod"
@@ -58,11 +59,11 @@ def stacks(app: cdk.App, name: str, values: Environment) -> list[cdk.Stack]:
 def _back_up(stack: cdk.Stack, values: Environment, points: RestorePoints, limits: BackupLimits) -> None:
     """Add the bucket of restore points, and whoever looks at them: too old is there what is too old in the cluster."""
     prometheus = Origin(cluster=values.cluster, namespace=values.namespace, component=PROMETHEUS)
-    replicas = {prometheus: [f"{PROMETHEUS}-{ordinal}" for ordinal in range(values.prometheus_replicas)]}
+    replicas = {prometheus: prometheus.replicas(values.prometheus_replicas)}
     oldest = {prometheus: limits.oldest}
     if values.grafana_backup:
         database = replace(prometheus, component=GRAFANA_BACKUP, database=True)
-        replicas[database], oldest[database] = [DATABASE], limits.unsaved
+        replicas[database], oldest[database] = database.replicas(), limits.unsaved
     pipeline = BackupPipeline(
         stack, "RestorePoints", restore_points=points, origins=list(replicas), web_identity=values.web_identity
     )

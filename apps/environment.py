@@ -7,10 +7,11 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_settings import NoDecode
 
-from constructs_lib.contract import Bucket, Cluster, PortRange, RestorePoints, WebIdentity
+from constructs_lib.contract import Bucket, Cluster, PortRange, WebIdentity
 from constructs_lib.errors import ConstructError
 from constructs_lib.image import Image
 from constructs_lib.names import cidr, object_name
+from constructs_lib.restore_points import RestorePoints
 from constructs_lib.rules.backups import BackupLimits
 from constructs_lib.units import Bytes, Cpu, parse_duration
 

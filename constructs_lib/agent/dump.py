@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from constructs_lib.agent.blocks import digest
-from constructs_lib.agent.restore_point import ID, File, dump_key, is_database, moment
+from constructs_lib.agent.restore_point import DATABASE, ID, File, dump_key, is_database, moment
 from constructs_lib.agent.store import NEWEST, SECOND, Store
-from constructs_lib.contract import DATABASE
 from constructs_lib.errors import ConstructError
 
 # How a dump of PostgreSQL's own format begins.

@@ -14,10 +14,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from constructs_lib.contract import BLOCKS, DATABASE, POINTS
 from constructs_lib.errors import ConstructError
 
 FORMAT = 1
+# Where restore points are in their bucket, and what they consist of.
+BLOCKS, POINTS = "blocks/", "points/"
+# In place of a replica's name, where a component has one database.
+DATABASE = "database"
 INDEX, META, TOMBSTONES = "index", "meta.json", "tombstones"
 CHUNKS = "chunks"
 # Prometheus replaces these two files of a finished block, each by rename; the others never change under their ULID.

@@ -17,8 +17,9 @@ from constructs_lib.agent.serving import serve
 from constructs_lib.agent.starts import LATER, Queue, Starts
 from constructs_lib.agent.store import Store, StoreError
 from constructs_lib.agent.trigger import Answer, Trigger
-from constructs_lib.contract import Bucket, RestorePoints
+from constructs_lib.contract import Bucket
 from constructs_lib.errors import ConstructError
+from constructs_lib.restore_points import RestorePoints
 
 IDLE = timedelta(seconds=0.2)
 AGAIN_AFTER = timedelta(minutes=15)  # a failure, or a volume without a finished block

@@ -10,8 +10,9 @@ from constructs import Construct
 
 from constructs_lib.aws.bucket import RestorePointBucket
 from constructs_lib.aws.roles import ServiceAccountRole
-from constructs_lib.contract import RESTORE_DRILL, BucketAccess, Identity, Origin, RestorePoints, Rights, WebIdentity
+from constructs_lib.contract import RESTORE_DRILL, BucketAccess, Identity, Rights, WebIdentity
 from constructs_lib.errors import ConstructError
+from constructs_lib.restore_points import Origin, RestorePoints
 
 
 class BackupPipeline(Construct):
@@ -57,7 +58,7 @@ class BackupPipeline(Construct):
                 role.allow(self.bucket, access)
             self.roles[origin] = role
 
-    def grant_restore(self, grantee: iam.IGrantable, origin: Origin) -> None:
+    def grant_read(self, grantee: iam.IGrantable, origin: Origin) -> None:
         """Let somebody else read the restore points of an origin, and all that they consist of.
 
         Args:
@@ -77,7 +78,7 @@ class BackupPipeline(Construct):
 
         Args:
             origin: One of those that the pipeline knows.
-            service_account: Of the drill, in the cluster and the namespace of the origin.
+            service_account: Of the drill, which is its name, in the cluster and the namespace of the origin.
         Raises:
             ConstructError: an origin that it does not know, and what `ServiceAccountRole` refuses.
         """
@@ -85,7 +86,7 @@ class BackupPipeline(Construct):
         role = ServiceAccountRole(
             self, f"{origin.path}/{service_account}", identity=identity, web_identity=self._web_identity
         )
-        self.grant_restore(role.role, origin)
+        self.grant_read(role.role, origin)
         return role
 
     def _accesses(self, origin: Origin, rights: Rights) -> Iterator[BucketAccess]:

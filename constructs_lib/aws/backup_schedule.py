@@ -13,8 +13,8 @@ from constructs import Construct
 
 from constructs_lib.aws.backup_pipeline import BackupPipeline
 from constructs_lib.aws.schedules import role_of
-from constructs_lib.contract import Origin
 from constructs_lib.errors import ConstructError
+from constructs_lib.restore_points import Origin
 
 UTC = "Etc/UTC"
 START = "start"  # the text of a message, which nobody reads

@@ -15,11 +15,12 @@ from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from constructs_lib.agent.restore_point import DATABASE
 from constructs_lib.aws.backup_pipeline import BackupPipeline
 from constructs_lib.aws.notifications import Notifications
 from constructs_lib.aws.schedules import role_of
-from constructs_lib.contract import DATABASE, Origin
 from constructs_lib.errors import ConstructError
+from constructs_lib.restore_points import Origin
 from constructs_lib.watch.contract import AGE, DAY, NAMESPACE, TIME, VARIABLE, WHOLE, Watched, dimensions
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -28,11 +29,7 @@ FILES = (
     "__init__.py",
     "agent/__init__.py",
     "agent/restore_point.py",
-    "contract.py",
     "errors.py",
-    "image.py",
-    "names.py",
-    "units.py",
     "watch/__init__.py",
     "watch/contract.py",
     "watch/handler.py",
@@ -125,7 +122,7 @@ class BackupWatch(Construct):
         self.dead_letters = self._dead_letters()
         self.function = self._function(watched)
         for origin in replicas:
-            pipeline.grant_restore(self._role, origin)
+            pipeline.grant_read(self._role, origin)
         self._schedule()
         for origin, names in replicas.items():
             for name in names:

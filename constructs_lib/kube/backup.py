@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from constructs import Construct
 
-from constructs_lib.contract import Origin, Port, RestorePoints, Rights
+from constructs_lib.contract import Port, Rights
 from constructs_lib.errors import ConstructError
 from constructs_lib.image import Image
 from constructs_lib.kube.network import Destination
@@ -14,6 +14,7 @@ from constructs_lib.kube.restore_points import REQUESTS, RESOURCES, RESTORE, req
 from constructs_lib.kube.volumes import Claimed, Mount
 from constructs_lib.metrics.backup import BACKUP as METRICS
 from constructs_lib.names import cidr
+from constructs_lib.restore_points import Origin, RestorePoints
 from constructs_lib.units import prometheus_duration, whole_seconds
 
 BACKUP = "backup"
@@ -40,6 +41,9 @@ class Backup(Construct):
         queues_reached_at: Address ranges of SQS as the pods see them, where a `BackupSchedule` of the other half starts
             the backups: public ones, such as 0.0.0.0/0, or private ones by an interface endpoint. The agents ask their
             queues, and their own timer waits somewhat longer than `every`. It is the only one when absent.
+    Attributes:
+        origin: Whose restore points they are.
+        replicas: By what each server's are called below the origin's path.
     Raises:
         ConstructError: a local retention with which objects would expire before the last restore point that needs them,
             or a time between restore points that leaves none, or nothing new; no address range of SQS, one that is
@@ -62,11 +66,13 @@ class Backup(Construct):
         points.refuse_retention(prometheus.retention.time)
         _refuse(every, points)
         super().__init__(scope, id)
+        self.prometheus, self.image, self.points = prometheus, image, points
         self.origin = Origin(
             cluster=prometheus.namespace.cluster.name, namespace=prometheus.namespace.name, component=prometheus.name
         )
+        self.replicas = self.origin.replicas(prometheus.replicas)
         if queues_reached_at is not None:
-            _refuse_queues(self.origin, prometheus, queues_reached_at)
+            self._refuse_queues(queues_reached_at)
             prometheus.allow(Destination.outside(queues_reached_at, 443))
         self.requests = requests_of(prometheus.name)
         self.metrics = prometheus.endpoint(PORT)
@@ -107,14 +113,14 @@ class Backup(Construct):
             prometheus.use_bucket(points.bucket, prefix=prefix, rights=Rights.ADD, containers=(RESTORE, BACKUP))
         prometheus.scrape_agent(self.metrics, job=METRICS.job)
 
-
-def _refuse_queues(origin: Origin, prometheus: PrometheusHA, reached_at: tuple[str, ...]) -> None:
-    if not reached_at:
-        raise ConstructError(f"queues_reached_at of {prometheus.name} is empty: give the ranges of SQS's addresses")
-    for value in reached_at:
-        cidr(value, of="an address range of SQS")
-    for ordinal in range(prometheus.workload.replicas or 0):
-        origin.queue(f"{prometheus.name}-{ordinal}")
+    def _refuse_queues(self, reached_at: tuple[str, ...]) -> None:
+        if not reached_at:
+            name = self.prometheus.name
+            raise ConstructError(f"queues_reached_at of {name} is empty: give the ranges of SQS's addresses")
+        for value in reached_at:
+            cidr(value, of="an address range of SQS")
+        for replica in self.replicas:
+            self.origin.queue(replica)
 
 
 def _refuse(every: timedelta, points: RestorePoints) -> None:

@@ -5,9 +5,10 @@ from datetime import time, timedelta
 from constructs import Construct
 
 from constructs_lib import versions
+from constructs_lib.agent.restore_point import DATABASE
 from constructs_lib.config.grafana import PostgresStore
 from constructs_lib.config.secrets import SecretKey
-from constructs_lib.contract import DATABASE, GRAFANA_BACKUP, Namespace, Origin, RestorePoints, Rights
+from constructs_lib.contract import GRAFANA_BACKUP, Namespace, Rights
 from constructs_lib.errors import ConstructError
 from constructs_lib.image import Image
 from constructs_lib.kube.component import Component
@@ -16,6 +17,7 @@ from constructs_lib.kube.pod import Container, Placement, Resources, Text
 from constructs_lib.kube.restore_points import REQUESTS, RESOURCES, requested, requests_of, where
 from constructs_lib.kube.volumes import ConfigMapFiles, Mount, Scratch, SecretFiles
 from constructs_lib.kube.workload import Scheduled
+from constructs_lib.restore_points import Origin, RestorePoints
 from constructs_lib.units import Bytes, whole_seconds
 
 PROGRAM, FETCH, POSTGRES, SEND = "postgres-backup", "fetch", "postgres", "send"

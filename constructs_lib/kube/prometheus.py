@@ -102,8 +102,7 @@ class PrometheusHA(Component):
             sticky=True,  # two servers hold slightly different samples: a graph must stay with one
         )
         self.web = self.endpoint(WEB)
-        self._replicas = replicas
-        self._volume = volume
+        self.replicas, self.volume = replicas, volume
         self._scrape = scrape
         self._links = links
         self.retention = retention
@@ -135,7 +134,7 @@ class PrometheusHA(Component):
         return Evaluator(
             interval=self._scrape.interval,
             job=self.name,
-            replicas=self._replicas,
+            replicas=self.replicas,
             jobs=must_exist,
             alertmanager_job=members.name if members else None,  # under which `send_alerts_to` scrapes it
             alertmanagers=members.replicas if members else 0,
@@ -377,7 +376,7 @@ class PrometheusHA(Component):
                 scrape=self._scrape,
                 external_labels=cluster.labels,
                 retention_time=self.retention.time,
-                retention_size=self._volume.size.scaled(self.retention.share_of_volume),
+                retention_size=self.volume.size.scaled(self.retention.share_of_volume),
                 rule_files=(f"{RULES}/*.yaml", *filter(None, [self._collected.get("rules")])),
                 job_files=tuple(filter(None, [self._collected.get("jobs")])),
                 alertmanagers=tuple(

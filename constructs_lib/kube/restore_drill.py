@@ -8,17 +8,18 @@ from constructs import Construct
 
 from constructs_lib import versions
 from constructs_lib.config import to_yaml
-from constructs_lib.contract import RESTORE_DRILL, Origin, RestorePoints, Rights
+from constructs_lib.contract import RESTORE_DRILL, Rights
 from constructs_lib.errors import ConstructError
-from constructs_lib.image import Image
+from constructs_lib.kube.backup import Backup
 from constructs_lib.kube.component import Component
 from constructs_lib.kube.manifest import ConfigMap
 from constructs_lib.kube.pod import Container, Placement, Resources
-from constructs_lib.kube.prometheus import SMALLEST_VOLUME, USER, PrometheusHA
+from constructs_lib.kube.prometheus import USER
 from constructs_lib.kube.restore_points import RESOURCES, RESTORE, where
 from constructs_lib.kube.storage import StorageClass, Volume
 from constructs_lib.kube.volumes import ConfigMapFiles, Mount, ThrownAway
 from constructs_lib.kube.workload import Scheduled
+from constructs_lib.restore_points import DRILL_WITHIN, RestorePoints
 from constructs_lib.units import Bytes, Cpu
 
 PROGRAM, PROMETHEUS, COMPARE = "restore-drill", "prometheus", "compare"
@@ -29,7 +30,6 @@ ADDRESS = "127.0.0.1:9090"  # nobody else has to ask it, and whoever reaches it 
 FOR_EVER = "100y"
 # Longer than any block: what is restored is compacted with nothing, and so is what the manifest says.
 LONGER_THAN_ALL = "1y"
-END_WITHIN = timedelta(hours=4)
 # A pod that has ended keeps its volume until it is gone. Somebody has heard of a failure by then, and hears from there
 # on that the last success is long ago.
 GONE_AFTER = timedelta(hours=6)
@@ -47,14 +47,12 @@ class RestoreDrill(Component):
     The last container ends Prometheus, since one that only runs beside others is known to Kubernetes 1.29 and later.
 
     Args:
-        prometheus: Whose servers' restore points they are, and in whose namespace it lives.
+        backup: What makes the restore points: it lives beside their Prometheus, and is of the same image.
         name: Of the CronJob and of its service account, which has a role of its own in AWS.
-        image: Of the agent, from a registry of yours: `agent/README.md` says how to build it.
-        points: Where restore points are.
         volume: What is thrown away: as large as a server's own, of a class whose volumes go with their claims.
         at: When, in UTC, to the minute.
-        end_within: How long it may take, all tries together: restoring 100 GB takes a quarter of an hour at the
-            125 MB/s of a gp3 volume, and reading its samples again up to an hour.
+        end_within: How long it may take, all tries together, as `BackupLimits.drill_within` has it: restoring 100 GB
+            takes a quarter of an hour at the 125 MB/s of a gp3 volume, and reading its samples again up to an hour.
         resources: Of Prometheus.
         agent_resources: Of what restores, and of what compares.
         placement: On which nodes.
@@ -69,35 +67,36 @@ class RestoreDrill(Component):
         scope: Construct,
         id: str,
         *,
-        prometheus: PrometheusHA,
+        backup: Backup,
         name: str = RESTORE_DRILL,
-        image: Image,
-        points: RestorePoints,
         volume: Volume,
         at: time = time(4),
-        end_within: timedelta = END_WITHIN,
+        end_within: timedelta = DRILL_WITHIN,
         resources: Resources = Resources(cpu=Cpu(500), memory=Bytes.gib(1)),
         agent_resources: Resources = RESOURCES,
         placement: Placement = Placement(),
     ) -> None:
-        if volume.size < SMALLEST_VOLUME:
-            raise ConstructError(f"the volume of {name} is {volume.size}: use {SMALLEST_VOLUME} or more")
-        namespace = prometheus.namespace
+        least, points, image = backup.prometheus.volume.size, backup.points, backup.image
+        if volume.size < least:
+            raise ConstructError(
+                f"the volume of {name} is {volume.size}, but what is restored comes from one of {least}: use as much "
+                "or more"
+            )
         super().__init__(
             scope,
             id,
-            namespace=namespace,
+            namespace=backup.prometheus.namespace,
             name=name,
             program=PROGRAM,
             image=image,
             workload=Scheduled(at=at, user=USER, end_within=end_within, gone_after=GONE_AFTER),
             placement=placement,
         )
-        self.origin = Origin(cluster=namespace.cluster.name, namespace=namespace.name, component=prometheus.name)
+        self.origin = backup.origin
         self._volume = volume
         source = ThrownAway(volume)
         data = Mount(source=source, path=DATA, read_only=False)
-        sources = [f"{self.origin.path}/{prometheus.name}-{each}" for each in range(prometheus.workload.replicas or 0)]
+        sources = [f"{self.origin.path}/{each}" for each in backup.replicas]
         self.add_init_container(
             Container(
                 name=RESTORE,

@@ -1,8 +1,8 @@
 """What containers have in common that make restore points, or bring them back."""
 
-from constructs_lib.contract import RestorePoints
 from constructs_lib.kube.pod import Resources
 from constructs_lib.kube.volumes import ConfigMapFiles, Mount
+from constructs_lib.restore_points import RestorePoints
 from constructs_lib.units import Bytes, Cpu
 
 RESTORE, REQUESTS = "restore", "/etc/restore"

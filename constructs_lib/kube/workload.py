@@ -167,8 +167,9 @@ class PerNode:
 class Scheduled:
     """A pod once a day, which does one thing and ends, as a CronJob; nobody asks it anything.
 
-    What fails is tried again twice; a Job that failed stays until three others have, so that its log can be read,
-    unless it is told to go: volumes that are thrown away go with their pods, which go with their Job.
+    What fails is tried again twice, and what is evicted until its time is over. A Job that failed stays until three
+    others have, so that its log can be read, unless it is told to go: volumes that are thrown away go with their pods,
+    which go with their Job.
 
     Args:
         at: When, in UTC, to the minute.
@@ -204,6 +205,10 @@ class Scheduled:
     def spec(self, *, pods: Pods, headless: str, template: Mapping[str, Any]) -> dict[str, Any]:
         job = {
             "backoffLimit": 2,
+            # Whoever drains a node takes none of these tries.
+            "podFailurePolicy": {
+                "rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]
+            },
             "activeDeadlineSeconds": whole_seconds(self.end_within),
             **({"ttlSecondsAfterFinished": whole_seconds(self.gone_after)} if self.gone_after else {}),
             "template": {**template, "spec": {**template["spec"], "restartPolicy": "Never"}},

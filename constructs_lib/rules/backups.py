@@ -12,6 +12,7 @@ from constructs_lib.errors import ConstructError
 from constructs_lib.metrics.backup import BACKUP
 from constructs_lib.metrics.prometheus import SCRAPE
 from constructs_lib.promql import metric
+from constructs_lib.restore_points import DRILL_WITHIN
 from constructs_lib.rules.counting import lasting
 from constructs_lib.rules.course import PEACE, Course
 from constructs_lib.rules.cron_jobs import overdue
@@ -35,17 +36,17 @@ class BackupLimits:
         late: How much later one may be: it takes its time, and what fails is tried again.
         failing: How long attempts may fail one after the other.
         unsaved: How long ago a database may have been saved, which happens every day.
-        undrilled: How long ago a restore may have been tried with success: a day, and as long as a drill may take. Less
-            than two days, since servers take turns, and one whose restore always fails would be hidden by another one.
+        drill_within: How long a drill may take, which begins every day. Less than a day, since servers take turns, and
+            one whose restore always fails would be hidden by another one.
     Raises:
-        ConstructError: a duration that is too short, or a time without a drill in which another server's turn comes.
+        ConstructError: a duration that is too short, or a drill in whose time another server's turn comes.
     """
 
     every: timedelta
     late: timedelta = timedelta(hours=2)
     failing: timedelta = timedelta(hours=1)
     unsaved: timedelta = timedelta(hours=26)
-    undrilled: timedelta = timedelta(hours=28)
+    drill_within: timedelta = DRILL_WITHIN
 
     def __post_init__(self) -> None:
         check_durations(
@@ -53,18 +54,23 @@ class BackupLimits:
             late=self.late,
             failing=self.failing,
             unsaved=self.unsaved,
-            undrilled=self.undrilled,
+            drill_within=self.drill_within,
         )
-        if self.undrilled >= 2 * DRILLED:
+        if self.drill_within >= DRILLED:
             raise ConstructError(
-                f"undrilled is {prometheus_duration(self.undrilled)}, but servers take turns, and one that cannot be "
-                f"restored would be hidden by the next one: use less than {prometheus_duration(2 * DRILLED)}"
+                f"drill_within is {prometheus_duration(self.drill_within)}, but servers take turns, and one that "
+                f"cannot be restored would be hidden by the next one: use less than {prometheus_duration(DRILLED)}"
             )
 
     @property
     def oldest(self) -> timedelta:
         """How old the newest restore point of a server may be."""
         return self.every + self.late
+
+    @property
+    def undrilled(self) -> timedelta:
+        """How long ago a restore may have been tried with success."""
+        return DRILLED + self.drill_within
 
 
 def backups(

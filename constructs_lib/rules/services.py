@@ -9,14 +9,14 @@ from datetime import timedelta
 
 from constructs_lib.metrics.cadvisor import CADVISOR
 from constructs_lib.metrics.kube_state_metrics import KUBE_STATE_METRICS
-from constructs_lib.promql import metric
+from constructs_lib.promql import matches_not, metric
 from constructs_lib.rules.course import PEACE, Course, counter
 from constructs_lib.rules.filling import ROOM, RoomLimits, room
-from constructs_lib.rules.jobs import among
+from constructs_lib.rules.jobs import among, pod_of, pods_of
 from constructs_lib.rules.limits import check_durations, check_shares
 from constructs_lib.rules.model import BACKEND, PLATFORM, Alert, Evaluator, Proof, RuleGroup, Severity
 from constructs_lib.rules.objects import CONTAINER, KEEP_FIRING
-from constructs_lib.rules.volumes import VOLUMES
+from constructs_lib.rules.volumes import lasting_volumes
 from constructs_lib.units import prometheus_duration
 
 CONTAINER_NAMED = "{{ $labels.container }} of {{ $labels.namespace }}/{{ $labels.pod }}"
@@ -55,6 +55,7 @@ def services(
     objects: str = KUBE_STATE_METRICS.job,
     limits: ServiceLimits = ServiceLimits(),
     full: RoomLimits = ROOM,
+    drills: Collection[str] = (),
 ) -> RuleGroup:
     """The group `services`.
 
@@ -64,6 +65,8 @@ def services(
         objects: The job of kube-state-metrics.
         limits: From where on somebody must hear of it.
         full: How full volumes may be.
+        drills: CronJobs whose pods fill a volume as fast as they can, which is thrown away: none of these alerts is
+            about their pods' volumes, nor about the processor time that they take.
     Raises:
         ConstructError: no job.
     """
@@ -71,10 +74,10 @@ def services(
         name="services",
         alerts=(
             _down(by, tuple(jobs), limits),
-            _cpu(by, objects, limits),
+            _cpu(by, objects, limits, drills),
             _memory(by, objects, limits),
             _killed(by, objects, limits),
-            *room(by, VOLUMES, full),
+            *room(by, lasting_volumes(drills), full),
         ),
     )
 
@@ -131,7 +134,7 @@ def _limits(job: str, resource: str, course: Course, pod: str) -> dict[str, str]
     }
 
 
-def _cpu(by: Evaluator, job: str, limits: ServiceLimits) -> Alert:
+def _cpu(by: Evaluator, job: str, limits: ServiceLimits, drills: Collection[str]) -> Alert:
     """A container has one series for each of its cgroups, old and new, while it restarts: they are added up."""
     name = "container_cpu_usage_seconds_total"
     ramp = by.window // by.interval - 1  # so many increases are in a window
@@ -143,7 +146,8 @@ def _cpu(by: Evaluator, job: str, limits: ServiceLimits) -> Alert:
     def used(pod: str, runs: str, job: str = CADVISOR.job) -> dict[str, str]:
         return {CADVISOR.series(name, job=job, pod=pod): runs}
 
-    rate = f"rate({metric(name, job=CADVISOR.job)}[{prometheus_duration(by.window)}])"
+    others = {"pod": matches_not(pods_of(drills))} if drills else {}
+    rate = f"rate({metric(name, job=CADVISOR.job, **others)}[{prometheus_duration(by.window)}])"
     return Alert(
         name="ContainerCpuNearLimit",
         expr=f"sum by ({CONTAINER}) ({rate}) / {_limit(job, 'cpu')} > {limits.cpu:g}",
@@ -160,7 +164,12 @@ def _cpu(by: Evaluator, job: str, limits: ServiceLimits) -> Alert:
             | _limits(job, "cpu", course, "resting")
             | used("nearly", counter((under, course.long)))
             | used("nearly", counter((over, course.long)), "another")
-            | _limits(job, "cpu", course, "nearly"),
+            | _limits(job, "cpu", course, "nearly")
+            | {
+                series: run
+                for pod in map(pod_of, drills)
+                for series, run in (used(pod, counter((over, course.long))) | _limits(job, "cpu", course, pod)).items()
+            },
             step=STEP,
         ),
     )

@@ -6,9 +6,10 @@ import aws_cdk as cdk
 import cdk8s
 
 from constructs_lib.aws import BackupPipeline, BackupWatch, Notifications
-from constructs_lib.contract import Bucket, Cluster, Namespace, RestorePoints
+from constructs_lib.contract import Bucket, Cluster, Namespace
 from constructs_lib.image import Image
 from constructs_lib.kube import Backup, Links, PrometheusHA, Retention, Volume, synth
+from constructs_lib.restore_points import RestorePoints
 from constructs_lib.rules.backups import BackupLimits, backups
 from constructs_lib.units import Bytes
 
@@ -37,7 +38,7 @@ BackupWatch(
     stack,
     "Watch",
     pipeline=pipeline,
-    replicas={backup.origin: ["prometheus-0", "prometheus-1"]},
+    replicas={backup.origin: backup.replicas},
     oldest=limits.oldest,
     notifications=Notifications(stack, "Notifications", emails=["shop-on-call@example.com"]),
 )

@@ -7,7 +7,8 @@ from typing import Any
 import aws_cdk as cdk
 from aws_cdk import assertions
 
-from constructs_lib.contract import Bucket, Identity, Origin, RestorePoints, WebIdentity
+from constructs_lib.contract import Bucket, Identity, WebIdentity
+from constructs_lib.restore_points import Origin, RestorePoints
 
 REGION = "eu-central-1"
 STORE = Bucket(name="acme-logs", region=REGION)

@@ -11,8 +11,9 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 
 from constructs_lib.aws import BackupPipeline
-from constructs_lib.contract import Identity, Origin
+from constructs_lib.contract import Identity
 from constructs_lib.errors import ConstructError
+from constructs_lib.restore_points import Origin
 from tests.aws.synthesized import (
     ASSOCIATION,
     BUCKET,
@@ -109,7 +110,7 @@ def test_somebody_else_may_be_let_restore() -> None:
 
     def build(stack: cdk.Stack) -> None:
         made = pipeline(stack, PROMETHEUS, GREEN, encryption_key=kms.Key.from_key_arn(stack, "Key", KEY))
-        made.grant_restore(iam.User(stack, "Person"), GREEN)
+        made.grant_read(iam.User(stack, "Person"), GREEN)
 
     made = template(build)
     (policy,) = (each for name, each in made.find_resources(POLICY).items() if name.startswith("Person"))
@@ -165,7 +166,7 @@ def nobody(stack: cdk.Stack) -> None:
 
 
 def stranger(stack: cdk.Stack) -> None:
-    pipeline(stack).grant_restore(iam.User(stack, "Person"), GREEN)
+    pipeline(stack).grant_read(iam.User(stack, "Person"), GREEN)
 
 
 def wildcard(stack: cdk.Stack) -> None:

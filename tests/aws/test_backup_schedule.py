@@ -12,8 +12,8 @@ from aws_cdk import aws_sqs as sqs
 
 from constructs_lib.aws.backup_pipeline import BackupPipeline
 from constructs_lib.aws.backup_schedule import BackupSchedule
-from constructs_lib.contract import Origin
 from constructs_lib.errors import ConstructError
+from constructs_lib.restore_points import Origin
 from tests.aws.synthesized import POINTS, POLICY, PROMETHEUS, REGION, ROLE, template
 from tests.aws.test_nag import found
 from tests.aws.test_policies import ACCOUNT, STRANGER, decided, opened, policy

@@ -12,8 +12,9 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 
 from constructs_lib.aws import PrivateBucket, RestorePointBucket
-from constructs_lib.contract import Bucket, BucketAccess, RestorePoints, Rights
+from constructs_lib.contract import Bucket, BucketAccess, Rights
 from constructs_lib.errors import ConstructError
+from constructs_lib.restore_points import RestorePoints
 from tests.aws.synthesized import (
     BUCKET,
     BUCKET_POLICY,

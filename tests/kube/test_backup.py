@@ -8,17 +8,10 @@ from typing import Any
 import cdk8s
 import pytest
 
-from constructs_lib.contract import (
-    Bucket,
-    BucketAccess,
-    Identity,
-    Namespace,
-    PortRange,
-    RestorePoints,
-    Rights,
-)
+from constructs_lib.contract import Bucket, BucketAccess, Identity, Namespace, PortRange, Rights
 from constructs_lib.errors import ConstructError
 from constructs_lib.kube import API_ACCESS, Allowed, Backup, Collector, ConfigMap, PrometheusHA, Retention
+from constructs_lib.restore_points import RestorePoints
 from constructs_lib.rules.backups import BackupLimits, backups
 from constructs_lib.rules.model import Evaluator, RuleGroup
 from constructs_lib.rules.observability import observability

@@ -6,9 +6,10 @@ from typing import Any
 import cdk8s
 import pytest
 
-from constructs_lib.contract import Bucket, Namespace, Origin, RestorePoints
+from constructs_lib.contract import Bucket, Namespace
 from constructs_lib.errors import ConstructError
 from constructs_lib.kube import Backup, PrometheusHA
+from constructs_lib.restore_points import Origin, RestorePoints
 from tests.minimal import CLUSTER, IMAGE, NAMESPACE, prometheus, unrendered
 from tests.rendered import Document, rendered, template, text
 

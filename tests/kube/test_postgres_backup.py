@@ -10,19 +10,11 @@ import pytest
 from constructs import Construct
 
 from constructs_lib.config.secrets import SecretKey
-from constructs_lib.contract import (
-    Bucket,
-    BucketAccess,
-    ExternalHost,
-    Identity,
-    Namespace,
-    Port,
-    RestorePoints,
-    Rights,
-)
+from constructs_lib.contract import Bucket, BucketAccess, ExternalHost, Identity, Namespace, Port, Rights
 from constructs_lib.errors import ConstructError
 from constructs_lib.kube import Placement, PostgresBackup, PostgresStore
 from constructs_lib.kube.postgres_backup import CLIENTS
+from constructs_lib.restore_points import RestorePoints
 from constructs_lib.units import Bytes
 from tests.minimal import CLUSTER, IMAGE, NAMESPACE, component, unrendered
 from tests.policies import one_sided, opened

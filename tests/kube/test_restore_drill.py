@@ -11,10 +11,11 @@ import pytest
 from constructs import Construct
 from kubernetes_validate.utils import all_versions  # type: ignore[import-untyped]
 
-from constructs_lib.contract import Bucket, BucketAccess, Identity, Origin, RestorePoints, Rights
+from constructs_lib.contract import Bucket, BucketAccess, Identity, Rights
 from constructs_lib.errors import ConstructError
 from constructs_lib.image import Image
-from constructs_lib.kube import PrometheusHA, Resources, RestoreDrill, StorageClass, Volume
+from constructs_lib.kube import Backup, PrometheusHA, Resources, RestoreDrill, StorageClass, Volume
+from constructs_lib.restore_points import Origin, RestorePoints
 from constructs_lib.units import Bytes, Cpu
 from tests.minimal import IMAGE, NAMESPACE, prometheus, unrendered
 from tests.rendered import Document, Objects, containers_of, rendered, template
@@ -24,8 +25,8 @@ VOLUME = Volume(Bytes.gib(120), "thrown-away")
 
 
 def drill(scope: Construct, id: str = "drill", *, of: PrometheusHA | None = None, **more: Any) -> RestoreDrill:
-    settings = {"prometheus": of or prometheus(scope), "image": IMAGE, "points": POINTS, "volume": VOLUME}
-    return RestoreDrill(scope, id, **{**settings, **more})
+    backup = Backup(scope, "backup", prometheus=of or prometheus(scope), image=IMAGE, points=POINTS)
+    return RestoreDrill(scope, id, **{"backup": backup, "volume": VOLUME, **more})
 
 
 def build(chart: cdk8s.Chart) -> None:
@@ -65,8 +66,7 @@ def test_no_container_needs_what_older_clusters_do_not_know(pod: Document) -> No
 def test_prometheus_is_that_of_the_environment_and_leaves_blocks_alone(objects: Objects, pod: Document) -> None:
     """Of the same image; it scrapes nothing, deletes nothing for its age, compacts nothing, and may be ended."""
     server = containers_of(pod)["prometheus"]
-    (of_servers,) = template(objects.only("StatefulSet"))["spec"]["containers"]
-    assert server["image"] == of_servers["image"]
+    assert server["image"] == containers_of(template(objects.only("StatefulSet")))["prometheus"]["image"]
     assert objects.file("restore-drill-config", "prometheus.yml") == {
         "storage": {"tsdb": {"retention": {"time": "100y"}}}
     }
@@ -106,6 +106,15 @@ def test_it_runs_every_day_and_ends(objects: Objects) -> None:
     job = objects.only("CronJob")["spec"]
     assert (job["schedule"], job["timeZone"], job["concurrencyPolicy"]) == ("0 4 * * *", "Etc/UTC", "Forbid")
     assert job["jobTemplate"]["spec"]["activeDeadlineSeconds"] == 4 * 3600
+
+
+def test_who_drains_a_node_takes_no_try(objects: Objects) -> None:
+    """A drill of hours meets one sooner or later: its pod starts again, until its time is over."""
+    job = objects.only("CronJob")["spec"]["jobTemplate"]["spec"]
+    assert job["backoffLimit"] == 2
+    assert job["podFailurePolicy"] == {
+        "rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]
+    }
 
 
 def test_no_volume_outlives_its_use_for_long(objects: Objects) -> None:
@@ -193,7 +202,10 @@ def test_the_images_of_the_cluster_are_those_of_the_drill() -> None:
 
 
 REFUSED: Mapping[str, tuple[dict[str, Any], str]] = {
-    "volume": ({"volume": Volume(Bytes.gib(1))}, r"^the volume of restore-drill is 1Gi: use 2Gi or more$"),
+    "volume": (
+        {"volume": Volume(Bytes.gib(99))},
+        r"^the volume of restore-drill is 99Gi, but what is restored comes from one of 100Gi: use as much or more$",
+    ),
     "time": ({"at": time(2, 0, 1)}, r"^a pod is started at 02:00:01 every day: use a whole minute"),
     "end": ({"end_within": timedelta(seconds=59)}, r"^what is scheduled must end within 0:00:59: use a minute"),
     "name": ({"name": "g" * 53}, r"^'g{53}' cannot be a component's name"),

@@ -8,9 +8,10 @@ from typing import Any
 import cdk8s
 import pytest
 
-from constructs_lib.contract import Bucket, Namespace, RestorePoints, Rights, WebIdentity
+from constructs_lib.contract import Bucket, Namespace, Rights, WebIdentity
 from constructs_lib.errors import ConstructError
 from constructs_lib.kube import Backup, Component
+from constructs_lib.restore_points import RestorePoints
 from tests.minimal import CLUSTER, IMAGE, NAMESPACE, component, container, loki, prometheus, unrendered
 from tests.rendered import Objects, rendered, template, text
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from constructs_lib.contract import Bucket, RestorePoints
+from constructs_lib.contract import Bucket
+from constructs_lib.restore_points import RestorePoints
 from tests.cluster.waiting import wait
 from tests.real.loopback import free_port, soon
 from tests.real.s3 import BUCKET, REGION

@@ -25,8 +25,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from apps.environments import PROD
+from constructs_lib.agent.restore_point import DATABASE
 from constructs_lib.aws.backup_watch import FILES
-from constructs_lib.contract import DATABASE, GRAFANA_BACKUP, LOKI, PROMETHEUS, Origin
+from constructs_lib.contract import GRAFANA_BACKUP, LOKI, PROMETHEUS
+from constructs_lib.restore_points import Origin
 from tests.real.localstack import ACCOUNT, AWS, REGION, running
 from tests.rendered import ROOT
 

@@ -20,8 +20,9 @@ from constructs_lib.agent.blocks import finished, read_meta
 from constructs_lib.agent.drill import POINT, compare
 from constructs_lib.agent.prometheus import Prometheus, PrometheusError
 from constructs_lib.agent.restore_point import Block, RestorePoint, point_key
-from constructs_lib.contract import Bucket, RestorePoints
-from constructs_lib.kube import RestoreDrill, Volume
+from constructs_lib.contract import Bucket
+from constructs_lib.kube import Backup, RestoreDrill, Volume
+from constructs_lib.restore_points import RestorePoints
 from constructs_lib.units import Bytes
 from tests.cluster.programs import built
 from tests.cluster.waiting import wait
@@ -47,10 +48,8 @@ def objects() -> Objects:
             RestoreDrill(
                 chart,
                 "drill",
-                prometheus=prometheus(chart, replicas=1),
-                image=IMAGE,
-                points=POINTS,
-                volume=Volume(Bytes.gib(10)),
+                backup=Backup(chart, "backup", prometheus=prometheus(chart, replicas=1), image=IMAGE, points=POINTS),
+                volume=Volume(Bytes.gib(100)),
             )
             and None
         )

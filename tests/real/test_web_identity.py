@@ -26,7 +26,8 @@ import pytest
 
 from constructs_lib.aws import BackupPipeline, ObjectStore
 from constructs_lib.config.loki import LokiConfig
-from constructs_lib.contract import Bucket, Identity, Origin, RestorePoints, WebIdentity
+from constructs_lib.contract import Bucket, Identity, WebIdentity
+from constructs_lib.restore_points import Origin, RestorePoints
 from constructs_lib.units import Bytes
 from tests.aws.synthesized import template
 from tests.cluster.fixture import needed

@@ -144,19 +144,19 @@ def test_how_old_a_databases_point_may_be_can_be_chosen() -> None:
 
 def test_how_long_nothing_may_have_been_tried_can_be_chosen() -> None:
     """Until the next server's turn: a success of that one would end the alert on this one before it has fired."""
-    most = replace(DAILY, undrilled=timedelta(days=2) - timedelta(seconds=1))
+    most = replace(DAILY, drill_within=timedelta(days=1) - timedelta(seconds=1))
     assert alerts(limits=most)["RestoreDrillTooOld"].expr.endswith(" > 172799")
     with pytest.raises(
         ConstructError,
         match=(
-            r"^undrilled is 2d, but servers take turns, and one that cannot be restored would be hidden by the next "
-            r"one: use less than 2d$"
+            r"^drill_within is 1d, but servers take turns, and one that cannot be restored would be hidden by the next "
+            r"one: use less than 1d$"
         ),
     ):
-        replace(DAILY, undrilled=timedelta(days=2))
+        replace(DAILY, drill_within=timedelta(days=1))
 
 
-@pytest.mark.parametrize("name", ["every", "late", "failing", "unsaved", "undrilled"])
+@pytest.mark.parametrize("name", ["every", "late", "failing", "unsaved", "drill_within"])
 def test_durations_that_are_none_are_refused(name: str) -> None:
     """Each would make an alert that always speaks."""
     with pytest.raises(

@@ -117,6 +117,16 @@ def test_every_threshold_can_be_chosen() -> None:
     assert ours["VolumeAlmostFull"].expr.endswith("> 0.5")
 
 
+def test_a_drill_at_work_is_nobodys_business() -> None:
+    """It fills what is thrown away as fast as it can: neither its claims nor its processor time are heard of."""
+    ours = alerts(services(BY, jobs=["api"], drills=["restore-drill", "another"]))
+    assert 'pod!~"(restore-drill|another)-.+"' in ours["ContainerCpuNearLimit"].expr
+    others = 'persistentvolumeclaim!~"(restore-drill|another)-.+"'
+    assert {name for name, alert in ours.items() if others in alert.expr} == {
+        *("VolumeAlmostFull", "VolumeFillingUp", "VolumeInodesAlmostFull")
+    }
+
+
 @pytest.mark.parametrize(
     ("limits", "refusal"),
     [

@@ -13,7 +13,8 @@ import pytest
 from aws_cdk import assertions
 
 from constructs_lib.aws import BackupPipeline, BackupWatch
-from constructs_lib.contract import Bucket, Origin, RestorePoints
+from constructs_lib.contract import Bucket
+from constructs_lib.restore_points import Origin, RestorePoints
 from constructs_lib.watch.contract import WHOLE
 from tests.agent.volume import Volume
 from tests.real.s3 import BUCKET, REGION

@@ -1,0 +1,163 @@
+"""What both halves must agree on of restore points: where they are, whose they are, and how long they live.
+
+Plain data, standard library only, as in `constructs_lib.contract`.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+
+from constructs_lib.agent.restore_point import BLOCKS, DATABASE, POINTS
+from constructs_lib.contract import Bucket
+from constructs_lib.errors import ConstructError
+from constructs_lib.units import prometheus_duration
+
+# S3 removes what has expired days later, and a point may be made as much later as a server was away.
+SLACK = timedelta(days=7)
+# https://github.com/prometheus/prometheus/blob/v3.13.3/cmd/prometheus/main.go
+LONGEST_BLOCK = timedelta(days=31)
+# How long a restore may be tried, by default.
+DRILL_WITHIN = timedelta(hours=4)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestorePoints:
+    """A bucket of restore points, and how long what is in it lives.
+
+    What a restore point consists of is below `blocks/`, sent once, and shared by all points that need it; the points
+    themselves are below `points/`. An object may be as old as the local retention and the longest block when a point
+    needs it for the last time, and that point is kept: all that must end before the object expires.
+
+    Args:
+        bucket: Where they are.
+        keep: How long a restore point is kept: whole days.
+        expiry: After which any object of the bucket expires: whole days.
+    Raises:
+        ConstructError: no whole days, or points that are kept until their objects have expired.
+    Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-expire-general-considerations.html
+    """
+
+    bucket: Bucket
+    keep: timedelta = timedelta(days=30)
+    expiry: timedelta = timedelta(days=90)
+
+    def __post_init__(self) -> None:
+        for name, value in (("keep", self.keep), ("expiry", self.expiry)):
+            if value < timedelta(days=1) or value % timedelta(days=1):
+                raise ConstructError(
+                    f"{name} of the restore points in {self.bucket.name} is {value}: use whole days, at least one"
+                )
+        if self.oldest <= timedelta(0):
+            raise ConstructError(
+                f"restore points in {self.bucket.name} are kept for {self.keep.days} days, but its objects expire "
+                f"after {self.expiry.days}: keep points for less than {(self.expiry - SLACK).days}, or let objects "
+                "expire later"
+            )
+
+    @property
+    def oldest(self) -> timedelta:
+        """How old an object may be that a new restore point needs: it must outlive that point."""
+        return self.expiry - self.keep - SLACK
+
+    def refuse_interval(self, every: timedelta) -> None:
+        """Refuse a time between two restore points after which the one before has expired.
+
+        Args:
+            every: Between two restore points.
+        Raises:
+            ConstructError: it is as long as they are kept, or longer.
+        """
+        if every >= self.keep:
+            raise ConstructError(
+                f"a restore point is made every {prometheus_duration(every)}, but kept for {self.keep.days} days only, "
+                "so that there would be none in between: make them more often, or keep them for longer"
+            )
+
+    def refuse_retention(self, retention: timedelta) -> None:
+        """Refuse a local retention with which objects would expire before a restore point that needs them.
+
+        Args:
+            retention: How long samples stay on local disk.
+        Raises:
+            ConstructError: a sum that is too long, with its parts.
+        """
+        block = min(LONGEST_BLOCK, retention / 10)
+        if retention + block > self.oldest:
+            day = timedelta(days=1)
+            raise ConstructError(
+                f"a retention of {retention / day:g} days, a block of {block / day:g}, restore points that are kept "
+                f"for {self.keep / day:g} and {SLACK / day:g} to spare are more than the {self.expiry / day:g} after "
+                f"which objects in {self.bucket.name} expire, so that a point would lose some: lower the retention or "
+                "keep, or let objects expire later"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Origin:
+    """Whose restore points they are: the replicas of one component, each with its own, or its one database.
+
+    Args:
+        cluster: By name.
+        namespace: Of the component.
+        component: By name.
+        database: Whether it is a database, each of whose points is whole by itself.
+    """
+
+    cluster: str
+    namespace: str
+    component: str
+    database: bool = False
+
+    @property
+    def path(self) -> str:
+        """Below `blocks/` and `points/`; a replica is below it by the name of its pod."""
+        return f"{self.cluster}/{self.namespace}/{self.component}"
+
+    @property
+    def prefixes(self) -> tuple[str, ...]:
+        """Of all its keys."""
+        return tuple(f"{top}{self.path}/" for top in ((POINTS,) if self.database else (BLOCKS, POINTS)))
+
+    @property
+    def queues(self) -> str:
+        """What the names of its replicas' queues begin with: the name of the pod is the rest.
+
+        Neither a namespace nor a pod has an underscore in its name, so no two replicas share a queue.
+        """
+        return f"{self.cluster}_{self.namespace}_"
+
+    def replicas(self, count: int = 1) -> tuple[str, ...]:
+        """What its restore points are called by below its path: the names of its pods, or of its one database.
+
+        Args:
+            count: How many pods it has, 1 or more.
+        Raises:
+            ConstructError: no pod, or several databases.
+        """
+        if count < 1 or (self.database and count > 1):
+            raise ConstructError(
+                f"{self.path} has {count} {'databases' if self.database else 'replicas'}: use "
+                f"{'1' if self.database else '1 or more'}"
+            )
+        return (DATABASE,) if self.database else tuple(f"{self.component}-{ordinal}" for ordinal in range(count))
+
+    def queue(self, replica: str) -> str:
+        """The queue by which the backup of a replica is started.
+
+        Args:
+            replica: The name of its pod.
+        Raises:
+            ConstructError: a name that no pod of the component has, or a queue's that SQS refuses.
+        Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-queues.html
+        """
+        if not re.fullmatch(rf"{re.escape(self.component)}-[0-9]+", replica):
+            raise ConstructError(
+                f"{replica!r} is no replica of {self.path}: use the name of a pod, such as '{self.component}-0'"
+            )
+        name = f"{self.queues}{replica}"
+        if not re.fullmatch(r"[a-zA-Z0-9_-]{1,80}", name):
+            raise ConstructError(
+                f"{name!r} of {len(name)} characters cannot be a queue of SQS, which takes up to 80 letters, digits, "
+                "dashes and underscores: rename the cluster, the namespace or the component"
+            )
+        return name
