@@ -67,6 +67,8 @@ def _back_up(stack: cdk.Stack, values: Environment, points: RestorePoints, limit
     pipeline = BackupPipeline(
         stack, "RestorePoints", restore_points=points, origins=list(replicas), web_identity=values.web_identity
     )
+    if values.drill_storage_class:
+        pipeline.add_drill(prometheus)
     emails, https = values.alarm_emails, values.alarm_https
     heard = Notifications(stack, "Alarms", emails=emails, https=https) if emails or https else None
     BackupWatch(stack, "Watch", pipeline=pipeline, replicas=replicas, oldest=oldest, notifications=heard)

@@ -134,6 +134,7 @@ PROD = Environment(
     backup_every=timedelta(days=1),
     backup_keep=timedelta(days=30),
     backup_expiry=timedelta(days=90),
+    drill_storage_class="gp3-thrown-away",
     alarm_emails=("platform@insurance-lead-gen.com",),
     alarm_https=(),
     scrape_interval=timedelta(seconds=15),
@@ -197,6 +198,7 @@ DEV = STAGING.but(
     traces_retention=timedelta(days=2),
     retention=timedelta(days=7),
     backup_bucket_suffix=None,
+    drill_storage_class=None,
     scrape_interval=timedelta(seconds=30),
 )
 

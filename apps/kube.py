@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import cdk8s
 
 from apps.alerting import alerting
-from apps.backup import back_up
+from apps.backup import Daily, back_up
 from apps.dashboards import dashboards
 from apps.environment import Environment
 from apps.external_secrets import external_secrets
@@ -34,7 +34,6 @@ from constructs_lib.kube import (
     Namespaces,
     NodeExporter,
     Placement,
-    PostgresBackup,
     PostgresExporter,
     PostgresStore,
     PrometheusHA,
@@ -141,9 +140,9 @@ def monitoring(app: cdk8s.App, name: str, values: Environment) -> Stack:
         pods = Pods.named(values.application_namespace, database)
         prometheus.scrape_pods(PodsJob(job=database, pods=pods, ports=PortRange.only(port)))
     collector = _collector(prometheus, grafana, values)
-    saver = back_up(app, namespaces.restricted, values, prometheus, _people_store(values))
+    daily = back_up(app, namespaces.restricted, values, prometheus, _people_store(values))
     by = prometheus.evaluator
-    prometheus.add_rules(*_rules(by, values, loki, tracing, saver))
+    prometheus.add_rules(*_rules(by, values, loki, tracing, daily))
     grafana.set_home(system_health(backups=values.backup_limits))
     grafana.add_dashboard(*dashboards(by, values, loki, tracing))
     return Stack(prometheus, loki, tracing, collector)
@@ -279,7 +278,7 @@ def _collector(prometheus: PrometheusHA, grafana: Grafana, values: Environment) 
 
 
 def _rules(
-    by: Evaluator, values: Environment, loki: LokiStore, tracing: Tracing | None, saver: PostgresBackup | None
+    by: Evaluator, values: Environment, loki: LokiStore, tracing: Tracing | None, daily: Daily
 ) -> Iterator[RuleGroup]:
     """What somebody must hear of; a group about nothing is left out."""
     yield observability(by)
@@ -292,11 +291,11 @@ def _rules(
     if values.agent_image:
         yield teams(by)
     if limits := values.backup_limits:
-        yield backups(by, limits, databases=(saver.name,) if saver else ())
+        yield backups(by, limits, databases=daily.databases, drills=daily.drills)
     if values.hosts_at:
         yield hosts(by)
     if values.application_services:
-        yield services(by, jobs=values.application_services)
+        yield services(by, jobs=values.application_services, drills=daily.drills)
         yield application(by, jobs=values.application_services)
         yield models(by, jobs=values.application_services)
     postgres, redis = POSTGRES if values.postgres_service else None, REDIS if values.redis_service else None
