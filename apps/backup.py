@@ -36,16 +36,15 @@ def back_up(
         prometheus: Whose pods the agent joins.
         people: Grafana's database; None where there is none.
     Raises:
-        ConstructError: a backup that has no agent, no bucket or no database, or a drill without a backup.
+        ConstructError: a backup that has no agent, no bucket or no database, or a drill whose volumes would stay.
     """
     points, image = values.restore_points, values.agent_image
     if points is None:
-        for setting in ("grafana_backup", "drill_storage_class"):
-            if getattr(values, setting):
-                raise ConstructError(
-                    f"{setting} is {getattr(values, setting)}, but backup_bucket_suffix is empty, so that there is no "
-                    f"bucket for it: name one, or turn {setting} off"
-                )
+        if values.grafana_backup:
+            raise ConstructError(
+                "grafana_backup is on, but backup_bucket_suffix is empty, so that there is no bucket for it: name one, "
+                "or turn grafana_backup off"
+            )
         return Daily()
     if image is None:
         raise ConstructError(

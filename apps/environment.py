@@ -333,7 +333,8 @@ class Environment(BaseModel):
     )
     drill_storage_class: Annotated[str | None, AfterValidator(_class_name)] = Field(
         description="Class of the volume into which a restore point is restored every day, to see that it can be: its "
-        "volumes must go with their claims. It is made where MAKE_STORAGE_CLASS is on; empty for no drill."
+        "volumes must go with their claims. It is made where MAKE_STORAGE_CLASS is on; empty for no "
+        "drill, of which there is none without a backup."
     )
     alarm_emails: Words = Field(
         description="Addresses of email that hear of alarms on restore points; each says yes first, by a link. Or none."

@@ -28,10 +28,9 @@ ACCOUNT = "111122223333"
 SECONDS_OF_A_DAY = 24 * 60 * 60
 POD_IDENTITY = "169.254.170.23/32"
 # Whose of a component's restore points: a replica's, or those of its one database.
-# What a source ends with, and where it is kept: the points of a database consist of nothing else.
-WHOSE = {"$(POD_NAME)": ("blocks", "points"), "database": ("points",)}
+DATABASE = "database"
 # Which alert of the cluster says that the newest of them is too old.
-TOO_OLD = {"$(POD_NAME)": "BackupTooOld", "database": "DatabaseBackupTooOld"}
+TOO_OLD, DATABASE_TOO_OLD = "BackupTooOld", "DatabaseBackupTooOld"
 # Of the alarm that says it in AWS, by which dimensions it tells replicas apart.
 AGE, DIMENSIONS = "RestorePointAge", ("Cluster", "Namespace", "Component", "Replica")
 ROLE_ARN = "eks.amazonaws.com/role-arn"
@@ -105,7 +104,7 @@ def of_manifests(directory: Path) -> Half:
             uses |= {
                 use(cluster, workload, bucket, options["region"], f"{below}/{source}{slash}")
                 for cluster in {*labelled, source.split("/")[0]}
-                for below in WHOSE.get(whose, ())
+                for below in (("points",) if whose == DATABASE else ("blocks", "points"))
             }
             if "keep-days" in options:
                 days[bucket] = (int(options["keep-days"]), int(options["expiry-days"]))
@@ -121,7 +120,7 @@ def of_manifests(directory: Path) -> Half:
             bucket=bucket,
             region=region,
             keep_days=days.get(bucket, (None,))[0],
-            oldest=too_old.get(TOO_OLD.get(whose, "")),
+            oldest=too_old.get(DATABASE_TOO_OLD if whose == DATABASE else TOO_OLD),
         )
         for source, bucket, region, whose in told
     }
@@ -170,7 +169,7 @@ def thresholds(documents: list[dict[str, Any]]) -> dict[str, int]:
         for _, file in files(documents, "- alert: BackupTooOld")
         for group in file["groups"]
         for rule in group["rules"]
-        if rule.get("alert") in TOO_OLD.values()
+        if rule.get("alert") in (TOO_OLD, DATABASE_TOO_OLD)
     }
 
 
@@ -183,13 +182,11 @@ def files(documents: list[dict[str, Any]], word: str) -> Iterator[tuple[str, dic
 
 
 def agents(workload: Mapping[str, Any]) -> Iterator[dict[str, str]]:
-    """The options of the containers that have restore points."""
+    """The options of the containers that have restore points, once for each source."""
     for container in (*spec(workload).get("initContainers", ()), *spec(workload)["containers"]):
-        options = dict(
-            option.removeprefix("--").split("=", 1) for option in container.get("args", ()) if option.count("=")
-        )
-        if "source" in options:
-            yield options
+        options = [option.removeprefix("--").split("=", 1) for option in container.get("args", ()) if option.count("=")]
+        for source in (value for name, value in options if name == "source"):
+            yield {**dict(options), "source": source}
 
 
 def reaching(address: str, documents: list[dict[str, Any]], pods: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
@@ -347,12 +344,14 @@ def test_there_is_something_to_say(name: str) -> None:
     """Whoever is saved has blocks and points of its own, and Loki a bucket for itself."""
     half = of_manifests(DIST / name)
     below, saved = f"insurance-lead-gen-{name}/monitoring", ("prometheus", "grafana-backup")
+    drill = "restore-drill"
     assert {(each.service_account, each.bucket, each.prefix) for each in half.uses} == {
         ("prometheus", f"replace-me-{name}-backup", f"blocks/{below}/prometheus/"),
         *((each, f"replace-me-{name}-backup", f"points/{below}/{each}/") for each in saved),
+        *((drill, f"replace-me-{name}-backup", f"{top}/{below}/prometheus/") for top in ("blocks", "points")),
         ("loki", f"replace-me-{name}-logs", ""),
     }
-    assert half.accounts == {("monitoring", each) for each in (*saved, "loki")}
+    assert half.accounts == {("monitoring", each) for each in (*saved, "loki", drill)}
     assert half.days == {f"replace-me-{name}-backup": (30, 90)}
     members = {PROD: 2, STAGING: 1}[name]
     assert half.watched == {
@@ -373,6 +372,7 @@ def test_an_environment_without_aws_names_nothing_of_it() -> None:
 
 
 MANIFESTS, LOGS, SAVER = "k8s/prometheus.k8s.yaml", "k8s/loki.k8s.yaml", "k8s/grafana-backup.k8s.yaml"
+DRILL = "k8s/restore-drill.k8s.yaml"
 BACKUP, STORES = "aws/MonitoringBackup.template.json", "aws/MonitoringStores.template.json"
 RENAMED = [
     (MANIFESTS, "--bucket=replace-me-prod-backup", "--bucket=replace-me-prod-backups"),
@@ -395,6 +395,13 @@ RENAMED = [
     (SAVER, "serviceAccountName: grafana-backup\n", "serviceAccountName: grafana\n"),
     (SAVER, "namespace: monitoring\n", "namespace: observed\n"),
     (SAVER, POD_IDENTITY, "169.254.170.24/32"),
+    (DRILL, "--bucket=replace-me-prod-backup", "--bucket=replace-me-prod-backups"),
+    (DRILL, "--region=us-east-1", "--region=us-east-2"),
+    (DRILL, "/monitoring/prometheus/prometheus-1", "/monitoring/prometheus/prometheus-2"),
+    (DRILL, "/monitoring/prometheus/prometheus-1", "/monitoring/prom/prometheus-1"),
+    (DRILL, "serviceAccountName: restore-drill\n", "serviceAccountName: prometheus\n"),
+    (DRILL, "namespace: monitoring\n", "namespace: observed\n"),
+    (DRILL, POD_IDENTITY, "169.254.170.24/32"),
     (LOGS, "bucketnames: replace-me-prod-logs", "bucketnames: replace-me-prod-log"),
     (LOGS, "region: us-east-1", "region: us-west-1"),
     (LOGS, "insurance-lead-gen-prod", "insurance-lead-gen"),
@@ -407,9 +414,11 @@ RENAMED = [
     (BACKUP, '"Namespace": "monitoring"', '"Namespace": "observed"'),
     (BACKUP, '"ServiceAccount": "prometheus"', '"ServiceAccount": "prom"'),
     (BACKUP, '"ServiceAccount": "grafana-backup"', '"ServiceAccount": "grafana"'),
+    (BACKUP, '"ServiceAccount": "restore-drill"', '"ServiceAccount": "drill"'),
     (BACKUP, '-cluster-name": "insurance-lead-gen-prod"', '-cluster-name": "insurance-lead-gen"'),
     (BACKUP, '-namespace": "monitoring"', '-namespace": "observed"'),
     (BACKUP, '-service-account": "prometheus"', '-service-account": "prom"'),
+    (BACKUP, '-service-account": "restore-drill"', '-service-account": "drill"'),
     (BACKUP, '"/blocks/insurance-lead-gen-prod/monitoring/prometheus/*"', '"/blocks/*"'),
     (BACKUP, '"/points/insurance-lead-gen-prod/monitoring/prometheus/*"', '"/point/*"'),
     (BACKUP, '"blocks/insurance-lead-gen-prod/monitoring/prometheus/*"', '"blocks/*"'),
@@ -480,6 +489,7 @@ RENAMED_BY_TOKEN = [
     (MANIFESTS, "namespace: monitoring\n", "namespace: observed\n"),
     (MANIFESTS, "name: prometheus\n", "name: prom\n"),
     (SAVER, f"{NAMED}-grafana-backup", f"{NAMED}-grafana"),
+    (DRILL, f"{NAMED}-restore-drill", f"{NAMED}-drill"),
     (LOGS, f"{NAMED}-loki", f"{NAMED}-prometheus"),
     (LOGS, ROLE_ARN, "eks.amazonaws.com/audience"),
     (BACKUP, '"RoleName": "insurance-lead-gen-prod-', '"RoleName": "insurance-lead-gen-'),
@@ -489,6 +499,7 @@ RENAMED_BY_TOKEN = [
     (BACKUP, "serviceaccount:monitoring:prometheus", "serviceaccount:observed:prometheus"),
     (BACKUP, "serviceaccount:monitoring:prometheus", "serviceaccount:monitoring:prom"),
     (BACKUP, "serviceaccount:monitoring:grafana-backup", "serviceaccount:monitoring:grafana"),
+    (BACKUP, "serviceaccount:monitoring:restore-drill", "serviceaccount:monitoring:drill"),
     (STORES, '-monitoring-loki"', '-monitoring-lokis"'),
     (STORES, f'"{TRUSTED_ACCOUNT}"', f'"{ACCOUNT}"'),
     (STORES, "serviceaccount:monitoring:loki", "serviceaccount:monitoring:loki-0"),

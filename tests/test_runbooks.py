@@ -16,8 +16,6 @@ PAGES = sorted((ROOT / "docs" / "runbooks").glob("*.md"))
 OPERATIONS = ROOT / "docs" / "operations.md"
 RULES = ROOT / "constructs_lib" / "rules"
 PROD = read(DIST / "prod")
-# An alert that an app asks for with a construct that prod does not have, and what its page names of that.
-ON_REQUEST = {"RestoreDrillTooOld": {"restore-drill"}}
 SECTIONS = ["Meaning", "Impact", "Diagnosis", "Mitigation"]
 
 
@@ -56,7 +54,7 @@ def test_every_alert_has_a_page_and_every_page_an_alert() -> None:
     """The link in a notification leads to a page that exists, and no page is left over."""
     alerts = {name: {alert for names in groups(read(DIST / name)).values() for alert in names} for name in ENVIRONMENTS}
     pages = {page.stem for page in PAGES}
-    assert alerts["prod"] == pages - ON_REQUEST.keys()
+    assert alerts["prod"] == pages
     assert all(each <= pages for each in alerts.values())
 
 
@@ -103,7 +101,6 @@ def test_commands_name_what_prod_has(page: Path) -> None:
     known = {each["metadata"]["name"] for each in PROD.documents} | of_prod().keys()
     known |= {f"data-{name}" for name in of_prod()}
     known |= {each["metadata"].get("labels", {}).get("app.kubernetes.io/instance", "") for each in PROD.documents}
-    known |= ON_REQUEST.get(page.stem, set())
     text = page.read_text()
     verbs = "exec|logs|port-forward|describe pod|describe networkpolicy|describe pvc|patch pvc"
     named = re.findall(rf"-n monitoring (?:{verbs}) (?:service/)?(\w[\w/-]+)", text)

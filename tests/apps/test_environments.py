@@ -90,6 +90,7 @@ OTHERS = {
     "oidc_issuer": "oidc.eks.eu-central-1.amazonaws.com/id/0123456789ABCDEF0123456789ABCDEF",
     "logs_bucket_suffix": "logs",
     "backup_bucket_suffix": "backup",
+    "drill_storage_class": "thrown-away",
     "backup_every": "6h",
     "backup_keep": "14d",
     "backup_expiry": "60d",
@@ -182,6 +183,7 @@ WRONG = [
     ("scrape_ports", "a-b", "use a port, or two joined by a dash, such as '8000-9999'"),
     ("scrape_ports", "9-8", "the port range 9 to 8 is empty: give the lower port first"),
     ("scrape_ports", "0-9", "0 is not a port: use 1 to 65535"),
+    ("drill_storage_class", "Thrown Away", "'Thrown Away' cannot be a storage class"),
     ("agent_image", "agent", "use registry, repository and tag, such as 'quay.io/prometheus/prometheus:v3.13.3'"),
     ("agent_image", "registry.example.com/agent:latest", "the tag 'latest', which moves: pin a version"),
 ]

@@ -16,7 +16,7 @@ from constructs_lib.contract import PortRange
 from constructs_lib.errors import ConstructError
 from constructs_lib.kube import synth
 from constructs_lib.units import Bytes, Cpu
-from tests.rendered import DIST, Objects, read
+from tests.rendered import DIST, Objects, containers_of, read, template
 
 # Every value that the assembly hands on, different from all defaults.
 VALUES = PROD.but(
@@ -77,6 +77,7 @@ VALUES = PROD.but(
         "backup_every": timedelta(hours=6),
         "backup_keep": timedelta(days=14),
         "backup_expiry": timedelta(days=60),
+        "drill_storage_class": "fast-thrown-away",
         "alarm_emails": ("somebody@example.com",),
         "alarm_https": ("monitoring/webhook",),
         "s3_at": ("198.51.100.0/24",),
@@ -159,7 +160,7 @@ def test_servers_and_volumes_are_as_large_and_as_many_as_asked_for(objects: Obje
     (claim,) = workload["volumeClaimTemplates"]
     assert workload["replicas"] == 3
     assert claim["spec"]["resources"]["requests"]["storage"] == "10Gi"
-    assert claim["spec"]["storageClassName"] == objects.only("StorageClass")["metadata"]["name"] == "fast"
+    assert claim["spec"]["storageClassName"] == objects.named("StorageClass", "fast")["metadata"]["name"]
     assert config(objects)["storage"]["tsdb"]["retention"] == {"time": "3d", "size": "8GB"}
 
 
@@ -226,7 +227,7 @@ def test_rules_follow_from_interval_and_replicas(objects: Objects) -> None:
 def test_links_lead_to_the_site(objects: Objects) -> None:
     """Prometheus and Alertmanager know under which address people reach them."""
     for name, url in (("prometheus", "https://p.example.com"), ("alertmanager", "https://a.example.com")):
-        (container,) = (each for each in objects.containers if each["name"] == name)
+        container = containers_of(template(objects.named("StatefulSet", name)))[name]
         assert f"--web.external-url={url}" in container["args"]
 
 
@@ -239,6 +240,38 @@ def test_a_class_is_made_only_where_the_site_wants_it(storage_class: str | None,
     for workload in ours.of("StatefulSet"):
         (claim,) = workload["spec"]["volumeClaimTemplates"]
         assert claim["spec"].get("storageClassName") == storage_class
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_a_drill_restores_into_a_volume_that_goes(made: bool, tmp_path: Path) -> None:
+    """As large as a server's own, of a class of its own, which is made where classes are made."""
+    objects = assembled(tmp_path, VALUES.but(make_storage_class=made))
+    volumes = template(objects.named("CronJob", "restore-drill"))["spec"]["volumes"]
+    (claim,) = (each["ephemeral"]["volumeClaimTemplate"]["spec"] for each in volumes if "ephemeral" in each)
+    (own,) = objects.named("StatefulSet", "prometheus")["spec"]["volumeClaimTemplates"]
+    assert (claim["storageClassName"], claim["resources"]) == ("fast-thrown-away", own["spec"]["resources"])
+    policies = {each["metadata"]["name"]: each["reclaimPolicy"] for each in objects.of("StorageClass")}
+    assert policies == ({"fast": "Retain", "fast-thrown-away": "Delete"} if made else {})
+
+
+def test_somebody_hears_of_no_drill_and_nobody_of_one_at_work(objects: Objects) -> None:
+    """By the name of its CronJob, in both groups."""
+    late, working = (
+        json.dumps(objects.file("prometheus-rules", f"{group}.yaml")).replace("\\", "")
+        for group in ("backups", "services")
+    )
+    assert 'cronjob=~"restore-drill"' in late
+    assert 'persistentvolumeclaim!~"(restore-drill)-.+"' in working
+
+
+def test_a_drill_whose_volumes_would_stay_is_refused() -> None:
+    """They are of the class of those that must."""
+    sentence = (
+        "^drill_storage_class is fast, as storage_class is, whose volumes stay when their claims go: name another one, "
+        "which is made, too$"
+    )
+    with pytest.raises(ConstructError, match=sentence):
+        monitoring(cdk8s.App(), "green", VALUES.but(drill_storage_class="fast"))
 
 
 @pytest.mark.parametrize("storage_class", [None, ""])
@@ -380,7 +413,7 @@ def test_roles_by_tokens_are_told_to_the_service_accounts(tmp_path: Path) -> Non
     }
     assert roles == {
         name: f"arn:aws:iam::444455556666:role/blue-watching-{name}"
-        for name in ("loki", "prometheus", "grafana-backup")
+        for name in ("loki", "prometheus", "grafana-backup", "restore-drill")
     }
     assert "169.254.170.23" not in "".join(path.read_text() for path in tmp_path.iterdir())
 

@@ -15,21 +15,14 @@ from hypothesis import strategies as st
 from apps.environments import load
 from apps.kube import monitoring
 from constructs_lib.config import to_yaml
-from constructs_lib.contract import RESTORE_DRILL
 from constructs_lib.promql import REPLICA_LABEL, metric
-from constructs_lib.rules.backups import BackupLimits, backups
-from constructs_lib.rules.model import Alert, Evaluator, Proof, RuleGroup, Severity
+from constructs_lib.rules.model import Alert, Proof, RuleGroup, Severity
 from constructs_lib.rules.proving import alone
 from tests.real.promtool import interrupted, mutants, promtool, proven
 
 ENVIRONMENTS = dict(load(env_file=None))
 GROUPS = {name: monitoring(cdk8s.App(), name, values).prometheus.groups for name, values in ENVIRONMENTS.items()}
 INTERVALS = {name: values.scrape_interval for name, values in ENVIRONMENTS.items()}
-# What no environment asks for.
-BY = Evaluator(interval=timedelta(seconds=15), job="prometheus", replicas=2, jobs=("prometheus",))
-DRILLED = backups(BY, BackupLimits(every=timedelta(days=1)), drills=(RESTORE_DRILL,))
-GROUPS["drill"] = tuple(alone(each) for each in DRILLED.alerts if each.name == "RestoreDrillTooOld")
-INTERVALS["drill"] = BY.interval
 
 
 def distinct() -> Iterator[Any]:
