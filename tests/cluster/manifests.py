@@ -66,7 +66,7 @@ def _volumes(spec: ClusterSpec) -> list[dict[str, Any]]:
             "kind": "PersistentVolume",
             "metadata": {"name": f"{node.name}-{number}"},
             "spec": {
-                "storageClassName": spec.storage_class,
+                "storageClassName": storage_class,
                 "capacity": {"storage": spec.volume_capacity},
                 "accessModes": ["ReadWriteOnce"],
                 "persistentVolumeReclaimPolicy": "Retain",
@@ -75,7 +75,7 @@ def _volumes(spec: ClusterSpec) -> list[dict[str, Any]]:
             },
         }
         for node in spec.nodes
-        for number in range(spec.volumes_per_node)
+        for number, storage_class in enumerate(spec.volume_classes)
     ]
 
 

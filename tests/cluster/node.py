@@ -41,7 +41,7 @@ class Node:
     def start_runtime(self) -> None:
         """Start containerd, and return when it answers."""
         self._write("cni/10-bridge.conflist", self._network())
-        for number in range(self._cluster.volumes_per_node):
+        for number in range(len(self._cluster.volume_classes)):
             self.volume(number).mkdir(parents=True, exist_ok=True)
         configuration = self._directory / "containerd.toml"
         configuration.write_text(

@@ -88,6 +88,7 @@ class ClusterSpec:
         storage_class: Class of the local volumes.
         create_storage_class: False when the manifests under test bring a class of that name.
         volumes_per_node: Local volumes, each of `volume_capacity` (nominal: nothing enforces it); none is used twice.
+        thrown_away_class: Class of as many local volumes again; none when absent.
         cpus_per_node: Nominal too, so that the requests of a production environment fit: the scheduler counts them.
         outside: Public addresses of the outside world: number 1 is a host that is nobody's, AWS has those from number 2
             on, OpenSearch has number 6, the load balancer number 7, who logs people in number 8, and the hosts of
@@ -113,6 +114,7 @@ class ClusterSpec:
     create_storage_class: bool = True
     volumes_per_node: int = 8
     volume_capacity: str = "200Gi"
+    thrown_away_class: str | None = None
     cpus_per_node: int = 8
     outside: IPv4Network = field(default=IPv4Network("203.0.113.0/24"))  # for examples: never in anybody's network
     outside_ports: tuple[int, ...] = (80, 5432, 8080, 9094)
@@ -129,6 +131,12 @@ class ClusterSpec:
         for what, inside in (("control plane", self.control_plane), ("node range", nodes), *sql):
             if inside not in self.network:
                 raise ClusterError(f"the {what} {inside} lies outside the network {self.network}: choose one inside it")
+
+    @property
+    def volume_classes(self) -> tuple[str, ...]:
+        """Of each local volume of a node, its class."""
+        classes = [self.storage_class, *([self.thrown_away_class] if self.thrown_away_class else [])]
+        return tuple(each for each in classes for _ in range(self.volumes_per_node))
 
     @property
     def api_service(self) -> IPv4Address:

@@ -71,6 +71,7 @@ def prod_cluster() -> ClusterSpec:
         node_range=IPv4Network(PROD.nodes[0]),
         storage_class="gp3",
         create_storage_class=False,  # dist/prod makes it
+        thrown_away_class=PROD.drill_storage_class,
         services=SERVICES,
         search=SEARCH,
         sql=SQL,

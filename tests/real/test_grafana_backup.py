@@ -17,9 +17,9 @@ from tests.cluster.outside.aws import Bucket
 from tests.cluster.outside.sql import Sql
 from tests.cluster.outside.world import Outside
 from tests.cluster.programs import POSTGRES as PROGRAMS
+from tests.real.jobs import NAMESPACE, Run, run, staying
 from tests.real.outside import GRAFANA_PASSWORD, SQL
 from tests.real.roles import given, tried
-from tests.real.saver import FETCH, NAMESPACE, POSTGRES, SEND, Run, run, staying
 from tests.real.teams import documents
 from tests.real.test_grafana import NAMES, GrafanaPod
 
@@ -28,6 +28,7 @@ pytestmark = [pytest.mark.stage(7.2), pytest.mark.usefixtures("servers")]
 SOURCE = f"{PROD.cluster}/{NAMESPACE}/{GRAFANA_BACKUP}/{DATABASE}"
 GRAFANA, REQUESTS = "grafana", f"{GRAFANA_BACKUP}-restore"
 SOON = timedelta(minutes=2)
+FETCH, POSTGRES, SEND = "fetch", "postgres", "send"  # the containers, in the order in which they run
 ALL = {FETCH: 0, POSTGRES: 0, SEND: 0}
 # What people have made, and a replica that was there once, which Grafana itself tells of as long as it knows.
 FORMER = "grafana-9"
@@ -122,7 +123,7 @@ def unask(cluster: Cluster) -> None:
 
 def job(cluster: Cluster, store: Store, sql: Sql, name: str) -> Done:
     """Have the saver do its work once."""
-    return Done(run(cluster, name), store.keys(), sql.query(TABLES))
+    return Done(run(cluster, GRAFANA_BACKUP, name), store.keys(), sql.query(TABLES))
 
 
 @pytest.fixture(scope="module")
@@ -330,6 +331,6 @@ def test_the_role_of_the_saver_is_its_own(
         ("list_objects_v2", {"Bucket": ours, "Prefix": points_prefix(SOURCE)}),
     ]
 
-    with staying(cluster) as pod:
+    with staying(cluster, GRAFANA_BACKUP, SEND) as pod:
         assert tried(cluster, pod, SEND, [*may, *may_not]) == ["may"] * len(may) + ["AccessDenied"] * len(may_not)
     assert tried(cluster, server, "backup", of_prometheus) == ["may", *["AccessDenied"] * 3]

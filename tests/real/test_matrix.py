@@ -18,9 +18,9 @@ import pytest
 from tests.cluster.cluster import Cluster
 from tests.cluster.errors import ClusterError
 from tests.cluster.programs import built
+from tests.real.jobs import staying
 from tests.real.outside import SQL
 from tests.real.prometheus import PrometheusPod
-from tests.real.saver import staying
 from tests.real.teams import documents
 
 Arrival = tuple[str, str, str, int]  # source, target, transport, port
@@ -49,6 +49,7 @@ PODS = {
     "jaeger-query": (OURS, 1),
     "grafana": (OURS, 2),
     "grafana-backup": (OURS, 1),
+    "restore-drill": (OURS, 1),
     "kube-state-metrics": (OURS, 1),
     "postgres-exporter": (OURS, 1),
     "redis-exporter": (OURS, 1),
@@ -110,6 +111,7 @@ MATRIX = {
         "grafana": {("tcp", 9094), ("udp", 9094)},
     },
     "grafana-backup": {"outside": {("tcp", 443)}},  # S3
+    "restore-drill": {"outside": {("tcp", 443)}},
     "kube-state-metrics": {},
     "postgres-exporter": {"postgresql": {("tcp", 5432)}},
     "redis-exporter": {"redis": {("tcp", 6379)}},
@@ -132,7 +134,7 @@ NODES_AND_API = {
     "kubelet": {"prometheus"},
     "node exporter": {"prometheus"},
     "API server": {"prometheus", "grafana", "kube-state-metrics", "log-collector"},
-    "Pod Identity agent": {"loki", "prometheus", "grafana-backup"},
+    "Pod Identity agent": {"loki", "prometheus", "grafana-backup", "restore-drill"},
     "Grafana's database": {"grafana", "grafana-backup"},
 }
 
@@ -176,17 +178,17 @@ def solver(cluster: Cluster, servers: list[PrometheusPod]) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def saver(cluster: Cluster, servers: list[PrometheusPod]) -> Iterator[str]:
-    """A pod of what saves Grafana's database, by its name."""
+def daily(cluster: Cluster, servers: list[PrometheusPod]) -> Iterator[tuple[str, ...]]:
+    """A pod of each of what is done once a day with restore points, by name."""
     assert servers
-    with staying(cluster) as pod:
-        yield pod
+    with staying(cluster, "grafana-backup", "send") as saver, staying(cluster, "restore-drill", "restore") as drill:
+        yield saver, drill
 
 
 @pytest.fixture(scope="module")
-def places(cluster: Cluster, servers: list[PrometheusPod], solver: str, saver: str) -> list[Place]:
+def places(cluster: Cluster, servers: list[PrometheusPod], solver: str, daily: tuple[str, ...]) -> list[Place]:
     """One pod of every kind, two where there are several, and the outside."""
-    assert saver
+    assert daily
     found = []
     named, ours = "app.kubernetes.io/name", "app.kubernetes.io/instance"
     wanted = [

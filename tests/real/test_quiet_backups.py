@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from apps.environments import PROD
-from constructs_lib.contract import GRAFANA_BACKUP
+from constructs_lib.contract import GRAFANA_BACKUP, RESTORE_DRILL
 from constructs_lib.metrics.backup import BACKUP
 from constructs_lib.rules.backups import BackupLimits, backups
 from constructs_lib.rules.cron_jobs import SUCCEEDED
@@ -20,14 +20,16 @@ from tests.real.simulation import WHOLE, Course, judged, minute, steady
 VALUES = PROD.but(backup_every=timedelta(hours=1))
 BY = Evaluator(interval=VALUES.scrape_interval, job="prometheus", replicas=2, jobs=("prometheus",))
 (BEAT,) = (alert for alert in observability(BY).alerts if alert.name == HEARTBEAT)
-BACKUPS = backups(BY, BackupLimits(every=VALUES.backup_every, late=timedelta(hours=1)), databases=(GRAFANA_BACKUP,))
+LIMITS = BackupLimits(every=VALUES.backup_every, late=timedelta(hours=1))
+BACKUPS = backups(BY, LIMITS, databases=(GRAFANA_BACKUP,), drills=(RESTORE_DRILL,))
 GROUPS = (BACKUPS, alone(BEAT))
 MADE = "backup_last_success_timestamp_seconds prometheus-1"
 TROUBLES: dict[str, tuple[str, Course]] = {
     "BackupTooOld": (MADE, steady(minute(-121))),
     "BackupMissing": (MADE, lambda _: None),
     "BackupFailing": ("backup_last_attempt_succeeded prometheus-1", steady(0)),
-    "DatabaseBackupTooOld": (SUCCEEDED, steady(-DAY)),
+    "DatabaseBackupTooOld": (f"{SUCCEEDED} {GRAFANA_BACKUP}", steady(-DAY)),
+    "RestoreDrillTooOld": (f"{SUCCEEDED} {RESTORE_DRILL}", steady(-DAY)),
 }
 
 

@@ -1,4 +1,7 @@
-"""A volume of Prometheus is lost: its history comes back from the bucket, and the other server goes on meanwhile."""
+"""A volume of Prometheus is lost: its history comes back from the bucket, and the other server goes on meanwhile.
+
+What would come back, a drill tries before.
+"""
 
 import itertools
 import re
@@ -14,7 +17,7 @@ import pytest
 
 from apps.environments import PROD
 from constructs_lib.agent.restore_point import RestorePoint, blocks_prefix, point_key, points_prefix
-from constructs_lib.contract import PROMETHEUS
+from constructs_lib.contract import PROMETHEUS, RESTORE_DRILL
 from constructs_lib.metrics.backup import BACKUP
 from constructs_lib.promql import metric
 from constructs_lib.rules.model import HEARTBEAT
@@ -22,6 +25,7 @@ from tests.cluster.cluster import Cluster
 from tests.cluster.outside.aws import Bucket
 from tests.cluster.outside.world import Outside
 from tests.real.history import History, make
+from tests.real.jobs import Run, run, staying
 from tests.real.outside import HEARTBEAT as BEATS
 from tests.real.prometheus import PrometheusPod
 from tests.real.roles import PYTHON, given, tried
@@ -84,9 +88,9 @@ def known(cluster: Cluster, servers: list[PrometheusPod], history: History) -> H
     return replace(history, told=told)
 
 
-def agent(cluster: Cluster, *arguments: str) -> str:
-    """Run a command of the agent beside the server that is lost later."""
-    return cluster.exec(NAMESPACE, LOST, *AGENT, *arguments, container="backup")
+def agent(cluster: Cluster, pod: str, *arguments: str) -> str:
+    """Run a command of the agent beside a server."""
+    return cluster.exec(NAMESPACE, pod, *AGENT, *arguments, container="backup")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +116,9 @@ def store(buckets: dict[str, Bucket]) -> Store:
     return Store(buckets[PROD.restore_points.bucket.name])
 
 
-def backed_up(cluster: Cluster) -> str:
+def backed_up(cluster: Cluster, pod: str = LOST) -> str:
     """Make a restore point now."""
-    (point,) = re.findall(r"\b\d{8}T\d{6}Z\b", agent(cluster, "backup-now", "--data=/prometheus"))
+    (point,) = re.findall(r"\b\d{8}T\d{6}Z\b", agent(cluster, pod, "backup-now", "--data=/prometheus"))
     return str(point)
 
 
@@ -215,6 +219,55 @@ def test_the_role_of_the_template_is_what_the_agent_may(
 
     assert tried(cluster, LOST, "backup", [*may, *may_not]) == ["may"] * len(may) + ["AccessDenied"] * len(may_not)
     assert set(tried(cluster, LOST, "collector", [*may, *may_not])) == {"nobody"}
+
+
+def drilled(cluster: Cluster, name: str) -> Run:
+    """Try the restore now, as one would, and wait until nothing of it is left."""
+    ran = run(cluster, RESTORE_DRILL, name)
+
+    def gone() -> bool:
+        claims = {each["metadata"]["name"] for each in cluster.find("pvc", NAMESPACE)}
+        assert not [claim for claim in claims if claim.startswith(name)], claims
+        return True
+
+    cluster.wait("the volume of the drill is thrown away", gone, SOON)
+    return ran
+
+
+@pytest.fixture(scope="module")
+def tries(cluster: Cluster, second: RestorePoint) -> dict[str, str]:
+    """Of each server, the id of the newest restore point, whichever's turn it is."""
+    return {LOST: second.id, OTHER: backed_up(cluster, OTHER)}
+
+
+def test_a_drill_tries_the_newest_restore_point_of_one_server(cluster: Cluster, tries: dict[str, str]) -> None:
+    """A real Prometheus on it has every sample that its manifest says, and the volume goes with the pod."""
+    ran = drilled(cluster, "drill-whole")
+    assert ran.codes == {"restore": 0, "prometheus": 0, "compare": 0}, ran.said
+    (point,) = {each for each in tries.values() if each in ran.said["restore"]}
+    assert point in ran.said["compare"]
+    assert re.search(r"\b[1-9]\d* series, [1-9]\d* samples$", ran.said["compare"], re.MULTILINE), ran.said
+
+
+def test_the_role_of_the_drill_reads_and_does_nothing_else(
+    cluster: Cluster, store: Store, buckets: dict[str, Bucket], first: RestorePoint
+) -> None:
+    """What backup may add, it may not; and it sees nobody else's."""
+    ours, own = store.bucket.name, point_key(SOURCE, first.id)
+    (logs,) = set(buckets) - {ours}
+    may = [
+        ("get_object", {"Bucket": ours, "Key": own}),
+        ("list_objects_v2", {"Bucket": ours, "Prefix": points_prefix(SOURCE)}),
+        ("list_objects_v2", {"Bucket": ours, "Prefix": blocks_prefix(SOURCE)}),
+    ]
+    may_not = [
+        ("put_object", {"Bucket": ours, "Key": own, "Body": "a"}),
+        ("delete_object", {"Bucket": ours, "Key": own}),
+        ("list_objects_v2", {"Bucket": ours}),
+        ("list_objects_v2", {"Bucket": logs}),
+    ]
+    with staying(cluster, RESTORE_DRILL, "restore") as pod:
+        assert tried(cluster, pod, "restore", [*may, *may_not]) == ["may"] * len(may) + ["AccessDenied"] * len(may_not)
 
 
 def request(cluster: Cluster, point: str) -> None:

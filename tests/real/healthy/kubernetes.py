@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from apps.environment import Environment
-from constructs_lib.contract import GRAFANA_BACKUP
+from constructs_lib.contract import GRAFANA_BACKUP, RESTORE_DRILL
 from constructs_lib.metrics.kube_state_metrics import KUBE_STATE_METRICS, TELEMETRY
 from constructs_lib.rules.cron_jobs import MADE, SUCCEEDED
 from tests.real.healthy.workloads import NODES, RESTARTED, RESTARTED_AT, Workload, target_of
@@ -92,9 +92,11 @@ def add_cleaning(system: System, pods: list[Workload], values: Environment) -> N
 
 
 def add_saving(system: System, pods: list[Workload], values: Environment) -> None:
-    """What people made in Grafana is saved every night, where that was asked for."""
+    """What people made in Grafana is saved every night, and a restore is tried, where that was asked for."""
     if values.grafana_backup:
         _add_nightly(system, pods, values, GRAFANA_BACKUP)
+    if values.restore_points and values.drill_storage_class:
+        _add_nightly(system, pods, values, RESTORE_DRILL)
 
 
 def _add_nightly(system: System, pods: list[Workload], values: Environment, cron_job: str) -> None:

@@ -1,4 +1,4 @@
-"""What saves Grafana's database, on the cluster: the Jobs that are made of its CronJob, and a pod of it that stays."""
+"""What is done once a day, on the cluster: the Jobs that are made of a CronJob, and a pod of it that stays."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -7,14 +7,12 @@ from datetime import timedelta
 from typing import Any
 
 from apps.environments import PROD
-from constructs_lib.contract import GRAFANA_BACKUP
 from tests.cluster.kubernetes import Kubernetes
 from tests.real.roles import PYTHON
 from tests.real.teams import documents
+from tests.rendered import containers_of
 
 NAMESPACE = PROD.namespace
-FETCH, POSTGRES, SEND = "fetch", "postgres", "send"  # its containers, in the order in which they run
-STAYING = f"{GRAFANA_BACKUP}-stays"
 SOON = timedelta(minutes=2)
 
 
@@ -33,9 +31,9 @@ class Run:
     said: Mapping[str, str]
 
 
-def run(cluster: Kubernetes, name: str) -> Run:
-    """Make a Job of the CronJob, as one would, wait until its first pod has ended, and take it away."""
-    cluster.kubectl("-n", NAMESPACE, "create", "job", name, f"--from=cronjob/{GRAFANA_BACKUP}")
+def run(cluster: Kubernetes, cron_job: str, name: str) -> Run:
+    """Make a Job of a CronJob, as one would, wait until its first pod has ended, and take it away."""
+    cluster.kubectl("-n", NAMESPACE, "create", "job", name, f"--from=cronjob/{cron_job}")
 
     def ended() -> dict[str, Any]:
         pods = cluster.find("pods", NAMESPACE, f"batch.kubernetes.io/job-name={name}")
@@ -59,16 +57,25 @@ def _began(status: Mapping[str, Any]) -> bool:
 
 
 @contextmanager
-def staying(cluster: Kubernetes) -> Iterator[str]:
-    """A pod as the CronJob would make it, but that its one container waits: its name."""
-    template = cluster.get("cronjob", GRAFANA_BACKUP, NAMESPACE)["spec"]["jobTemplate"]["spec"]["template"]
-    (send,) = template["spec"]["containers"]
-    waiting = {**send, "command": [PYTHON, "-c", "import signal; signal.pause()"], "args": []}
-    spec = {**template["spec"], "initContainers": [], "containers": [waiting], "terminationGracePeriodSeconds": 0}
-    metadata = {**template["metadata"], "name": STAYING, "namespace": NAMESPACE}
+def staying(cluster: Kubernetes, cron_job: str, container: str) -> Iterator[str]:
+    """A pod as a CronJob would make it, but of one container of the agent alone, which waits: its name."""
+    template = cluster.get("cronjob", cron_job, NAMESPACE)["spec"]["jobTemplate"]["spec"]["template"]
+    command = [PYTHON, "-c", "import signal; signal.pause()"]
+    volumes = [
+        {"name": each["name"], "emptyDir": {}} if "ephemeral" in each else each for each in template["spec"]["volumes"]
+    ]
+    spec = {
+        **template["spec"],
+        "initContainers": [],
+        "containers": [{**containers_of(template)[container], "command": command, "args": []}],
+        "volumes": volumes,
+        "terminationGracePeriodSeconds": 0,
+    }
+    name = f"{cron_job}-stays"
+    metadata = {**template["metadata"], "name": name, "namespace": NAMESPACE}
     cluster.apply(documents({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}))
     try:
-        cluster.wait_ready(NAMESPACE, f"pod/{STAYING}")
-        yield STAYING
+        cluster.wait_ready(NAMESPACE, f"pod/{name}")
+        yield name
     finally:
-        cluster.kubectl("-n", NAMESPACE, "delete", "pod", STAYING)
+        cluster.kubectl("-n", NAMESPACE, "delete", "pod", name)
