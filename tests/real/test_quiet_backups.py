@@ -29,7 +29,7 @@ TROUBLES: dict[str, tuple[str, Course]] = {
     "BackupMissing": (MADE, lambda _: None),
     "BackupFailing": ("backup_last_attempt_succeeded prometheus-1", steady(0)),
     "DatabaseBackupTooOld": (f"{SUCCEEDED} {GRAFANA_BACKUP}", steady(-DAY)),
-    "RestoreDrillTooOld": (f"{SUCCEEDED} {RESTORE_DRILL}", steady(-DAY)),
+    "RestoreDrillTooOld": (f"{SUCCEEDED} {RESTORE_DRILL}", steady(-1.5 * DAY)),
 }
 
 
