@@ -71,7 +71,15 @@ def _back_up(stack: cdk.Stack, values: Environment, points: RestorePoints, limit
         pipeline.add_drill(prometheus)
     emails, https = values.alarm_emails, values.alarm_https
     heard = Notifications(stack, "Alarms", emails=emails, https=https) if emails or https else None
-    BackupWatch(stack, "Watch", pipeline=pipeline, replicas=replicas, oldest=oldest, notifications=heard)
+    BackupWatch(
+        stack,
+        "Watch",
+        pipeline=pipeline,
+        replicas=replicas,
+        oldest=oldest,
+        notifications=heard,
+        runbooks=values.runbooks_url,
+    )
 
 
 def new_app(outdir: Path | None = None) -> cdk.App:

@@ -44,6 +44,16 @@ def https_url(value: str, *, of: str, path: bool = True) -> str:
     return value
 
 
+def page_of(name: str, *, runbooks: str) -> str:
+    """Where the page of an alert, or of an alarm, is.
+
+    Args:
+        name: Of the alert.
+        runbooks: The URL below which each has a page: its name with the suffix `.md`.
+    """
+    return f"{runbooks.rstrip('/')}/{name}.md"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Links:
     """Where the links in notifications lead.

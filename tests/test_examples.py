@@ -44,7 +44,7 @@ def test_halves_of_the_example_agree(tmp_path: Path) -> None:
     assert manifests == templates
     assert {use.prefix for use in manifests.uses} == {f"{top}/shop/shop/prometheus/" for top in ("blocks", "points")}
     made = Counter(each["Type"] for each in json.loads(Path(template).read_text())["Resources"].values())
-    assert (made["AWS::Lambda::Function"], made["AWS::SNS::Subscription"], made["AWS::CloudWatch::Alarm"]) == (1, 1, 6)
+    assert (made["AWS::Lambda::Function"], made["AWS::SNS::Subscription"], made["AWS::CloudWatch::Alarm"]) == (1, 1, 8)
 
 
 def test_dashboard_of_the_example_is_handed_over(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.alarms import seen
 from tests.cluster.outside.templates import Role, actions, conditions, deployment, listed
 
 ROOT = Path(__file__).parent.parent
@@ -265,9 +266,8 @@ def looked_at(resources: Iterable[Mapping[str, Any]]) -> Iterator[Watched]:
     properties = [(each["Type"], each.get("Properties", {})) for each in resources]
     oldest = {}
     for alarm in (each for kind, each in properties if kind == "AWS::CloudWatch::Alarm"):
-        if alarm["MetricName"] == AGE:
-            said = {each["Name"]: each["Value"] for each in alarm["Dimensions"]}
-            oldest["/".join(said[name] for name in DIMENSIONS)] = alarm["Threshold"]
+        if (metric := seen(alarm)).metric == AGE:
+            oldest["/".join(metric.dimensions[name] for name in DIMENSIONS)] = alarm["Threshold"]
     for function in (each for kind, each in properties if kind == "AWS::Lambda::Function"):
         told = json.loads(function["Environment"]["Variables"]["WATCHED"])
         for source in told["sources"]:

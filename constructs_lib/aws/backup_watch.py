@@ -21,7 +21,8 @@ from constructs_lib.aws.notifications import Notifications
 from constructs_lib.aws.schedules import role_of
 from constructs_lib.errors import ConstructError
 from constructs_lib.restore_points import Origin
-from constructs_lib.watch.contract import AGE, DAY, NAMESPACE, TIME, VARIABLE, WHOLE, Watched, dimensions
+from constructs_lib.urls import absolute_url, page_of
+from constructs_lib.watch.contract import AGE, DAY, NAMESPACE, PUT_OFF, TIME, VARIABLE, WHOLE, Watched, dimensions
 
 PACKAGE = Path(__file__).resolve().parents[1]
 # All that the function imports of this library; the rest of it, and what lies beside it, is not sent.
@@ -45,6 +46,8 @@ ENVIRONMENT = 4096
 ATTEMPTS = 2
 LONGEST_RUN, LONGEST_WAIT = timedelta(minutes=15), timedelta(hours=6)  # that Lambda allows
 HEARD_FOR = timedelta(days=14)  # that a queue keeps what failed, at most
+# Of looks that fail, and of days on which objects are put off: what is not over by itself.
+PERSISTENT = 3
 ABOVE = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD
 BELOW = cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD
 NO_NAMES = "CloudWatch knows no names of metrics in policies: the right is on one namespace of them, by condition."
@@ -54,10 +57,21 @@ IS_LAST = "What Lambda or the scheduler gave up is in this queue, and an alarm i
 class BackupWatch(Construct):
     """A function that looks at the newest restore point of each replica by schedule, and alarms on what it finds.
 
-    It reads the bucket and says to CloudWatch how old a point is, how large, and whether all of it is there, see
-    `constructs_lib.watch`. An alarm is on each replica's age and wholeness, which sounds as well when nothing is said;
-    on the function's errors, and on what was given up. A point that was not whole is heard of for a day: that an object
-    cannot be read is seen when it is its turn, and not an hour later.
+    It reads the bucket and says to CloudWatch how old a point is, how large, whether all of it is there, and how much
+    it had no time to read again, see `constructs_lib.watch`. The alarms:
+
+    - `RestorePointTooOld`, of each replica: its newest point is too old, or nobody has said anything for twice as long
+      as from one look to the next.
+    - `RestorePointNotWhole`, of each replica: it was not whole, or nobody has said anything, for a day. That an object
+      cannot be read is seen when it is its turn, and not an hour later.
+    - `RestorePointPutOff`, of each replica: on three days of six, objects were not read again when it was their turn. A
+      slow hour is none of them, and what was put off has its turn again; what is put off again and again is too much.
+    - `BackupWatchGaveUp`: a look failed each time that it was tried, and waits in a queue until somebody has read it.
+    - `BackupWatchFailing`: for three looks, something failed, though it may have succeeded when it was tried again.
+
+    Missing data is filled in by metric math, since CloudWatch looks at more periods than it judges, and counts none
+    that is missing while an older one has data: a day's silence would be heard after several. Where there is no data at
+    all, it is breaching.
 
     Runs at the same time do no harm: what they say is the same.
 
@@ -68,10 +82,13 @@ class BackupWatch(Construct):
             where they differ.
         every: How often it looks: whole minutes, a quarter of an hour to half a day.
         notifications: Who hears of alarms; nobody when absent.
+        runbooks: The URL below which each alarm has a page of its name, to which its description leads.
     Raises:
         ConstructError: no replica, one twice or of no known origin, a database that is none, an origin without an age,
-            or an age that is never seen.
+            an age that is never seen, or runbooks that are no URL.
     Source: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
+    Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
+    Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html
     """
 
     def __init__(
@@ -84,6 +101,7 @@ class BackupWatch(Construct):
         oldest: timedelta | Mapping[Origin, timedelta],
         every: timedelta = timedelta(hours=1),
         notifications: Notifications | None = None,
+        runbooks: str | None = None,
     ) -> None:
         points = pipeline.bucket.restore_points
         watched = Watched(
@@ -111,8 +129,9 @@ class BackupWatch(Construct):
                 f"{len(watched.sources)} replicas are more than fit into the {ENVIRONMENT} bytes of a function's "
                 "environment: use several watches"
             )
+        self._runbooks = None if runbooks is None else absolute_url(runbooks, of="runbooks")
         super().__init__(scope, id)
-        self._every, self._notifications = _duration(every), notifications
+        self._every, self._keep, self._notifications = _duration(every), points.keep, notifications
         self._role = iam.Role(
             self,
             "Role",
@@ -210,8 +229,9 @@ class BackupWatch(Construct):
         replica = Construct(self, source)
         self._alarm(
             replica,
-            "Age",
-            metric=_metric(AGE, source, statistic="Maximum", period=self._every),
+            "RestorePointTooOld",
+            # Silence is as old as a point becomes.
+            metric=_filled(_metric(AGE, source, statistic="Maximum", period=self._every), self._keep.total_seconds()),
             comparison=ABOVE,
             threshold=oldest.total_seconds(),
             # Looks and periods begin at different moments: one may have no look in it, and the next one two.
@@ -221,29 +241,45 @@ class BackupWatch(Construct):
         )
         self._alarm(
             replica,
-            "Whole",
+            "RestorePointNotWhole",
             # What is found when it is an object's turn to be read is not found again an hour later.
-            metric=_metric(WHOLE, source, statistic="Minimum", period=_duration(DAY)),
+            metric=_filled(_metric(WHOLE, source, statistic="Minimum", period=_duration(DAY)), 0),
             comparison=BELOW,
             threshold=1,
             silence=cloudwatch.TreatMissingData.BREACHING,
             sentence=f"The newest restore point of {source} was not whole within the last day, or nobody looked at it: "
             "the log of the watch says what is wrong.",
         )
+        self._alarm(
+            replica,
+            "RestorePointPutOff",
+            metric=_metric(PUT_OFF, source, statistic="Maximum", period=_duration(DAY)),
+            comparison=ABOVE,
+            threshold=0,
+            # A dump has its turn at another hour of each day: of two days in a row, one at most has none in it.
+            periods=2 * PERSISTENT,
+            breaching=PERSISTENT,
+            silence=cloudwatch.TreatMissingData.NOT_BREACHING,
+            sentence=f"Objects of the newest restore point of {source} are put off when it is their turn to be read "
+            f"again, on {PERSISTENT} days of {2 * PERSISTENT}: the log of the watch says which.",
+        )
 
     def _watch_itself(self) -> None:
         self._alarm(
             self,
-            "Errors",
+            "BackupWatchFailing",
             metric=self.function.metric_errors(period=self._every),
             comparison=ABOVE,
             threshold=0,
+            # What was tried again with success is none, and what failed each time has an alarm of its own.
+            periods=PERSISTENT,
             silence=cloudwatch.TreatMissingData.NOT_BREACHING,
-            sentence="The watch over restore points could not do all that it is there for: its log says what.",
+            sentence="The watch over restore points fails again and again, though it may succeed when it is tried "
+            "again: its log says what.",
         )
         self._alarm(
             self,
-            "GivenUp",
+            "BackupWatchGaveUp",
             metric=self.dead_letters.metric_approximate_number_of_messages_visible(statistic="Maximum"),
             comparison=ABOVE,
             threshold=0,
@@ -256,21 +292,24 @@ class BackupWatch(Construct):
         scope: Construct,
         id: str,
         *,
-        metric: cloudwatch.Metric,
+        metric: cloudwatch.IMetric,
         comparison: cloudwatch.ComparisonOperator,
         threshold: float,
         periods: int = 1,
+        breaching: int | None = None,
         silence: cloudwatch.TreatMissingData,
         sentence: str,
     ) -> None:
+        page = "" if self._runbooks is None else f" {page_of(id, runbooks=self._runbooks)}"
         alarm = cloudwatch.Alarm(
             scope,
             id,
-            alarm_description=sentence,
+            alarm_description=f"{sentence}{page}",
             metric=metric,
             comparison_operator=comparison,
             threshold=threshold,
             evaluation_periods=periods,
+            datapoints_to_alarm=breaching,
             treat_missing_data=silence,
         )
         if self._notifications is not None:
@@ -295,6 +334,16 @@ def _metric(name: str, source: str, *, statistic: str, period: cdk.Duration) -> 
         dimensions_map=dimensions(source),
         statistic=statistic,
         period=period,
+    )
+
+
+def _filled(metric: cloudwatch.Metric, silence: float) -> cloudwatch.MathExpression:
+    """A metric that says something in each period, so that CloudWatch judges the last ones, and no older ones."""
+    return cloudwatch.MathExpression(
+        expression=f"FILL(said, {silence:.0f})",
+        using_metrics={"said": metric},
+        label=metric.metric_name,
+        period=metric.period,  # else that of the metric is replaced by five minutes
     )
 
 

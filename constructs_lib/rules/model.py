@@ -14,6 +14,7 @@ from constructs_lib import promql
 from constructs_lib.errors import ConstructError
 from constructs_lib.names import LABEL_VALUE
 from constructs_lib.units import prometheus_duration
+from constructs_lib.urls import page_of
 
 # What texts may say of the alert; anything else would be refused by Prometheus, or fail when the alert fires.
 ACTION = re.compile(
@@ -159,7 +160,7 @@ def announcement(alert: Announced, runbooks: str) -> dict[str, Any]:
         "annotations": {
             "summary": alert.summary,
             "description": alert.description,
-            "runbook_url": f"{runbooks.rstrip('/')}/{alert.name}.md",
+            "runbook_url": page_of(alert.name, runbooks=runbooks),
         },
     }
 

@@ -16,6 +16,8 @@ VARIABLE, TIME = "WATCHED", "time"
 NAMESPACE = "constructs-lib/backup"
 # In seconds and in bytes, of the newest restore point that can be read; and 1 where all of the newest one is there.
 AGE, SIZE, WHOLE = "RestorePointAge", "RestorePointSize", "RestorePointWhole"
+# How many of its objects had their turn to be read again, but were not read, for want of time.
+PUT_OFF = "RestorePointPutOff"
 DIMENSIONS = ("Cluster", "Namespace", "Component", "Replica")
 DAY = timedelta(days=1)
 # As long as Lambda lets a function run, so that it is not behind; and often enough for an alarm that looks at a day.

@@ -1,8 +1,8 @@
 """What AWS Lambda calls: each replica is looked at, and what is found of it said to CloudWatch.
 
-What is wrong with a restore point is a metric and a line of the log. What fails by itself, such as an AWS that does
-not answer, is an error, when all replicas were looked at: it is heard, Lambda tries again, and what fails each time
-waits in a queue.
+What is wrong with a restore point is a metric and a line of the log, and so is what there was no time to read again.
+What fails by itself, such as an AWS that does not answer, is an error, when all replicas were looked at: Lambda tries
+again, and what fails each time waits in a queue, and is heard.
 """
 
 import logging
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from botocore.config import Config
 from botocore.session import get_session
 
-from constructs_lib.watch.contract import AGE, NAMESPACE, SIZE, TIME, VARIABLE, WHOLE, Watched, dimensions
+from constructs_lib.watch.contract import AGE, NAMESPACE, PUT_OFF, SIZE, TIME, VARIABLE, WHOLE, Watched, dimensions
 from constructs_lib.watch.verify import TRIES, WORKERS, Finding, look
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def handler(event: Mapping[str, Any], context: Context) -> None:
         event: With `time`, the moment for which it is started; now where it says none, as by hand.
         context: Of the call.
     Raises:
-        WatchError: what could not be looked at, said, or read again in time; all else was.
+        WatchError: what could not be looked at, or said; all else was.
     """
     watched = Watched.from_json(os.environ[VARIABLE])
     s3 = cast("S3Client", connect("s3", watched.region))
@@ -61,9 +61,6 @@ def handler(event: Mapping[str, Any], context: Context) -> None:
         except Exception as error:  # whatever it is: the other replicas are looked at
             log.exception("%s could not be looked at", source)
             failed.append(f"{source}: {' '.join(str(error).split())}")
-            continue
-        if finding.put_off:
-            failed.append(f"{source}: no time was left to read {len(finding.put_off)} again, {finding.put_off[0]}")
     if failed:
         raise WatchError("; ".join(failed))
 
@@ -78,12 +75,17 @@ def _log(source: str, finding: Finding) -> None:
         log.error("%s: %s", source, wrong)
     if len(finding.wrong) > SAID:
         log.error("%s: and %d more", source, len(finding.wrong) - SAID)
+    if finding.put_off:
+        log.warning("%s: put off %d, among them %s", source, len(finding.put_off), finding.put_off[0])
     whole = "not whole" if finding.wrong else "whole"
     log.info("%s: %s is %s, %d bytes were read again", source, finding.id, whole, finding.read)
 
 
 def _metrics(source: str, finding: Finding) -> list[dict[str, Any]]:
-    values: list[tuple[str, float, str]] = [(WHOLE, 0 if finding.wrong else 1, "None")]
+    values: list[tuple[str, float, str]] = [
+        (WHOLE, 0 if finding.wrong else 1, "None"),
+        (PUT_OFF, len(finding.put_off), "Count"),
+    ]
     if finding.age is not None and finding.size is not None:
         values += [(AGE, finding.age.total_seconds(), "Seconds"), (SIZE, finding.size, "Bytes")]
     named = [{"Name": name, "Value": value} for name, value in dimensions(source).items()]

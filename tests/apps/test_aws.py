@@ -17,6 +17,7 @@ from apps.aws import new_app, stacks
 from apps.environment import Environment
 from apps.environments import DEV, PROD, STAGING
 from constructs_lib.errors import ConstructError
+from tests.alarms import seen
 from tests.apps.test_synth import all_settings, environment
 from tests.rendered import DIST, ENVIRONMENTS, ROOT
 
@@ -97,11 +98,9 @@ def backup(directory: Path, values: Environment) -> dict[str, list[dict[str, Any
 def ages(made: dict[str, list[dict[str, Any]]]) -> dict[str, float]:
     """Replica -> above how many seconds its newest restore point is too old."""
     return {
-        each["Value"]: alarm["Threshold"]
+        metric.dimensions["Replica"]: alarm["Threshold"]
         for alarm in made["AWS::CloudWatch::Alarm"]
-        if alarm["MetricName"] == "RestorePointAge"
-        for each in alarm["Dimensions"]
-        if each["Name"] == "Replica"
+        if (metric := seen(alarm)).metric == "RestorePointAge"
     }
 
 
@@ -117,11 +116,18 @@ def test_those_hear_of_alarms_who_are_named(tmp_path: Path) -> None:
     assert {len(each["AlarmActions"]) for each in made["AWS::CloudWatch::Alarm"]} == {1}
 
 
+def test_each_alarm_leads_to_its_page(tmp_path: Path) -> None:
+    """Below the same URL as alerts of the cluster."""
+    made = backup(tmp_path, PROD.but(runbooks_url="https://r.example.com/pages/"))
+    for alarm in made["AWS::CloudWatch::Alarm"]:
+        assert re.search(r" https://r\.example\.com/pages/\w+\.md$", alarm["AlarmDescription"])
+
+
 def test_with_nobody_to_tell_the_alarms_are_there(tmp_path: Path) -> None:
     """In staging nobody is woken, and no topic or key is paid for."""
     made = backup(tmp_path, STAGING)
     assert not {"AWS::SNS::Topic", "AWS::SNS::Subscription", "AWS::KMS::Key"} & set(made)
-    assert len(made["AWS::CloudWatch::Alarm"]) == 2 * 2 + 2
+    assert len(made["AWS::CloudWatch::Alarm"]) == 3 * 2 + 2
     assert not any("AlarmActions" in each for each in made["AWS::CloudWatch::Alarm"])
 
 

@@ -1,6 +1,7 @@
 """The watch over restore points: what is deployed, who may do what, when an alarm sounds, and what is refused."""
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -20,10 +21,11 @@ from constructs_lib.errors import ConstructError
 from constructs_lib.restore_points import Origin
 from constructs_lib.watch import contract
 from constructs_lib.watch.contract import Watched
+from tests.alarms import seen
 from tests.aws import test_nag, test_policies
 from tests.aws.synthesized import KEY, POINTS, POLICY, PROMETHEUS, REGION, ROLE, template
 
-HOUR = timedelta(hours=1)
+HOUR, DAY = timedelta(hours=1), 24 * 3600
 GRAFANA = Origin(cluster="blue", namespace="monitoring", component="grafana-backup", database=True)
 REPLICAS: Mapping[Origin, tuple[str, ...]] = {PROMETHEUS: ("prometheus-0", "prometheus-1"), GRAFANA: (DATABASE,)}
 SOURCES = tuple(f"{origin.path}/{name}" for origin, names in REPLICAS.items() for name in names)
@@ -153,86 +155,120 @@ def alarms(made: assertions.Template) -> list[dict[str, Any]]:
     return [dict(each) for each in of_watch(made, ALARM).values()]
 
 
+def judged(alarm: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What an alarm makes of the metric that it looks at."""
+    of_days = alarm.get("DatapointsToAlarm", alarm["EvaluationPeriods"]), alarm["EvaluationPeriods"]
+    return alarm["ComparisonOperator"], alarm["Threshold"], *of_days, alarm["TreatMissingData"]
+
+
 @pytest.mark.trap(108)
 def test_each_replica_has_its_alarms(made: assertions.Template) -> None:
-    """Too old, by two looks in a row; not whole, by any look of a day; and both when nobody looks."""
+    """Too old, by two looks in a row; not whole, by any look of a day; both when nobody looks, which counts at once.
+
+    And what is put off, where that is not over by itself.
+    """
     for source in SOURCES:
         named = dict(zip(contract.DIMENSIONS, source.split("/"), strict=True))
         found = {}
         for alarm in alarms(made):
-            said = {each["Name"]: each["Value"] for each in alarm["Dimensions"]}
-            if said == named:
-                assert (alarm["Namespace"], alarm["TreatMissingData"]) == ("constructs-lib/backup", "breaching")
+            metric = seen(alarm)
+            if metric.dimensions == named:
+                assert metric.namespace == "constructs-lib/backup"
                 assert source in alarm["AlarmDescription"]
-                found[alarm["MetricName"]] = tuple(
-                    alarm[name]
-                    for name in ("Statistic", "ComparisonOperator", "Threshold", "Period", "EvaluationPeriods")
-                )
+                found[metric.metric] = (metric.statistic, metric.period, metric.silence, *judged(alarm))
         assert found == {
-            "RestorePointAge": ("Maximum", "GreaterThanThreshold", 26 * 3600, 3600, 2),
-            "RestorePointWhole": ("Minimum", "LessThanThreshold", 1, 24 * 3600, 1),
+            "RestorePointAge": ("Maximum", 3600, 30 * DAY, "GreaterThanThreshold", 26 * 3600, 2, 2, "breaching"),
+            "RestorePointWhole": ("Minimum", DAY, 0, "LessThanThreshold", 1, 1, 1, "breaching"),
+            "RestorePointPutOff": ("Maximum", DAY, None, "GreaterThanThreshold", 0, 3, 6, "notBreaching"),
         }
+
+
+@pytest.mark.parametrize("every", [HOUR / 4, HOUR, 12 * HOUR], ids=str)
+def test_silence_is_worse_than_what_an_alarm_sounds_at(every: timedelta) -> None:
+    """Where a metric's gaps are filled, what they are filled with breaches, and each of its periods has a value.
+
+    The metric itself is not judged, and its period is not that of an expression by default.
+    """
+    filled = [alarm for alarm in alarms(template(lambda stack: watch(stack, every=every))) if "Metrics" in alarm]
+    assert {seen(alarm).metric for alarm in filled} == {"RestorePointAge", "RestorePointWhole"}
+    for alarm in filled:
+        silence, above = seen(alarm).silence, alarm["ComparisonOperator"] == "GreaterThanThreshold"
+        assert silence is not None
+        assert (silence > alarm["Threshold"]) if above else (silence < alarm["Threshold"])
+        assert {each["Id"]: each["ReturnData"] for each in alarm["Metrics"]} == {"expr_1": True, "said": False}
+        assert {"Period", "Statistic", "MetricName"}.isdisjoint(alarm)
+        assert seen(alarm).period == (every.total_seconds() if above else DAY)
 
 
 def test_what_is_saved_less_often_may_be_older() -> None:
     """Each origin by an age of its own."""
     ages = {PROMETHEUS: 4 * HOUR, GRAFANA: 26 * HOUR}
     found = {
-        next(each["Value"] for each in alarm["Dimensions"] if each["Name"] == "Replica"): alarm["Threshold"]
+        seen(alarm).dimensions["Replica"]: alarm["Threshold"]
         for alarm in alarms(template(lambda stack: watch(stack, oldest=ages)))
-        if alarm["MetricName"] == "RestorePointAge"
+        if seen(alarm).metric == "RestorePointAge"
     }
     assert found == {"prometheus-0": 4 * 3600, "prometheus-1": 4 * 3600, DATABASE: 26 * 3600}
 
 
 def test_its_own_failures_have_alarms(made: assertions.Template) -> None:
-    """Where silence is no failure: that nothing is said, the others hear."""
+    """Where silence is no failure, since the others hear it; not by one attempt, which is tried again."""
     found = {
-        alarm["MetricName"]: tuple(
-            alarm[name]
-            for name in (
-                "Namespace",
-                "Statistic",
-                "ComparisonOperator",
-                "Threshold",
-                "Period",
-                "EvaluationPeriods",
-                "TreatMissingData",
-                "Dimensions",
-            )
-        )
+        metric.metric: (metric.namespace, metric.dimensions, metric.statistic, metric.period, *judged(alarm))
         for alarm in alarms(made)
-        if not alarm["MetricName"].startswith("RestorePoint")
+        if (metric := seen(alarm)).namespace != "constructs-lib/backup"
     }
     function, queue = {"Ref": at(made, FUNCTION)["Fn::GetAtt"][0]}, at(made, QUEUE, attribute="QueueName")
     assert found == {
         "Errors": (
-            *("AWS/Lambda", "Sum", "GreaterThanThreshold", 0, 3600, 1, "notBreaching"),
-            [{"Name": "FunctionName", "Value": function}],
+            *("AWS/Lambda", {"FunctionName": function}, "Sum", 3600),
+            *("GreaterThanThreshold", 0, 3, 3, "notBreaching"),
         ),
         "ApproximateNumberOfMessagesVisible": (
-            *("AWS/SQS", "Maximum", "GreaterThanThreshold", 0, 300, 1, "notBreaching"),
-            [{"Name": "QueueName", "Value": queue}],
+            *("AWS/SQS", {"QueueName": queue}, "Maximum", 300),
+            *("GreaterThanThreshold", 0, 1, 1, "notBreaching"),
         ),
     }
+
+
+def test_the_attempts_of_one_look_are_no_three_periods() -> None:
+    """Lambda waits a minute, and two more: they are over before the third hour, whenever the first begins.
+
+    Source: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
+    """
+    waits = timedelta(minutes=1) + timedelta(minutes=2)
+    longest = (backup_watch.ATTEMPTS + 1) * backup_watch.LONGEST_RUN + waits
+    assert longest <= (backup_watch.PERSISTENT - 2) * HOUR
 
 
 def test_alarms_are_heard_where_somebody_hears(made: assertions.Template) -> None:
     """Of each of them, that it begins and that it is over; without anybody, none has an action."""
     (topic,) = made.find_resources("AWS::SNS::Topic")
-    assert len(alarms(made)) == 2 * len(SOURCES) + 2
+    assert len(alarms(made)) == 3 * len(SOURCES) + 2
     for actions in ("AlarmActions", "OKActions"):
         assert all(alarm[actions] == [{"Ref": topic}] for alarm in alarms(made))
         assert not any(actions in alarm for alarm in alarms(template(watch)))
+
+
+@pytest.mark.parametrize("url", ["https://runbooks.example.com/pages", "https://runbooks.example.com/pages/"])
+def test_each_alarm_leads_to_the_page_of_its_name(url: str) -> None:
+    """Below a URL that somebody chose; where nobody did, it says its sentence alone."""
+    without = of_watch(template(watch), ALARM)
+    for name, alarm in of_watch(template(lambda stack: watch(stack, runbooks=url)), ALARM).items():
+        sentence, _, link = alarm["AlarmDescription"].rpartition(" ")
+        page = re.fullmatch(r"https://runbooks\.example\.com/pages/(\w+)\.md", link)
+        assert page
+        assert page[1] in name
+        assert without[name]["AlarmDescription"] == sentence
 
 
 @pytest.mark.parametrize("every", [HOUR / 4, HOUR, 12 * HOUR], ids=str)
 def test_cloudwatch_takes_the_windows_of_the_alarms(every: timedelta) -> None:
     """A day at most where a period is below an hour, seven else; periods are whole minutes."""
     for alarm in alarms(template(lambda stack: watch(stack, every=every))):
-        period, window = alarm["Period"], alarm["Period"] * alarm["EvaluationPeriods"]
+        period = seen(alarm).period
         assert period % 60 == 0
-        assert window <= (24 if period < 3600 else 7 * 24) * 3600
+        assert period * alarm["EvaluationPeriods"] <= (24 if period < 3600 else 7 * 24) * 3600
 
 
 # --- what is sent
@@ -497,6 +533,7 @@ REFUSED: Mapping[str, tuple[Mapping[str, Any], str]] = {
         {"oldest": HOUR},
         "a restore point in acme-backup is too old after 1:00:00: use more than the 1:00",
     ),
+    "runbooks": ({"runbooks": "runbooks"}, "runbooks is 'runbooks': use a URL such as "),
     "many": (
         {"replicas": {PROMETHEUS: tuple(f"prometheus-{number}" for number in range(100))}},
         "100 replicas are more than fit into the 4096 bytes of a function's environment: use several watches",

@@ -29,6 +29,7 @@ from constructs_lib.agent.restore_point import DATABASE
 from constructs_lib.aws.backup_watch import FILES
 from constructs_lib.contract import GRAFANA_BACKUP, LOKI, PROMETHEUS
 from constructs_lib.restore_points import Origin
+from tests.alarms import seen
 from tests.real.localstack import ACCOUNT, AWS, REGION, running
 from tests.rendered import ROOT
 
@@ -300,19 +301,27 @@ def test_alarms_alone_may_tell_them(operator: Operator, deployed: dict[str, dict
 def test_each_alarm_says_that_it_begins_and_that_it_is_over(
     operator: Operator, deployed: dict[str, dict[str, Any]]
 ) -> None:
-    """Of each replica's age and wholeness, with silence for an alarm; of the function's errors, and what it gave up."""
+    """Of each replica's age and wholeness, with silence for an alarm; of what is put off, fails, and was given up.
+
+    Each leads to its page, by whose name it is called.
+    """
     topic, found = operator.physical("AWS::SNS::Topic"), {}
     for alarm in operator.aws.client("cloudwatch").describe_alarms()["MetricAlarms"]:
-        said = {each["Name"]: each["Value"] for each in alarm["Dimensions"]}
+        metric = seen(alarm)
+        said = metric.dimensions
         of = "/".join(said[name] for name in REPLICA) if said.keys() == {*REPLICA} else "".join(said.values())
-        found[alarm["MetricName"], of] = (alarm["Threshold"], alarm["TreatMissingData"])
+        found[metric.metric, of] = (alarm["Threshold"], metric.silence, alarm["TreatMissingData"])
         assert alarm["AlarmActions"] == alarm["OKActions"] == [topic]
+        page = alarm["AlarmDescription"].rpartition(f" {PROD.runbooks_url}/")[2].removesuffix(".md")
+        assert page in alarm["AlarmName"]
+        assert (ROOT / "docs" / "runbooks" / f"{page}.md").exists()
     queue = operator.physical("AWS::SQS::Queue").rpartition("/")[2]
     assert found == {
-        **{("RestorePointAge", source): (26 * 3600, "breaching") for source in SOURCES},
-        **{("RestorePointWhole", source): (1, "breaching") for source in SOURCES},
-        ("Errors", operator.physical("AWS::Lambda::Function")): (0, "notBreaching"),
-        ("ApproximateNumberOfMessagesVisible", queue): (0, "notBreaching"),
+        **{("RestorePointAge", source): (26 * 3600, 30 * 24 * 3600, "breaching") for source in SOURCES},
+        **{("RestorePointWhole", source): (1, 0, "breaching") for source in SOURCES},
+        **{("RestorePointPutOff", source): (0, None, "notBreaching") for source in SOURCES},
+        ("Errors", operator.physical("AWS::Lambda::Function")): (0, None, "notBreaching"),
+        ("ApproximateNumberOfMessagesVisible", queue): (0, None, "notBreaching"),
     }
 
 
@@ -371,7 +380,7 @@ def test_the_code_that_is_deployed_says_what_it_finds(
     told = aws.client("cloudwatch").list_metrics(Namespace="constructs-lib/backup")["Metrics"]
     named = [(each["MetricName"], {d["Name"]: d["Value"] for d in each["Dimensions"]}) for each in told]
     assert {(metric, "/".join(said[name] for name in REPLICA)) for metric, said in named} == {
-        ("RestorePointWhole", source) for source in SOURCES
+        (metric, source) for source in SOURCES for metric in ("RestorePointWhole", "RestorePointPutOff")
     }
 
 

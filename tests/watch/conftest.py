@@ -11,7 +11,7 @@ import pytest
 from constructs_lib.agent import dump
 from constructs_lib.agent.restore_point import RestorePoint, point_key
 from constructs_lib.agent.store import Store
-from constructs_lib.watch.contract import AGE, NAMESPACE, SIZE, WHOLE, Watched, dimensions
+from constructs_lib.watch.contract import AGE, NAMESPACE, PUT_OFF, SIZE, WHOLE, Watched, dimensions
 from constructs_lib.watch.handler import connect
 from constructs_lib.watch.verify import Finding, look
 from tests.agent import conftest as agent
@@ -95,7 +95,7 @@ class Place(Remote):
     def told(self) -> dict[str, tuple[float, float, float]]:
         """What CloudWatch was told of it: by metric how often, and the least and the most."""
         client, found = boto3.client("cloudwatch", region_name=REGION, endpoint_url=self.cloudwatch), {}
-        for metric in (AGE, SIZE, WHOLE):
+        for metric in (AGE, SIZE, WHOLE, PUT_OFF):
             statistics = client.get_metric_statistics(
                 Namespace=NAMESPACE,
                 MetricName=metric,

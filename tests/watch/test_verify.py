@@ -366,13 +366,36 @@ def test_what_is_not_read_to_its_end_is_no_damage(prometheus: Place, volume: Vol
 def test_no_more_is_read_than_a_run_may(prometheus: Place, volume: Volume, monkeypatch: pytest.MonkeyPatch) -> None:
     """The next time that it is their turn, it begins with another one, so that none is left out for good."""
     point = prometheus.back_up(volume)
-    monkeypatch.setattr(verify, "READ_AT_MOST", 1)
+    monkeypatch.setattr(verify, "READ_IN_AN_HOUR", 1 / 12)
     read: set[str] = set()
     for turn in range(len(point.files)):
         found = prometheus.look(turn=TURN + turn * DAY / 2, keep=DAY, every=DAY / 2)
         assert len(found.put_off) == len(point.files) - 1
         read |= {file.key for file in point.files} - set(found.put_off)
     assert read == {file.key for file in point.files}
+
+
+@pytest.mark.parametrize("every", [HOUR, 2 * HOUR, 12 * HOUR], ids=str)
+def test_who_looks_less_often_may_read_more(
+    prometheus: Place, volume: Volume, monkeypatch: pytest.MonkeyPatch, every: timedelta
+) -> None:
+    """Of the same point, in the same time: what one look may read is what all looks of that time may.
+
+    So that nobody is behind for the interval alone, and one that may read all puts nothing off.
+    """
+    point = prometheus.back_up(volume)
+    turns = DAY // 2 // every
+    monkeypatch.setattr(verify, "READ_IN_AN_HOUR", point.size / 12)
+    found = [prometheus.look(turn=TURN + turn * every, keep=DAY, every=every) for turn in range(turns)]
+    largest = max(file.size for file in point.files)
+    assert all(each.read <= max(point.size * (every / (DAY / 2)), largest) for each in found)
+    assert (
+        sum(each.read for each in found)
+        + sum(file.size for file in point.files if any(file.key in each.put_off for each in found))
+        == point.size
+    )
+    if turns == 1:
+        assert not found[0].put_off
 
 
 def test_requests_are_counted(prometheus: Place) -> None:
