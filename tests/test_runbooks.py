@@ -1,19 +1,24 @@
 """Runbooks: one page for every alert, and commands that name what is rendered."""
 
 import importlib
+import json
 import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import jmespath
 import promql_parser
 import pytest
 import yaml
 
+from apps.environments import PROD as PRODUCTION
 from tests.rendered import DIST, ENVIRONMENTS, ROOT, Objects, read, template
 
 PAGES = sorted((ROOT / "docs" / "runbooks").glob("*.md"))
 OPERATIONS = ROOT / "docs" / "operations.md"
+STACK = "MonitoringBackup-prod"
 RULES = ROOT / "constructs_lib" / "rules"
 PROD = read(DIST / "prod")
 SECTIONS = ["Meaning", "Impact", "Diagnosis", "Mitigation"]
@@ -28,6 +33,20 @@ def groups(objects: Objects) -> dict[str, list[str]]:
         for file in config_map["data"]
         for group in objects.file(config_map["metadata"]["name"], file)["groups"]
     }
+
+
+def resources(environment: str) -> dict[str, Mapping[str, Any]]:
+    """What the stack of restore points of an environment consists of, by logical id; nothing where there is none."""
+    template = DIST / environment / "aws" / "MonitoringBackup.template.json"
+    return dict(json.loads(template.read_text())["Resources"]) if template.exists() else {}
+
+
+def alarms(environment: str) -> set[str]:
+    """The pages to which the alarms of AWS lead, each of which has one."""
+    found = [each for each in resources(environment).values() if each["Type"] == "AWS::CloudWatch::Alarm"]
+    links = [re.search(r" https://\S+/(\w+)\.md$", each["Properties"]["AlarmDescription"]) for each in found]
+    assert all(links)
+    return {link[1] for link in links if link}
 
 
 def commands(page: Path) -> list[str]:
@@ -52,7 +71,10 @@ def test_every_rule_group_of_the_library_is_rendered() -> None:
 
 def test_every_alert_has_a_page_and_every_page_an_alert() -> None:
     """The link in a notification leads to a page that exists, and no page is left over."""
-    alerts = {name: {alert for names in groups(read(DIST / name)).values() for alert in names} for name in ENVIRONMENTS}
+    alerts = {
+        name: alarms(name) | {alert for names in groups(read(DIST / name)).values() for alert in names}
+        for name in ENVIRONMENTS
+    }
     pages = {page.stem for page in PAGES}
     assert alerts["prod"] == pages
     assert all(each <= pages for each in alerts.values())
@@ -112,8 +134,29 @@ def test_commands_name_what_prod_has(page: Path) -> None:
     for names in re.findall(r"get configmap ((?:[\w-]+ )+?)-", text):
         named += names.split()
     named += re.findall(r"-n monitoring \w[^|`\n]*-l app.kubernetes.io/(?:name|instance)=([\w-]+)", text)
-    assert named
+    assert named or page.stem in alarms("prod")
     assert set(named) <= known
+
+
+@pytest.mark.parametrize("page", [*PAGES, OPERATIONS], ids=lambda page: page.stem)
+def test_commands_name_what_the_stack_of_prod_has(page: Path) -> None:
+    """Its name, its region, and what is looked up in it, by a query that finds one resource of that type."""
+    text = page.read_text()
+    listed = [
+        {"ResourceType": each["Type"], "LogicalResourceId": name, "PhysicalResourceId": name}
+        for name, each in resources("prod").items()
+    ]
+    (query,) = set(re.findall(r'^    of\(\) \{ .* --query "(.*?)"', text, re.MULTILINE)) or {""}
+    looked_up = re.findall(r"\$\(of (\S+?)(?: (\w+))?\)", text)
+    assert bool(query) == bool(looked_up)
+    for kind, prefix in looked_up:
+        said = query.replace("$1", kind).replace("${2:-Watch}", prefix or "Watch")
+        assert len(jmespath.search(said, {"StackResources": listed})) == 1, kind
+    named = re.findall(r"(?:--stack-name |--alarm-name-prefix )(\S+)", text)
+    assert {each.removesuffix("-") for each in named} <= {STACK}
+    assert set(re.findall(r"--region[ =](\S+)", text)) <= {PRODUCTION.region}
+    if page.stem in alarms("prod"):
+        assert looked_up
 
 
 @pytest.mark.parametrize("page", [*PAGES, OPERATIONS], ids=lambda page: page.stem)
