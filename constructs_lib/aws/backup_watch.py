@@ -131,7 +131,7 @@ class BackupWatch(Construct):
             )
         self._runbooks = None if runbooks is None else absolute_url(runbooks, of="runbooks")
         super().__init__(scope, id)
-        self._every, self._keep, self._notifications = _duration(every), points.keep, notifications
+        self._every, self._notifications = _duration(every), notifications
         self._role = iam.Role(
             self,
             "Role",
@@ -230,8 +230,8 @@ class BackupWatch(Construct):
         self._alarm(
             replica,
             "RestorePointTooOld",
-            # Silence is as old as a point becomes.
-            metric=_filled(_metric(AGE, source, statistic="Maximum", period=self._every), self._keep.total_seconds()),
+            # So that the reason of an alarm tells silence from age: exactly twice as old as is too old.
+            metric=_filled(_metric(AGE, source, statistic="Maximum", period=self._every), 2 * oldest.total_seconds()),
             comparison=ABOVE,
             threshold=oldest.total_seconds(),
             # Looks and periods begin at different moments: one may have no look in it, and the next one two.

@@ -177,7 +177,7 @@ def test_each_replica_has_its_alarms(made: assertions.Template) -> None:
                 assert source in alarm["AlarmDescription"]
                 found[metric.metric] = (metric.statistic, metric.period, metric.silence, *judged(alarm))
         assert found == {
-            "RestorePointAge": ("Maximum", 3600, 30 * DAY, "GreaterThanThreshold", 26 * 3600, 2, 2, "breaching"),
+            "RestorePointAge": ("Maximum", 3600, 52 * 3600, "GreaterThanThreshold", 26 * 3600, 2, 2, "breaching"),
             "RestorePointWhole": ("Minimum", DAY, 0, "LessThanThreshold", 1, 1, 1, "breaching"),
             "RestorePointPutOff": ("Maximum", DAY, None, "GreaterThanThreshold", 0, 3, 6, "notBreaching"),
         }

@@ -306,6 +306,7 @@ def test_each_alarm_says_that_it_begins_and_that_it_is_over(
     Each leads to its page, by whose name it is called.
     """
     topic, found = operator.physical("AWS::SNS::Topic"), {}
+    logical = {each["PhysicalResourceId"]: name for name, each in deployed.items()}
     for alarm in operator.aws.client("cloudwatch").describe_alarms()["MetricAlarms"]:
         metric = seen(alarm)
         said = metric.dimensions
@@ -313,11 +314,11 @@ def test_each_alarm_says_that_it_begins_and_that_it_is_over(
         found[metric.metric, of] = (alarm["Threshold"], metric.silence, alarm["TreatMissingData"])
         assert alarm["AlarmActions"] == alarm["OKActions"] == [topic]
         page = alarm["AlarmDescription"].rpartition(f" {PROD.runbooks_url}/")[2].removesuffix(".md")
-        assert page in alarm["AlarmName"]
+        assert page in logical[alarm["AlarmName"]]
         assert (ROOT / "docs" / "runbooks" / f"{page}.md").exists()
     queue = operator.physical("AWS::SQS::Queue").rpartition("/")[2]
     assert found == {
-        **{("RestorePointAge", source): (26 * 3600, 30 * 24 * 3600, "breaching") for source in SOURCES},
+        **{("RestorePointAge", source): (26 * 3600, 52 * 3600, "breaching") for source in SOURCES},
         **{("RestorePointWhole", source): (1, 0, "breaching") for source in SOURCES},
         **{("RestorePointPutOff", source): (0, None, "notBreaching") for source in SOURCES},
         ("Errors", operator.physical("AWS::Lambda::Function")): (0, None, "notBreaching"),
