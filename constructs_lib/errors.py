@@ -1,4 +1,4 @@
-"""The one error of this library."""
+"""The one error of this library, and the kind of it that a program ends by in its own way."""
 
 
 class ConstructError(ValueError):
@@ -6,3 +6,7 @@ class ConstructError(ValueError):
 
     Its message is one sentence: what is wrong, the value, the limit, and what to change.
     """
+
+
+class DamagedError(ConstructError):
+    """What was kept is not what was sent, or is no longer there: to try again helps nobody."""

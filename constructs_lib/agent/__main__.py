@@ -1,4 +1,8 @@
-"""The command line of the agent."""
+"""The command line of the agent.
+
+It ends by 0 when it has done what it was told to, by 3 when a restore point is damaged, by 2 when it was told something
+that it does not know, and by 1 else.
+"""
 
 import argparse
 import logging
@@ -10,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from constructs_lib.errors import ConstructError
+from constructs_lib.errors import ConstructError, DamagedError
 
 if TYPE_CHECKING:
     from constructs_lib.agent.dump import Dump
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
     from constructs_lib.agent.store import Store
 
 HOUR = 3600
+FAILED, DAMAGED = 1, 3  # exit codes; 2 is that of the parser
 # Each imports what it needs when it is chosen: one has the client of Kubernetes in memory, another that of S3.
 # ruff: noqa: PLC0415
 
@@ -38,7 +43,7 @@ def main() -> None:
         if stays and isinstance(error, OSError):
             raise
         logging.error("%s", error)
-        sys.exit(1)
+        sys.exit(DAMAGED if isinstance(error, DamagedError) else FAILED)
     except SystemExit as ended:
         logging.shutdown()
         # Threads wait for the API server, in code that aborts the process when they wake up in what is left of it, or

@@ -14,7 +14,7 @@ from constructs_lib.agent.prometheus import Held, Loaded, Prometheus, Prometheus
 from constructs_lib.agent.restore import restore
 from constructs_lib.agent.restore_point import Block, RestorePoint
 from constructs_lib.agent.store import NEWEST, Store
-from constructs_lib.errors import ConstructError
+from constructs_lib.errors import DamagedError
 
 POINT = "point.json"  # on the volume: the manifest of what was restored
 log = logging.getLogger(__name__)
@@ -37,7 +37,8 @@ def bring(store: Store, volume: Path) -> RestorePoint:
         store: Where it is.
         volume: Where to; it must be empty.
     Raises:
-        ConstructError: there is none, or it is damaged, or it does not fit.
+        ConstructError: there is none, or it does not fit.
+        DamagedError: it is not what was sent.
         StoreError: the store did not give something.
         OSError: a file cannot be written.
     """
@@ -53,7 +54,7 @@ def compare(volume: Path, server: Prometheus) -> RestorePoint:
         volume: As `bring` left it.
         server: On this volume; it scrapes nothing, and compacts nothing.
     Raises:
-        ConstructError: what is not as the manifest says.
+        DamagedError: what is not as the manifest says.
         PrometheusError: no answer.
     """
     with _ended(server):
@@ -63,7 +64,7 @@ def compare(volume: Path, server: Prometheus) -> RestorePoint:
         wrong = list(chain(_not_loaded(point, loaded), _not_held(point, loaded, server)))
     if wrong:
         more = f", and {len(wrong) - 1} more are not as it says" if len(wrong) > 1 else ""
-        raise ConstructError(
+        raise DamagedError(
             f"the restore point {point.id} of {point.source} came back, but not all of it: {wrong[0]}{more}: the "
             "server's own blocks are the same, so that another server has to help"
         )

@@ -62,7 +62,8 @@ def fetch(store: Store, point: str, path: Path) -> Dump:
         point: Its id, or `newest`.
         path: Where to; what is there is replaced.
     Raises:
-        ConstructError: there is none, or it is not what was sent: nothing remains.
+        ConstructError: there is none: nothing remains.
+        DamagedError: it is not what was sent, likewise.
         StoreError: the store did not give it, likewise.
         OSError: the file cannot be written, likewise.
     """
@@ -101,7 +102,8 @@ def find(store: Store, point: str) -> Dump:
         store: Where it is.
         point: Its id, or `newest`.
     Raises:
-        ConstructError: there is none, or it is not what was sent.
+        ConstructError: there is none.
+        DamagedError: it is not what was sent.
         StoreError: no answer.
     """
     _refuse_other(store)
@@ -120,7 +122,7 @@ def look(store: Store, id: str) -> Dump:
         store: Where it is.
         id: Its own.
     Raises:
-        ConstructError: it is not what was sent.
+        DamagedError: it is not what was sent.
         StoreError: no answer.
     """
     return Dump(id=id, file=store.look(dump_key(store.source, id)))
@@ -133,7 +135,7 @@ def verify(store: Store, dump: Dump) -> None:
         store: Where it is.
         dump: What to look at.
     Raises:
-        ConstructError: it is not what was sent.
+        DamagedError: it is not what was sent.
         StoreError: no answer.
     """
     store.fetch(dump.file, lambda _: None)

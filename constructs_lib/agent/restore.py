@@ -9,7 +9,7 @@ from pathlib import Path
 from constructs_lib.agent.blocks import TSDB
 from constructs_lib.agent.restore_point import CHUNKS, File, RestorePoint, Stored
 from constructs_lib.agent.store import Store, in_parallel
-from constructs_lib.errors import ConstructError
+from constructs_lib.errors import ConstructError, DamagedError
 
 UNFINISHED = "restore"  # on the volume, until all is there
 SLACK = 1.01  # what a file system needs besides the bytes
@@ -24,7 +24,8 @@ def restore(store: Store, point: str, volume: Path) -> RestorePoint:
         point: Its id, or `newest`.
         volume: Where to.
     Raises:
-        ConstructError: there is something already, too little space, or the restore point is damaged: nothing remains.
+        ConstructError: there is something already, or too little space: nothing remains.
+        DamagedError: the restore point is not what was sent, likewise.
         StoreError: the store did not give something, likewise.
         OSError: a file cannot be written, likewise.
     """
@@ -79,7 +80,7 @@ def verify(store: Store, point: RestorePoint, *, read: bool = False) -> None:
         point: What to look at.
         read: Whether to read every byte, and compare its sum.
     Raises:
-        ConstructError: the objects that are not as they were sent.
+        DamagedError: the objects that are not as they were sent.
         StoreError: no answer.
     """
     refuse_torn(point, store.stored())
@@ -94,7 +95,7 @@ def refuse_torn(point: RestorePoint, stored: Mapping[str, Stored]) -> None:
         point: What to look at.
         stored: What the store lists of blocks, by key.
     Raises:
-        ConstructError: the first of these objects, and how many there are besides.
+        DamagedError: the first of these objects, and how many there are besides.
     """
     _refuse(
         point,
@@ -137,7 +138,7 @@ def _refuse(point: RestorePoint, reasons: Iterable[str]) -> None:
     wrong = list(reasons)
     if wrong:
         more = f", and {len(wrong) - 1} more are damaged" if len(wrong) > 1 else ""
-        raise ConstructError(f"the restore point {point.id} is not whole, {wrong[0]}{more}: use another one")
+        raise DamagedError(f"the restore point {point.id} is not whole, {wrong[0]}{more}: use another one")
 
 
 def _fetch(store: Store, file: File, path: Path) -> None:
@@ -150,7 +151,7 @@ def _fetch(store: Store, file: File, path: Path) -> None:
 def _wrong(store: Store, file: File) -> str | None:
     try:
         store.fetch(file, lambda _: None)
-    except ConstructError as error:
+    except DamagedError as error:
         return str(error)
     return None
 

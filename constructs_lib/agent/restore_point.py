@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from constructs_lib.errors import ConstructError
+from constructs_lib.errors import ConstructError, DamagedError
 
 FORMAT = 1
 # Where restore points are in their bucket, and what they consist of.
@@ -158,23 +158,24 @@ class RestorePoint:
         """Read a manifest, all of it or nothing.
 
         Raises:
-            ConstructError: one that is torn, changed, of another format, or says what cannot be.
+            DamagedError: one that is torn, changed, or says what cannot be.
+            ConstructError: one of another format.
         """
         try:
             body = json.loads(text)
         except ValueError as error:
-            raise ConstructError(f"the manifest is torn: {error}") from error
+            raise DamagedError(f"the manifest is torn: {error}") from error
         if not isinstance(body, dict):
-            raise ConstructError("the manifest is no object of JSON: use another restore point")
+            raise DamagedError("the manifest is no object of JSON: use another restore point")
         claimed = body.pop("sha256", None)
         if claimed != hashlib.sha256(_canonical(body)).hexdigest():
-            raise ConstructError("the manifest is not what was written, by the sum in it: use another restore point")
+            raise DamagedError("the manifest is not what was written, by the sum in it: use another restore point")
         if body.get("format") != FORMAT:
             raise ConstructError(f"the manifest has the format {body.get('format')!r}, but this program reads {FORMAT}")
         try:
             return cls._read(body)
         except (KeyError, TypeError, ValueError) as error:  # a ConstructError is one, too
-            raise ConstructError(f"the manifest says what cannot be: {error}") from error
+            raise DamagedError(f"the manifest says what cannot be: {error}") from error
 
     @classmethod
     def _read(cls, body: Mapping[str, Any]) -> "RestorePoint":

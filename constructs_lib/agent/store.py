@@ -39,7 +39,7 @@ from constructs_lib.agent.restore_point import (
     point_key,
     points_prefix,
 )
-from constructs_lib.errors import ConstructError
+from constructs_lib.errors import ConstructError, DamagedError
 from constructs_lib.units import Bytes
 
 if TYPE_CHECKING:
@@ -142,7 +142,8 @@ class Store:
         Args:
             point: Its id, or `newest`.
         Raises:
-            ConstructError: there is none, or its manifest is not what was written.
+            ConstructError: there is none, or its manifest is of another format.
+            DamagedError: its manifest is not what was written.
             StoreError: no answer.
         """
         if point == NEWEST:
@@ -159,9 +160,9 @@ class Store:
         try:
             read = RestorePoint.from_json(text)
         except ConstructError as error:
-            raise ConstructError(f"the restore point {point} cannot be used, {key}: {error}") from error
+            raise type(error)(f"the restore point {point} cannot be used, {key}: {error}") from error
         if (read.source, read.id) != (self.source, point):
-            raise ConstructError(f"{key} is the restore point {read.id} of {read.source}: use another one")
+            raise DamagedError(f"{key} is the restore point {read.id} of {read.source}: use another one")
         return read
 
     def newest(self) -> RestorePoint | None:
@@ -191,14 +192,14 @@ class Store:
         """What an object is, by what it says of itself.
 
         Raises:
-            ConstructError: it does not say with which sum it was sent.
+            DamagedError: it does not say with which sum it was sent.
             StoreError: no answer.
         """
         with _asking(f"cannot look at {key}"):
             head = self._client.head_object(Bucket=self.bucket, Key=key)
             size, sha256 = head["ContentLength"], head["Metadata"].get(SUM)
         if sha256 is None:
-            raise ConstructError(f"{key} is not what was sent, it says no sum: use another restore point")
+            raise DamagedError(f"{key} is not what was sent, it says no sum: use another restore point")
         return File(path="", key=key, size=size, sha256=sha256)
 
     def last(self, ids: list[str]) -> str:
@@ -254,7 +255,7 @@ class Store:
         """Get a file piece by piece, going on where an answer ended early.
 
         Raises:
-            ConstructError: it is not what was sent.
+            DamagedError: it is not what was sent.
             StoreError: no answer.
         """
         digest, done, failed = hashlib.sha256(), 0, 0
@@ -263,7 +264,7 @@ class Store:
                 rest: Mapping[str, Any] = {"Range": f"bytes={done}-"} if done else {}
                 answer = self._client.get_object(Bucket=self.bucket, Key=file.key, **rest)
                 if answer["ContentLength"] != file.size - done:
-                    raise ConstructError(
+                    raise DamagedError(
                         f"{file.key} has {done + answer['ContentLength']} bytes, but had {file.size} when it was sent: "
                         "use another restore point"
                     )
@@ -277,7 +278,7 @@ class Store:
                     raise StoreError(f"cannot get {file.key}: {_line(error)}") from error
                 time.sleep(failed * PAUSE)
         if digest.hexdigest() != file.sha256:
-            raise ConstructError(f"{file.key} is not what was sent, by its sum: use another restore point")
+            raise DamagedError(f"{file.key} is not what was sent, by its sum: use another restore point")
 
     def _ids(self, ending: str) -> list[str]:
         return ids_among(self._list(points_prefix(self.source)), self.source, ending)

@@ -198,9 +198,9 @@ def test_a_server_that_does_not_start_fails_the_drill(tmp_path: Path) -> None:
 def test_the_command_says_what_it_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """In one line; where something differs, it ends with 1."""
+    """In one line; where something differs, it ends as where an object is damaged."""
     compared(tmp_path, [ONE], told([said(ONE)], read(120)))
-    for samples, ends in ((120, None), (119, 1)):
+    for samples, ends in ((120, None), (119, 3)):
         with answering(**told([said(ONE)], read(samples))) as server:
             monkeypatch.setattr(
                 "sys.argv", ["agent", "drill", f"--data={tmp_path}", f"--server={server.client.address}"]

@@ -381,7 +381,7 @@ def test_commands_say_what_there_is(database: Remote, written: Path, target: Pat
     overwrite(database, dump, CONTENT + b"x", {"sha256": dump.file.sha256})
     for name, *arguments in (("verify", "--read"), ("fetch-dump", f"--file={target}", "--point=newest")):
         refused = run(database, name, *arguments)
-        assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (1, "", 1)
+        assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (3, "", 1)
         assert f"{dump.file.key} is not what was sent" in refused.stderr
     assert not target.exists()
     overwrite(database, dump, CONTENT, {})

@@ -189,10 +189,24 @@ def test_commands_say_what_there_is(remote: Remote, point: RestorePoint, volume:
 
     remote.delete(point.files[0].key)
     verified = run(remote, "verify")
-    assert (verified.returncode, verified.stdout, verified.stderr.count("\n")) == (1, "", 1)
+    assert (verified.returncode, verified.stdout, verified.stderr.count("\n")) == (3, "", 1)
     assert f"{point.files[0].key} is missing" in verified.stderr
     remote.put(point_key(remote.source, point.id), b"{")
+    verified = run(remote, "verify")
+    assert (verified.returncode, "the manifest is torn" in verified.stderr) == (3, True)
     assert "damaged" in run(remote, "list").stdout
+
+
+def test_what_is_damaged_is_no_failure_like_others(remote: Remote, point: RestorePoint, empty: Path) -> None:
+    """By how a command ends: nor is a mistake of who calls it; a Job's pod shows it."""
+    absent = run(remote, "verify", "--point=20200101T000000Z")
+    remote.harm(Harm.FAILED, lambda _: True)
+    unreachable = run(remote, "verify")
+    remote.proxy.harm = lambda _: None
+    mistaken = run(remote, "verify", "--reed")
+    remote.put(point.files[0].key, remote.get(point.files[0].key)[::-1])
+    damaged = [run(remote, *of) for of in (("verify", "--read"), ("restore", f"--data={empty}", "--point=newest"))]
+    assert [ended.returncode for ended in (absent, unreachable, mistaken, *damaged)] == [1, 1, 2, 3, 3]
 
 
 def test_restore_that_nobody_asks_for_needs_nothing(remote: Remote, empty: Path) -> None:

@@ -268,7 +268,7 @@ def damaged(harm: Callable[[Path], object], what: str) -> Fault:
         volume = replica.directory / "empty"
 
         for result in (agent.run("verify", "--read"), agent.restore(volume)):
-            assert result.returncode == 1
+            assert result.returncode == 3
             assert key in result.stdout + result.stderr
         untouched(volume)
         replica.restored(first.id, "before")

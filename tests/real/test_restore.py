@@ -344,7 +344,7 @@ def waiting(cluster: Cluster, emptied: Lost, damaged: str) -> Iterator[Lost]:
             if each["name"] == "restore"
         )
         ended = status["state"].get("terminated") or status["lastState"]["terminated"]
-        assert ended["exitCode"] == 1, status
+        assert ended["exitCode"] == 3, status
         return True
 
     cluster.wait("the init container has failed", failed, SOON)
