@@ -231,8 +231,10 @@ def test_its_own_failures_have_alarms(made: assertions.Template) -> None:
     }
 
 
-def test_the_attempts_of_one_look_are_no_three_periods() -> None:
-    """Lambda waits a minute, and two more: they are over before the third hour, whenever the first begins.
+def test_the_attempts_of_one_look_are_no_alarm() -> None:
+    """Lambda waits a minute, and two more: they are over within an hour, of three in which something must fail.
+
+    What the last one says comes before two periods have had nothing, which would be silence.
 
     Source: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
     """

@@ -2,8 +2,8 @@
 
 What the stand-in does not do, the tests of the templates assert: it has no lifecycle, no Pod Identity and no rules of
 CloudFormation; it makes every bucket private and encrypted, whether it is told to or not; it changes no bucket. It has
-no days of a log, calls no function, and keeps no schedule: the code that is deployed is run here, as it is, with the
-environment that is deployed.
+no days of a log, calls no function, keeps no schedule, and judges no alarm that fills the gaps of its metric: the code
+that is deployed is run here, as it is, with the environment that is deployed.
 """
 
 import base64
