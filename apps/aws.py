@@ -12,7 +12,7 @@ import aws_cdk as cdk
 
 from apps import environments
 from apps.environment import Environment
-from constructs_lib.aws import BackupPipeline, BackupWatch, Notifications, ObjectStore
+from constructs_lib.aws import BackupPipeline, BackupSchedule, BackupWatch, Notifications, ObjectStore
 from constructs_lib.contract import GRAFANA_BACKUP, LOKI, PROMETHEUS, Identity
 from constructs_lib.errors import ConstructError
 from constructs_lib.restore_points import Origin, RestorePoints
@@ -57,7 +57,10 @@ def stacks(app: cdk.App, name: str, values: Environment) -> list[cdk.Stack]:
 
 
 def _back_up(stack: cdk.Stack, values: Environment, points: RestorePoints, limits: BackupLimits) -> None:
-    """Add the bucket of restore points, and whoever looks at them: too old is there what is too old in the cluster."""
+    """Add the bucket of restore points, what starts those of servers, and whoever looks at all of them.
+
+    Too old is there what is too old in the cluster. A database is saved by a CronJob of its own.
+    """
     prometheus = Origin(cluster=values.cluster, namespace=values.namespace, component=PROMETHEUS)
     replicas = {prometheus: prometheus.replicas(values.prometheus_replicas)}
     oldest = {prometheus: limits.oldest}
@@ -69,6 +72,15 @@ def _back_up(stack: cdk.Stack, values: Environment, points: RestorePoints, limit
     )
     if values.drill_storage_class:
         pipeline.add_drill(prometheus)
+    if values.backups_start is not None:
+        BackupSchedule(
+            stack,
+            "Schedule",
+            pipeline=pipeline,
+            replicas={prometheus: replicas[prometheus]},
+            at=values.backups_start,
+            time_zone=values.backup_time_zone,
+        )
     emails, https = values.alarm_emails, values.alarm_https
     heard = Notifications(stack, "Alarms", emails=emails, https=https) if emails or https else None
     BackupWatch(

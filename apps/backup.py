@@ -51,7 +51,15 @@ def back_up(
             f"backup_bucket_suffix is {values.backup_bucket_suffix!r}, but there is no agent_image, which would make "
             "restore points: give one, or leave backup_bucket_suffix empty"
         )
-    backup = Backup(prometheus, "backup", prometheus=prometheus, image=image, points=points, every=values.backup_every)
+    backup = Backup(
+        prometheus,
+        "backup",
+        prometheus=prometheus,
+        image=image,
+        points=points,
+        every=values.backup_every,
+        queues_reached_at=values.sqs_at if values.backups_start is not None else None,
+    )
     drills = (_drill(app, values, backup, values.drill_storage_class).name,) if values.drill_storage_class else ()
     if not values.grafana_backup:
         return Daily(drills=drills)

@@ -1,7 +1,8 @@
 """What a site chooses for one environment: each value's name, type and meaning."""
 
+import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import time, timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -13,7 +14,10 @@ from constructs_lib.image import Image
 from constructs_lib.names import cidr, object_name
 from constructs_lib.restore_points import RestorePoints
 from constructs_lib.rules.backups import BackupLimits
-from constructs_lib.units import Bytes, Cpu, parse_duration
+from constructs_lib.units import Bytes, Cpu, parse_duration, prometheus_duration
+
+TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
+DAY = timedelta(days=1)
 
 
 def _read(parse: Callable[[str], object]) -> BeforeValidator:
@@ -56,6 +60,12 @@ def _named_texts(text: str) -> dict[str, str]:
     return named
 
 
+def _time(text: str) -> time | None:
+    if text and not TIME.fullmatch(text):
+        raise ConstructError(f"{text!r} is no time of a day: use hours and minutes, such as '02:30'")
+    return time.fromisoformat(text) if text else None
+
+
 def _class_name(value: str | None) -> str | None:
     return object_name(value, of="a storage class") if value else None
 
@@ -74,6 +84,7 @@ Size = Annotated[Bytes, NoDecode, _read(Bytes.parse)]
 Share = Annotated[Cpu, NoDecode, _read(Cpu.parse)]
 Duration = Annotated[timedelta, _read(parse_duration)]
 OptionalDuration = Annotated[timedelta | None, _read(lambda text: parse_duration(text) if text else None)]
+OptionalTime = Annotated[time | None, _read(_time)]
 Words = Annotated[tuple[str, ...], NoDecode, _read(_words)]
 Ranges = Annotated[Words, AfterValidator(_ranges)]
 Ports = Annotated[PortRange, NoDecode, _read(_ports)]
@@ -321,7 +332,17 @@ class Environment(BaseModel):
         "brings them; empty for no backup."
     )
     backup_every: Duration = Field(
-        description="After which a restore point is made, at the latest: two hours or more, which a block takes."
+        description="After which a restore point is made, at the latest: two hours or more, which a block takes. Where "
+        "BACKUP_AT is set, a day or less, and an hour and a quarter later."
+    )
+    backup_at: OptionalTime = Field(
+        description="The time of the day at which AWS starts each backup of Prometheus by a queue of SQS, such as "
+        "02:00; empty for the agents' own timer alone."
+    )
+    backup_time_zone: str = Field(description="Of that time, by its name, such as Etc/UTC or Europe/Berlin.")
+    sqs_at: Ranges = Field(
+        description="Address ranges of SQS, where BACKUP_AT is set; 0.0.0.0/0 means everywhere but private networks, "
+        "where an interface endpoint would be."
     )
     backup_keep: Duration = Field(
         description="How long each is kept: whole days. Before it grows, BACKUP_EXPIRY must have grown by as much for "
@@ -370,6 +391,16 @@ class Environment(BaseModel):
     def backup_limits(self) -> BackupLimits | None:
         """From where on somebody must hear of restore points; None where there are none."""
         return BackupLimits(every=self.backup_every) if self.restore_points else None
+
+    @property
+    def backups_start(self) -> time | None:
+        """When queues start backups, each day; None where the agents' own timers do alone."""
+        if self.backup_at is not None and self.backup_every > DAY:
+            raise ConstructError(
+                f"backup_every is {prometheus_duration(self.backup_every)}, but backup_at starts a backup every day, "
+                f"at {self.backup_at:%H:%M}: use a day or less, or leave backup_at empty"
+            )
+        return self.backup_at
 
     @property
     def web_identity(self) -> WebIdentity | None:

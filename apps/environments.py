@@ -6,7 +6,7 @@ A variable names its environment: `CONSTRUCTS_PROD__RETENTION=15d`. `.env.exampl
 
 import os
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import time, timedelta
 from typing import Any
 
 from dotenv import dotenv_values
@@ -132,6 +132,9 @@ PROD = Environment(
     retention=timedelta(days=30),
     backup_bucket_suffix="prod-backup",
     backup_every=timedelta(days=1),
+    backup_at=time(2),
+    backup_time_zone="Etc/UTC",
+    sqs_at=("0.0.0.0/0",),
     backup_keep=timedelta(days=30),
     backup_expiry=timedelta(days=90),
     drill_storage_class="gp3-thrown-away",
@@ -260,6 +263,8 @@ def spelled(value: Any) -> str:
             text = str(value).lower()
         case timedelta():
             text = prometheus_duration(value)
+        case time():
+            text = f"{value:%H:%M}"
         case PortRange():
             text = f"{value.first}-{value.last}"
         case Image():

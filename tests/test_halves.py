@@ -1,8 +1,8 @@
 """The contract between both halves, read from what is rendered: no engine, and none of our constructs, has a say here.
 
 What the manifests name is exactly what the templates make: clusters, namespaces, service accounts, buckets, prefixes,
-regions, and days; whose restore points are looked at, and when they are too old; and where the account trusts the
-cluster's issuer of tokens, the ARNs of roles.
+regions, and days; by which queues backups are started; whose restore points are looked at, and when they are too old;
+and where the account trusts the cluster's issuer of tokens, the ARNs of roles.
 """
 
 import json
@@ -34,6 +34,9 @@ DATABASE = "database"
 TOO_OLD, DATABASE_TOO_OLD = "BackupTooOld", "DatabaseBackupTooOld"
 # Of the alarm that says it in AWS, by which dimensions it tells replicas apart.
 AGE, DIMENSIONS = "RestorePointAge", ("Cluster", "Namespace", "Component", "Replica")
+# What is done with a queue, on either end.
+SEND = {"sqs:SendMessage"}
+TAKE = {"sqs:GetQueueUrl", "sqs:ReceiveMessage", "sqs:ChangeMessageVisibility", "sqs:DeleteMessage"}
 ROLE_ARN = "eks.amazonaws.com/role-arn"
 SUBJECT = "system:serviceaccount:"
 # Of the environment that is rendered here, since no committed one has it.
@@ -64,6 +67,16 @@ class Watched:
     oldest: int | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """Something is sent to a queue, and a service account takes it from there."""
+
+    namespace: str
+    service_account: str
+    queue: str
+    region: str
+
+
 @dataclass(frozen=True, slots=True)
 class Half:
     """What one half says.
@@ -74,6 +87,7 @@ class Half:
         days: Bucket of restore points -> after how many days points expire, and everything does.
         roles: Namespace, service account and the ARN of its role, where it has one by web identity.
         watched: Replicas whose restore points are looked at.
+        started: Queues by which backups are started.
     """
 
     uses: frozenset[Use] = frozenset()
@@ -81,6 +95,7 @@ class Half:
     days: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     roles: frozenset[tuple[str, str, str]] = frozenset()
     watched: frozenset[Watched] = frozenset()
+    started: frozenset[Started] = frozenset()
 
 
 # --- the manifests
@@ -98,8 +113,12 @@ def of_manifests(directory: Path) -> Half:
     uses: set[Use] = set()
     days: dict[str, tuple[int, int]] = {}
     told: list[tuple[str, str, str, str]] = []
+    started: set[Started] = set()
     for workload in pods:
+        who = {"namespace": workload["metadata"]["namespace"], "service_account": spec(workload)["serviceAccountName"]}
         for options in agents(workload):
+            queues = replicas(workload, options["queue"]) if "queue" in options else ()
+            started |= {Started(**who, queue=queue, region=options["region"]) for queue in queues}
             bucket, (source, slash, whose) = options["bucket"], options["source"].rpartition("/")
             told += [(f"{source}/{each}", bucket, options["region"], whose) for each in replicas(workload, whose)]
             uses |= {
@@ -125,7 +144,7 @@ def of_manifests(directory: Path) -> Half:
         )
         for source, bucket, region, whose in told
     }
-    return Half(frozenset(uses), frozenset(accounts), days, frozenset(roles), frozenset(watched))
+    return Half(frozenset(uses), frozenset(accounts), days, frozenset(roles), frozenset(watched), frozenset(started))
 
 
 @cache
@@ -158,7 +177,7 @@ def use(cluster: str, workload: Mapping[str, Any], bucket: str, region: str, pre
 
 
 def replicas(workload: Mapping[str, Any], whose: str) -> list[str]:
-    """Names of those whose restore points are kept apart: each pod, or all that there is."""
+    """Names of those whose restore points, or whose queues, are kept apart: each pod, or all that there is."""
     name, members = workload["metadata"]["name"], workload["spec"].get("replicas", 1)
     return [whose.replace("$(POD_NAME)", f"{name}-{ordinal}") for ordinal in range(members)]
 
@@ -224,6 +243,7 @@ def of_templates(directory: Path) -> Half:
         (region,) = set(asserted("AWS::Region", template))
         known |= set(asserted("AWS::AccountId", template))
         watched |= set(looked_at(template["Resources"].values()))
+        regions |= dict.fromkeys(queue_names(template["Resources"].values()), region)
         for bucket in (each["Properties"] for each in template["Resources"].values() if of_bucket(each)):
             regions[bucket["BucketName"]] = region
             expired = {
@@ -248,9 +268,11 @@ def of_templates(directory: Path) -> Half:
         for policy in made.roles[association.role].policies.values()
         for bucket, prefix in places(policy)
     }
+    takers = [(each.namespace, each.service_account, made.roles[each.role]) for each in made.associations]
     roles = set()
     for role in made.roles.values():
         for who, arn in by_token(role):
+            takers.append((who["namespace"], who["service_account"], role))
             roles.add((who["namespace"], who["service_account"], arn))
             uses |= {
                 Use(**who, bucket=bucket, region=regions.get(bucket, "nowhere"), prefix=prefix)
@@ -258,7 +280,31 @@ def of_templates(directory: Path) -> Half:
                 for bucket, prefix in places(policy)
             }
     accounts = {(association.namespace, association.service_account) for association in made.associations}
-    return Half(frozenset(uses), frozenset(accounts), days, frozenset(roles), frozenset(watched))
+    sent = {each.target for each in made.schedules if may(made.roles[each.role], SEND, each.target)}
+    started = {
+        Started(namespace=namespace, service_account=account, queue=name, region=regions[name])
+        for namespace, account, role in takers
+        for name, queue in made.queues.items()
+        if queue.arn in sent and may(role, TAKE, queue.arn)
+    }
+    return Half(frozenset(uses), frozenset(accounts), days, frozenset(roles), frozenset(watched), frozenset(started))
+
+
+def queue_names(resources: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Of those queues that have one."""
+    for resource in resources:
+        if resource["Type"] == "AWS::SQS::Queue" and "QueueName" in resource["Properties"]:
+            yield resource["Properties"]["QueueName"]
+
+
+def may(role: Role, wanted: set[str], arn: str) -> bool:
+    """Whether a role may do all of it with what has an ARN."""
+    allowed: set[str] = set()
+    for policy in role.policies.values():
+        for statement in policy["Statement"]:
+            if statement["Effect"] == "Allow" and arn in listed(statement["Resource"]):
+                allowed |= {*actions(statement)}
+    return wanted <= allowed
 
 
 def looked_at(resources: Iterable[Mapping[str, Any]]) -> Iterator[Watched]:
@@ -334,7 +380,7 @@ def places(policy: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 @pytest.mark.trap(116)
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_both_halves_say_the_same(name: str) -> None:
-    """Who uses what and where, who gets a role, and how long what is there lives."""
+    """Who uses what and where, who gets a role, how long what is there lives, and what starts whom."""
     assert of_manifests(DIST / name) == of_templates(DIST / name)
 
 
@@ -364,6 +410,15 @@ def test_there_is_something_to_say(name: str) -> None:
         )
         for whose in ("grafana-backup/database", *(f"prometheus/prometheus-{ordinal}" for ordinal in range(members)))
     }
+    assert half.started == {
+        Started(
+            namespace="monitoring",
+            service_account="prometheus",
+            queue=f"insurance-lead-gen-{name}_monitoring_prometheus-{ordinal}",
+            region="us-east-1",
+        )
+        for ordinal in range(members)
+    }
 
 
 def test_an_environment_without_aws_names_nothing_of_it() -> None:
@@ -389,6 +444,9 @@ RENAMED = [
     (MANIFESTS, 'timestamp_seconds{job="backup"}) > 93600', 'timestamp_seconds{job="backup"}) > 93601'),
     (MANIFESTS, 'cronjob=~"grafana-backup"}) > 93600', 'cronjob=~"grafana-backup"}) > 93601'),
     (MANIFESTS, "replicas: 2\n", "replicas: 3\n"),
+    (MANIFESTS, "--queue=insurance-lead-gen-prod_monitoring_$", "--queue=insurance-lead-gen-prod_observed_$"),
+    (MANIFESTS, "_$(POD_NAME)", "_prometheus-0"),
+    (MANIFESTS, "--queue=", "--starts="),
     (SAVER, "--bucket=replace-me-prod-backup", "--bucket=replace-me-prod-dumps"),
     (SAVER, "--region=us-east-1", "--region=us-east-2"),
     (SAVER, "/monitoring/grafana-backup/database", "/monitoring/grafana/database"),
@@ -430,6 +488,13 @@ RENAMED = [
     (BACKUP, r"\"keep\":2592000", r"\"keep\":1728000"),
     (BACKUP, '"Threshold": 93600', '"Threshold": 93601'),
     (BACKUP, '"Value": "prometheus-1"', '"Value": "prometheus-0"'),
+    (BACKUP, '"QueueName": "insurance-lead-gen-prod_monitoring_', '"QueueName": "insurance-lead-gen_monitoring_'),
+    (BACKUP, '_monitoring_prometheus-1"', '_monitoring_prometheus-2"'),
+    (BACKUP, '"sqs:GetQueueUrl"', '"sqs:ListQueues"'),
+    (BACKUP, '"sqs:ReceiveMessage"', '"sqs:SendMessage"'),
+    (BACKUP, '"sqs:DeleteMessage"', '"sqs:DeleteQueue"'),
+    (BACKUP, '"sqs:ChangeMessageVisibility"', '"sqs:SetQueueAttributes"'),
+    (BACKUP, '"sqs:SendMessage"', '"sqs:ReceiveMessage"'),
     (STORES, '"BucketName": "replace-me-prod-logs"', '"BucketName": "replace-me-prod-log"'),
     (STORES, '"us-east-1"', '"eu-central-1"'),
     (STORES, '"ServiceAccount": "loki"', '"ServiceAccount": "loki-0"'),

@@ -98,6 +98,7 @@ class BackupSchedule(Construct):
             group_name=group.ref,
             schedule_expression=f"cron({at.minute} {at.hour} * * ? *)",
             schedule_expression_timezone=time_zone,
+            state="ENABLED",  # said, or nobody is told that it drifted when somebody disables it
             flexible_time_window=scheduler.CfnSchedule.FlexibleTimeWindowProperty(mode="OFF"),
             target=scheduler.CfnSchedule.TargetProperty(
                 arn=queue.queue_arn,
@@ -155,9 +156,11 @@ def _refuse_time(at: time, time_zone: str) -> None:
             f"backups are started at {at.isoformat()}, but EventBridge knows whole minutes, and the time zone by its "
             "name: use a time such as 02:30, and give the zone apart"
         )
-    # `localtime` would be that of the machine that renders, whose database may be missing as a whole.
+    if time_zone == UTC:  # known also where the database is missing as a whole
+        return
+    # `localtime` would be that of the machine that renders.
     zones = zoneinfo.available_timezones() - {"localtime", "Factory"}
-    if time_zone != UTC and time_zone not in zones:
+    if time_zone not in zones:
         raise ConstructError(
             f"backups are started by the clock of {time_zone!r}, which is none of the {len(zones)} time zones that are "
             "known here: use a name such as 'Europe/Berlin', or install the package tzdata"

@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 import tarfile
-from datetime import timedelta
+from datetime import time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +139,35 @@ def test_each_replica_is_too_old_when_it_is_in_the_cluster(tmp_path: Path) -> No
         "database": 26 * 3600,
     }
     assert ages(backup(tmp_path / "one", STAGING.but(**often, grafana_backup=False))) == {"prometheus-0": 4 * 3600}
+
+
+def test_each_server_is_started_at_the_time_of_the_day(tmp_path: Path) -> None:
+    """By a queue of its own; the database is saved by its CronJob, and without a time nothing here starts anything."""
+    own = {"AWS::SQS::Queue", "AWS::SQS::QueuePolicy", "AWS::Scheduler::ScheduleGroup", "AWS::Scheduler::Schedule"}
+
+    def made(name: str, **values: Any) -> tuple[set[str], set[tuple[str, str]], dict[str, int]]:
+        found = backup(tmp_path / name, PROD.but(**values))
+        started = [each for each in found["AWS::Scheduler::Schedule"] if each["Target"].get("Input") == "start"]
+        return (
+            {each["QueueName"] for each in found["AWS::SQS::Queue"] if "QueueName" in each},
+            {(each["ScheduleExpression"], each["ScheduleExpressionTimezone"]) for each in started},
+            {kind: len(found[kind]) for kind in sorted(own)},
+        )
+
+    queues = {f"insurance-lead-gen-prod_monitoring_prometheus-{ordinal}" for ordinal in range(3)}
+    at = {"backup_at": time(23, 5), "backup_time_zone": "Europe/Berlin", "prometheus_replicas": 3}
+    # What looks at restore points has one of each, too.
+    assert made("at", **at)[:2] == (queues, {("cron(5 23 * * ? *)", "Europe/Berlin")})
+    assert set(made("more", **at)[2].values()) == {2, 4}
+    assert made("never", backup_at=None) == (set(), set(), dict.fromkeys(sorted(own), 1))
+
+
+def test_a_time_of_the_day_that_does_not_fit_is_refused(tmp_path: Path) -> None:
+    """A zone that nobody knows, and points that are to be made less often than they are started."""
+    with pytest.raises(ConstructError, match=r"started by the clock of 'Berlin', which is none of the .* time zones"):
+        assembled(tmp_path, "prod", PROD.but(backup_time_zone="Berlin"))
+    with pytest.raises(ConstructError, match=r"^backup_every is 1d12h, but backup_at starts a backup every day"):
+        assembled(tmp_path, "prod", PROD.but(backup_every=timedelta(hours=36)))
 
 
 def test_two_buckets_of_one_name_are_refused(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +92,9 @@ OTHERS = {
     "backup_bucket_suffix": "backup",
     "drill_storage_class": "thrown-away",
     "backup_every": "6h",
+    "backup_at": "03:30",
+    "backup_time_zone": "Europe/Berlin",
+    "sqs_at": "203.0.113.0/24",
     "backup_keep": "14d",
     "backup_expiry": "60d",
     "alarm_emails": "somebody@example.com,nobody@example.com",
@@ -165,6 +168,10 @@ WRONG = [
     ("logs_streams", "0", "greater than or equal to 1"),
     ("loki_volume", "50GB", "use a whole number with Ki, Mi, .* such as '100Gi'"),
     ("s3_at", "vpce-1", "use an address range such as '10.0.0.0/16'"),
+    ("backup_at", "2am", "'2am' is no time of a day: use hours and minutes, such as '02:30'"),
+    ("backup_at", "24:00", "'24:00' is no time of a day: use hours and minutes, such as '02:30'"),
+    ("backup_at", "02:30:15", "'02:30:15' is no time of a day: use hours and minutes, such as '02:30'"),
+    ("sqs_at", "vpce-1", "use an address range such as '10.0.0.0/16'"),
     ("grafana_postgres_version", "14", "greater than or equal to 15"),
     ("grafana_postgres_version", "19", "less than or equal to 18"),
     ("logs_rate", "10MB/s", "use a whole number with Ki, Mi, .* such as '100Gi'"),
@@ -318,6 +325,20 @@ def test_roles_by_tokens_need_the_account_and_the_issuer() -> None:
         for half in ({"aws_account": account, "oidc_issuer": none}, {"aws_account": none, "oidc_issuer": issuer}):
             with pytest.raises(ConstructError, match="give both, for IAM roles for service accounts, or none"):
                 PROD.but(**half).facts("blue")
+
+
+def test_backups_that_are_started_every_day_are_made_as_often() -> None:
+    """Less often would be a promise that nobody keeps; midnight is a time, too, and without one nothing is refused."""
+    seldom = {"backup_every": timedelta(days=2)}
+    assert PROD.but(**seldom, backup_at=None).backups_start is None
+    assert PROD.but(backup_at=time(0)).backups_start == time(0)
+    for at in (time(0), time(2)):
+        with pytest.raises(
+            ConstructError,
+            match=rf"^backup_every is 2d, but backup_at starts a backup every day, at {at:%H:%M}: use a day or less, "
+            "or leave backup_at empty$",
+        ):
+            _ = PROD.but(**seldom, backup_at=at).backups_start
 
 
 @pytest.mark.parametrize("name", [f"CONSTRUCTS_{rest}" for rest in ("", "PROD", "RETENTION", "PORD__RETENTION")])

@@ -2,7 +2,7 @@
 
 import json
 import re
-from datetime import timedelta
+from datetime import time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,9 @@ VALUES = PROD.but(
         "logs_bucket_suffix": "logs",
         "backup_bucket_suffix": "backup",
         "backup_every": timedelta(hours=6),
+        "backup_at": time(3, 30),
+        "backup_time_zone": "Europe/Berlin",
+        "sqs_at": ("203.0.113.128/25",),
         "backup_keep": timedelta(days=14),
         "backup_expiry": timedelta(days=60),
         "drill_storage_class": "fast-thrown-away",
@@ -359,6 +362,23 @@ def test_restore_points_go_where_as_often_and_for_as_long_as_asked_for(objects: 
     assert "backup_last_success_timestamp_seconds" in home
 
 
+def test_agents_ask_the_queues_that_start_backups(objects: Objects, tmp_path: Path) -> None:
+    """Each its own, at the addresses of SQS; without a time of the day there is neither a queue nor a way to it."""
+    without = assembled(tmp_path, VALUES.but(backup_at=None))
+
+    def asked(these: Objects) -> list[str]:
+        return [arg for each in these.containers for arg in each.get("args", ()) if arg.startswith("--queue=")]
+
+    def ways(these: Objects) -> list[Any]:
+        return [rule["ports"] for rule in egress(these) if "203.0.113.128/25" in json.dumps(rule["to"])]
+
+    assert (asked(objects), ways(objects)) == (
+        ["--queue=blue_watching_$(POD_NAME)"],
+        [[{"protocol": "TCP", "port": 443}]],
+    )
+    assert (asked(without), ways(without)) == ([], [])
+
+
 def test_grafanas_database_is_saved_where_it_is_by_its_own_programs(objects: Objects) -> None:
     """Into the same bucket, by those of the server's version, and somebody hears when it is not."""
     pod = objects.named("CronJob", "grafana-backup")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
@@ -434,6 +454,12 @@ def test_restore_points_that_nobody_would_make_are_refused() -> None:
         ConstructError, match="backup_bucket_suffix is 'backup', but there is no agent_image, which would make"
     ):
         monitoring(cdk8s.App(), "green", VALUES.but(agent_image=None))
+
+
+def test_backups_that_are_started_more_often_than_said_are_refused() -> None:
+    """When it is rendered, as a site would meet it."""
+    with pytest.raises(ConstructError, match=r"^backup_every is 2d, but backup_at starts a backup every day, at 03:30"):
+        monitoring(cdk8s.App(), "green", VALUES.but(backup_every=timedelta(days=2)))
 
 
 def test_a_retention_that_outlives_what_is_kept_is_refused() -> None:

@@ -91,6 +91,7 @@ def test_a_schedule_for_each_replica_is_exactly_this(made: assertions.Template) 
             "GroupName": {"Ref": group},
             "ScheduleExpression": "cron(0 2 * * ? *)",
             "ScheduleExpressionTimezone": "Etc/UTC",
+            "State": "ENABLED",
             "FlexibleTimeWindow": {"Mode": "OFF"},
         }
     ]

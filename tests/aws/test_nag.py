@@ -91,7 +91,7 @@ def test_something_would_be_found() -> None:
 
 def test_each_acknowledgement_is_needed_and_stands_beside_what_it_is_for(unheard: list[str]) -> None:
     """Without them, exactly this is found: access logs of each bucket, the objects below each prefix, metrics, which
-    have no names there, and a queue whose messages nothing takes.
+    have no names there, queues whose messages say nothing, and one whose messages nothing takes.
     """
     without = found(committed)
     assert {rule for rule, _ in without} == set(unheard)
@@ -104,5 +104,12 @@ def test_each_acknowledgement_is_needed_and_stands_beside_what_it_is_for(unheard
         ("AwsSolutions-IAM5", "MonitoringStores/Logs/User/Role/DefaultPolicy/Resource"),
         ("AwsSolutions-S1", f"{PIPELINE}/Bucket/Resource/Resource"),
         ("AwsSolutions-S1", "MonitoringStores/Logs/Bucket/Resource/Resource"),
+        *(
+            (
+                "AwsSolutions-SQS3",
+                f"MonitoringBackup/Schedule/insurance-lead-gen-prod_monitoring_prometheus-{ordinal}/Queue/Resource",
+            )
+            for ordinal in range(2)
+        ),
         ("AwsSolutions-SQS3", f"{WATCH}/DeadLetters/Resource"),
     ]

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests.cluster.errors import ClusterError
-from tests.cluster.outside.templates import LEFT_OUT, Association, deployment
-from tests.cluster.outside.trust import refuse_unknown, refuse_untrusting
+from tests.cluster.outside.templates import LEFT_OUT, Association, Schedule, deployment
+from tests.cluster.outside.trust import refuse_plain, refuse_unknown, refuse_unstarting, refuse_untrusting
 
 ACCOUNT, REGION = "000000000000", "us-east-1"
 TRUST = {
@@ -87,10 +87,45 @@ def test_a_role_that_has_a_name_bears_it(tmp_path: Path) -> None:
     assert set(role.policies) == {"own"}
 
 
+def started(resources: dict[str, Any]) -> None:
+    """Add a queue that a schedule sends to, from which the pods take, and which asks for TLS."""
+    plain = {"Bool": {"aws:SecureTransport": "false"}}
+    deny = {"Effect": "Deny", "Principal": {"AWS": "*"}, "Action": "sqs:*", "Resource": at("Queue"), "Condition": plain}
+    target = {"Arn": at("Queue"), "RoleArn": at("Sender"), "Input": "go", "RetryPolicy": {}}
+    when = {"ScheduleExpression": "cron(0 2 * * ? *)", "ScheduleExpressionTimezone": "Etc/UTC", "State": "ENABLED"}
+    trust = {**of_service(SCHEDULER)["Properties"]["AssumeRolePolicyDocument"]["Statement"][0]}
+    source = {"aws:SourceAccount": {"Ref": "AWS::AccountId"}, "aws:SourceArn": at("Group")}
+    trust["Condition"] = {"StringEquals": source}
+    may = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": at("Queue")}
+    named = {"QueueName": "blue_shop_till-0", "MessageRetentionPeriod": 600, "SqsManagedSseEnabled": True}
+    resources |= {
+        "Queue": {"Type": "AWS::SQS::Queue", "Properties": named},
+        "QueueTls": {
+            "Type": "AWS::SQS::QueuePolicy",
+            "Properties": {"PolicyDocument": {"Statement": [deny]}, "Queues": [{"Ref": "Queue"}]},
+        },
+        "Group": {"Type": "AWS::Scheduler::ScheduleGroup"},
+        "Schedule": {
+            "Type": "AWS::Scheduler::Schedule",
+            "Properties": {**when, "GroupName": {"Ref": "Group"}, "FlexibleTimeWindow": {}, "Target": target},
+        },
+        "Sender": {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": {"Statement": [trust]}}},
+        "May": {
+            "Type": "AWS::IAM::Policy",
+            "Properties": {"PolicyName": "m", "PolicyDocument": {"Statement": [may]}, "Roles": [{"Ref": "Sender"}]},
+        },
+    }
+
+
 def of_service(*principals: Any) -> dict[str, Any]:
     """A role that these may take."""
     statements = [{"Effect": "Allow", "Principal": each, "Action": "sts:AssumeRole"} for each in principals]
     return {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": {"Statement": statements}}}
+
+
+def at(resource: str) -> dict[str, Any]:
+    """Its ARN."""
+    return {"Fn::GetAtt": [resource, "Arn"]}
 
 
 FUNCTION, SCHEDULER = {"Service": "lambda.amazonaws.com"}, {"Service": ["scheduler.amazonaws.com"]}
@@ -103,9 +138,23 @@ def watched(*roles: str) -> Callable[[dict[str, Any]], None]:
 
     def change(resources: dict[str, Any]) -> None:
         resources |= {kind.replace(":", ""): {"Type": kind, "Properties": {"Of": ELSEWHERE}} for kind in LEFT_OUT}
+        resources["Letters"] = {"Type": "AWS::SQS::Queue", "Properties": {"VisibilityTimeout": 30}}
+        resources["Tls"] = {"Type": "AWS::SQS::QueuePolicy", "Properties": {"Queues": [{"Ref": "Letters"}]}}
+        started = {"Arn": at("AWSLambdaFunction"), "RoleArn": at("Starter"), "DeadLetterConfig": {"Arn": at("Letters")}}
+        resources["Hourly"] = {"Type": "AWS::Scheduler::Schedule", "Properties": {"Target": started}}
         resources["Watch"], resources["Starter"] = of_service(FUNCTION), of_service(SCHEDULER)
         of = {"PolicyName": "more", "PolicyDocument": {"Statement": [ELSEWHERE]}, "Roles": [{"Ref": r} for r in roles]}
         resources["More"] = {"Type": "AWS::IAM::Policy", "Properties": of}
+
+    return change
+
+
+def both(*changes: Callable[[dict[str, Any]], object]) -> Callable[[dict[str, Any]], None]:
+    """One after the other."""
+
+    def change(resources: dict[str, Any]) -> None:
+        for each in changes:
+            each(resources)
 
     return change
 
@@ -132,6 +181,28 @@ def test_a_role_that_others_may_take_is_not_left_out(tmp_path: Path, principals:
     assert {role.name for role in made.roles.values()} == {"S-Role", "S-Another"}
 
 
+def test_queues_and_what_sends_to_them_are_made(tmp_path: Path) -> None:
+    """By name, with the role by which it is sent; what looks at restore points has queues of its own, and stays out."""
+    made = read(tmp_path, both(started, watched("Watch", "Starter")))
+    arn, role = f"arn:aws:sqs:{REGION}:{ACCOUNT}:blue_shop_till-0", f"arn:aws:iam::{ACCOUNT}:role/S-Sender"
+    (queue,), (schedule,) = made.queues.values(), made.schedules
+
+    assert (queue.name, queue.arn, queue.retention) == ("blue_shop_till-0", arn, 600)
+    assert [each["Resource"] for each in queue.statements] == [arn]
+    assert schedule == Schedule(
+        expression="cron(0 2 * * ? *)",
+        time_zone="Etc/UTC",
+        input="go",
+        target=arn,
+        role=role,
+        group=f"arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule-group/S-Group",
+    )
+    assert set(made.roles) == {WHO.role, role}
+    assert made.roles[role].policies["m"]["Statement"][0]["Resource"] == arn
+    refuse_unstarting(made.roles[role], schedule, account=ACCOUNT)
+    refuse_plain(queue)
+
+
 def set_in(resource: str, name: str, value: object) -> Callable[[dict[str, Any]], None]:
     """Change a property of a resource."""
 
@@ -139,6 +210,11 @@ def set_in(resource: str, name: str, value: object) -> Callable[[dict[str, Any]]
         resources[resource]["Properties"][name] = value
 
     return change
+
+
+def dead_letters(resources: dict[str, Any]) -> None:
+    """Keep what could not be sent."""
+    resources["Schedule"]["Properties"]["Target"]["DeadLetterConfig"] = {"Arn": at("Queue")}
 
 
 @pytest.mark.parametrize(
@@ -152,13 +228,21 @@ def set_in(resource: str, name: str, value: object) -> Callable[[dict[str, Any]]
         (set_in("Association", "DisableSessionTags", True), "what to do with DisableSessionTags of S/Association"),
         (set_in("Bucket", "ObjectLockEnabled", True), "what to do with ObjectLockEnabled of S/Bucket"),
         (set_in("Bucket", "BucketName", {"Fn::ImportValue": "name"}), "Fn::ImportValue of name, which"),
-        (watched("Watch", "Role"), "S/More is a policy of roles of pods and of services"),
+        (watched("Watch", "Role"), "S/More is a policy of what is made here, and of what is left out"),
         (set_in("Policy", "Roles", ["another"]), "policies of roles that it does not make: another"),
         (set_in("BucketPolicy", "Bucket", "another"), "policies of buckets that it does not make: another"),
         (set_in("Association", "Namespace", {"Ref": "Nothing"}), "refers to Nothing"),
         (set_in("Association", "RoleArn", {"Fn::GetAtt": ["Role", "RoleId"]}), r"RoleId of Role \(AWS::IAM::Role\)"),
+        (both(started, set_in("Queue", "FifoQueue", True)), "what to do with FifoQueue of S/Queue"),
+        (both(started, set_in("QueueTls", "Queues", ["url"])), "policies of queues that it does not make: url"),
+        (both(started, set_in("Schedule", "StartDate", "2030")), "what to do with StartDate of S/Schedule"),
+        (both(started, set_in("Schedule", "State", "DISABLED")), "S/Schedule is DISABLED"),
+        (both(started, dead_letters), "what to do with DeadLetterConfig of the target of S/Schedule"),
     ],
-    ids=["type", "policy", "session", "bucket", "function", "mixed", "role", "bucket policy", "reference", "attribute"],
+    ids=[
+        *("type", "policy", "session", "bucket", "function", "mixed", "role", "bucket policy", "reference"),
+        *("attribute", "queue", "queue policy", "schedule", "disabled", "target"),
+    ],
 )
 def test_what_is_not_known_is_refused(tmp_path: Path, change: Callable[[dict[str, Any]], object], message: str) -> None:
     """Nothing that changes who may do what is skipped."""
@@ -201,6 +285,48 @@ def test_a_role_is_given_to_whom_it_trusts(tmp_path: Path, change: dict[str, Any
 
     with pytest.raises(ClusterError, match=message):
         refuse_untrusting(made.roles[WHO.role], WHO, region=REGION, account=ACCOUNT)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"Principal": FUNCTION}, "does not let EventBridge take it for arn:.*:schedule-group/S-Group"),
+        ({"Action": "sts:TagSession"}, "does not let EventBridge take it"),
+        (
+            {"Condition": {"StringEquals": {"aws:SourceArn": "arn:aws:scheduler:::schedule-group/o"}}},
+            "does not let",
+        ),
+        ({"Condition": {"StringEquals": {"aws:RequestTag/a": "b"}}}, "do not know StringEquals of aws:RequestTag/a"),
+        ({"Effect": "Deny"}, "a statement other than Allow"),
+    ],
+    ids=["principal", "action", "group", "key", "deny"],
+)
+def test_schedules_take_a_role_that_trusts_their_group(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    """By its trust policy, whose stand-in is a user."""
+
+    def distrust(resources: dict[str, Any]) -> None:
+        (statement,) = resources["Sender"]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+        statement |= change
+
+    made = read(tmp_path, both(started, distrust))
+    (schedule,) = made.schedules
+    with pytest.raises(ClusterError, match=message):
+        refuse_unstarting(made.roles[schedule.role], schedule, account=ACCOUNT)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        {"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": at("Queue")},
+        {"Effect": "Deny", "Principal": "*", "Action": "sqs:ReceiveMessage", "Resource": at("Queue")},
+    ],
+    ids=["allow", "deny"],
+)
+def test_a_queue_whose_policy_says_more_is_refused(tmp_path: Path, statement: dict[str, Any]) -> None:
+    """Roles alone are asked what they may do; and nobody comes but by TLS."""
+    made = read(tmp_path, both(started, set_in("QueueTls", "PolicyDocument", {"Statement": statement})))
+    with pytest.raises(ClusterError, match="the policy of the queue blue_shop_till-0 says more than that it takes TLS"):
+        refuse_plain(made.queues["blue_shop_till-0"])
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
-"""What templates of CloudFormation make of buckets, roles and their associations.
+"""What templates of CloudFormation make of buckets, queues, schedules, roles and their associations.
 
 Only what a deployment in the tests' AWS needs is resolved; what is not known is refused, never skipped. What looks at
-restore points is known, and left out: it is in no cluster, and its roles are of services, not of pods.
+restore points is known, and left out: it is in no cluster, and its roles are of services, not of pods. To it belong the
+queue without a name, which keeps what it gave up, and the schedule that sends to no queue.
 
 Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference.html
 """
@@ -17,6 +18,8 @@ from tests.cluster.errors import ClusterError
 
 BUCKET, BUCKET_POLICY, ROLE, POLICY = "AWS::S3::Bucket", "AWS::S3::BucketPolicy", "AWS::IAM::Role", "AWS::IAM::Policy"
 ASSOCIATION = "AWS::EKS::PodIdentityAssociation"
+QUEUE, QUEUE_POLICY = "AWS::SQS::Queue", "AWS::SQS::QueuePolicy"
+SCHEDULE, GROUP = "AWS::Scheduler::Schedule", "AWS::Scheduler::ScheduleGroup"
 # Of a bucket, what versitygw has not, or has by default: the templates' own tests see to it.
 NOT_MADE = {
     *("BucketEncryption", "LifecycleConfiguration", "OwnershipControls", "PublicAccessBlockConfiguration"),
@@ -29,8 +32,6 @@ LEFT_OUT = {
     *("AWS::Lambda::EventInvokeConfig", "AWS::Lambda::Function"),
     "AWS::Logs::LogGroup",
     *("AWS::SNS::Subscription", "AWS::SNS::Topic", "AWS::SNS::TopicPolicy"),
-    *("AWS::SQS::Queue", "AWS::SQS::QueuePolicy"),
-    *("AWS::Scheduler::Schedule", "AWS::Scheduler::ScheduleGroup"),
 }
 # Whose roles no pod takes.
 SERVICES = {"lambda.amazonaws.com", "scheduler.amazonaws.com"}
@@ -67,15 +68,60 @@ class Association:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Queue:
+    """A queue of SQS.
+
+    Args:
+        arn: By which policies name it.
+        retention: Seconds after which a message is deleted.
+        statements: Of its policy.
+    """
+
+    arn: str
+    retention: int
+    statements: tuple[Mapping[str, Any], ...]
+
+    @property
+    def name(self) -> str:
+        """The last part of the ARN."""
+        return self.arn.rpartition(":")[2]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """What EventBridge Scheduler sends to a queue, and when.
+
+    Args:
+        expression: When, as in "cron(0 2 * * ? *)".
+        time_zone: Of that.
+        input: The text of the message.
+        target: ARN of the queue.
+        role: ARN of the one by which it is sent.
+        group: ARN of the schedule's group.
+    """
+
+    expression: str
+    time_zone: str
+    input: str
+    target: str
+    role: str
+    group: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
     """All of it.
 
     Args:
         buckets: By name, the statements of the bucket's policy.
+        queues: Those that have a name, by it.
+        schedules: Those that send to such a queue.
         roles: By ARN.
     """
 
     buckets: Mapping[str, tuple[Mapping[str, Any], ...]]
+    queues: Mapping[str, Queue]
+    schedules: tuple[Schedule, ...]
     roles: Mapping[str, Role]
     associations: tuple[Association, ...]
 
@@ -88,6 +134,8 @@ def deployment(directory: Path, *, region: str, account: str) -> Deployment:
     stacks = [_Stack(path, region=region, account=account) for path in paths]
     return Deployment(
         buckets={name: statements for stack in stacks for name, statements in stack.buckets()},
+        queues={queue.name: queue for stack in stacks for queue in stack.queues()},
+        schedules=tuple(schedule for stack in stacks for schedule in stack.schedules()),
         roles={role.arn: role for stack in stacks for role in stack.roles()},
         associations=tuple(association for stack in stacks for association in stack.associations()),
     )
@@ -102,18 +150,18 @@ class _Stack:
         self._account = account
         self._resources: dict[str, Any] = template["Resources"]
         self._values = {"AWS::Partition": "aws", "AWS::Region": region, "AWS::AccountId": account}
-        known = {BUCKET, BUCKET_POLICY, ROLE, POLICY, ASSOCIATION} | LEFT_OUT
+        known = {BUCKET, BUCKET_POLICY, ROLE, POLICY, ASSOCIATION, QUEUE, QUEUE_POLICY, SCHEDULE, GROUP} | LEFT_OUT
         for name, resource in self._resources.items():
             if resource["Type"] not in known:
                 of = f"{self._name}/{name} of the type {resource['Type']}"
                 raise ClusterError(f"the tests do not know what to do with {of}")
-        self._left_out = {name for name, resource in self._resources.items() if _of_service(resource)}
+        self._left_out = set(self._of_what_looks())
         for name, resource in self._resources.items():
-            taken = {role.get("Ref") in self._left_out for role in _roles(resource)}
+            taken = {of.get("Ref") in self._left_out for of in _whose(resource)}
             if taken == {True}:
                 self._left_out.add(name)
             elif taken == {False, True}:
-                raise ClusterError(f"{self._name}/{name} is a policy of roles of pods and of services")
+                raise ClusterError(f"{self._name}/{name} is a policy of what is made here, and of what is left out")
 
     def buckets(self) -> Iterator[tuple[str, tuple[Mapping[str, Any], ...]]]:
         statements: dict[str, tuple[Mapping[str, Any], ...]] = {}
@@ -126,6 +174,37 @@ class _Stack:
             yield bucket, statements.pop(bucket, ())
         if statements:
             raise ClusterError(f"{self._name} has policies of buckets that it does not make: {', '.join(statements)}")
+
+    def queues(self) -> Iterator[Queue]:
+        statements: dict[str, tuple[Mapping[str, Any], ...]] = {}
+        for name, found in self._of(QUEUE_POLICY):
+            _only(found, {"PolicyDocument", "Queues"}, of=f"{self._name}/{name}")
+            for url in found["Queues"]:
+                statements[url] = (*statements.get(url, ()), *listed(found["PolicyDocument"]["Statement"]))
+        for name, found in self._of(QUEUE):
+            allowed = {"QueueName", "MessageRetentionPeriod", "SqsManagedSseEnabled"}
+            _only(found, allowed, of=f"{self._name}/{name}")
+            of = statements.pop(self._ref(name), ())
+            yield Queue(arn=self._attribute(name, "Arn"), retention=found["MessageRetentionPeriod"], statements=of)
+        if statements:
+            raise ClusterError(f"{self._name} has policies of queues that it does not make: {', '.join(statements)}")
+
+    def schedules(self) -> Iterator[Schedule]:
+        for name, found in self._of(SCHEDULE):
+            when = {"ScheduleExpression", "ScheduleExpressionTimezone", "FlexibleTimeWindow", "State"}
+            _only(found, {"GroupName", "Target", *when}, of=f"{self._name}/{name}")
+            target = found["Target"]
+            if found["State"] != "ENABLED":
+                raise ClusterError(f"{self._name}/{name} is {found['State']}, so nothing would ever be sent by it")
+            _only(target, {"Arn", "RoleArn", "Input", "RetryPolicy"}, of=f"the target of {self._name}/{name}")
+            yield Schedule(
+                expression=found["ScheduleExpression"],
+                time_zone=found["ScheduleExpressionTimezone"],
+                input=target["Input"],
+                target=target["Arn"],
+                role=target["RoleArn"],
+                group=self._of_group(found["GroupName"]),
+            )
 
     def roles(self) -> Iterator[Role]:
         policies: dict[str, dict[str, Mapping[str, Any]]] = {}
@@ -149,6 +228,21 @@ class _Stack:
                 service_account=found["ServiceAccount"],
                 role=found["RoleArn"],
             )
+
+    def _of_what_looks(self) -> Iterator[str]:
+        """The names of queues, schedules and roles of what looks at restore points."""
+        named = {name for name, each in self._resources.items() if "QueueName" in each.get("Properties", {})}
+        starters = set()
+        for name, resource in self._resources.items():
+            if resource["Type"] == SCHEDULE:
+                target = resource["Properties"]["Target"]
+                if _owner(target["Arn"]) in named:
+                    starters.add(_owner(target["RoleArn"]))
+                else:
+                    yield name
+        for name, resource in self._resources.items():
+            if (resource["Type"] == QUEUE and name not in named) or (_of_service(resource) and name not in starters):
+                yield name
 
     def _of(self, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
         """Names and resolved properties of all resources of a type."""
@@ -193,9 +287,20 @@ class _Stack:
             case "AWS::S3::Bucket":
                 return str(self._resolved(resource["Properties"]["BucketName"]))
             case "AWS::IAM::Role":
-                made_up = f"{self._name}-{name}"[-64:]  # which ends as no other does
-                return str(resource["Properties"].get("RoleName", made_up))
+                return str(resource["Properties"].get("RoleName", self._made_up(name)))
+            case "AWS::SQS::Queue":
+                queue = self._resolved(resource["Properties"]["QueueName"])
+                return f"https://sqs.{self._values['AWS::Region']}.amazonaws.com/{self._account}/{queue}"
+            case "AWS::Scheduler::ScheduleGroup":
+                return self._made_up(name)
         raise ClusterError(f"{self._name} refers to {name}, whose name the tests do not know")
+
+    def _made_up(self, name: str) -> str:
+        """What CloudFormation might call it: it ends as no other does."""
+        return f"{self._name}-{name}"[-64:]
+
+    def _of_group(self, name: str) -> str:
+        return f"arn:aws:scheduler:{self._values['AWS::Region']}:{self._account}:schedule-group/{name}"
 
     def _attribute(self, name: str, attribute: str) -> str:
         kind = self._resources[name]["Type"]
@@ -204,6 +309,11 @@ class _Stack:
                 return f"arn:aws:s3:::{self._ref(name)}"
             case "AWS::IAM::Role", "Arn":
                 return f"arn:aws:iam::{self._account}:role/{self._ref(name)}"
+            case "AWS::SQS::Queue", "Arn":
+                queue = self._ref(name).rpartition("/")[2]
+                return f"arn:aws:sqs:{self._values['AWS::Region']}:{self._account}:{queue}"
+            case "AWS::Scheduler::ScheduleGroup", "Arn":
+                return self._of_group(self._ref(name))
         raise ClusterError(f"{self._name} refers to {attribute} of {name} ({kind}), which the tests do not know")
 
 
@@ -236,10 +346,19 @@ def _of_service(resource: Mapping[str, Any]) -> bool:
     )
 
 
-def _roles(resource: Mapping[str, Any]) -> list[Any]:
-    """Those that a policy is of."""
-    found = resource["Properties"]["Roles"] if resource["Type"] == POLICY else []
-    return [role if isinstance(role, dict) else {} for role in found]
+def _whose(resource: Mapping[str, Any]) -> list[Any]:
+    """The roles, or the queues, that a policy is of."""
+    whose = {POLICY: "Roles", QUEUE_POLICY: "Queues"}.get(resource["Type"])
+    found = resource["Properties"][whose] if whose else []
+    return [each if isinstance(each, dict) else {} for each in found]
+
+
+def _owner(arn: Any) -> str | None:
+    """The resource of which it is the ARN, where the template says so."""
+    match arn:
+        case {"Fn::GetAtt": [str(name), "Arn"]}:
+            return name
+    return None
 
 
 def _only(found: Mapping[str, Any], allowed: Iterable[str], *, of: str) -> None:

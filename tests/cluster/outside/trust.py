@@ -1,7 +1,8 @@
 """Whether a role's policies mean in the tests' AWS what they mean in the real one.
 
-versitygw knows neither the principal of Pod Identity nor the tags of its sessions, so who may take a role is decided
-here; what a role may do is decided by versitygw, for as long as it knows all that the policies ask about.
+versitygw knows neither the principals of Pod Identity and of EventBridge nor the tags of sessions, so who may take a
+role is decided here; what a role may do is decided by versitygw, for as long as it knows all that the policies ask
+about.
 
 Source: https://docs.aws.amazon.com/eks/latest/userguide/pod-id-role.html
 """
@@ -12,9 +13,9 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from tests.cluster.errors import ClusterError
-from tests.cluster.outside.templates import Association, Role, actions, conditions, listed
+from tests.cluster.outside.templates import Association, Queue, Role, Schedule, actions, conditions, listed
 
-SERVICE = "pods.eks.amazonaws.com"
+SERVICE, SCHEDULER = "pods.eks.amazonaws.com", "scheduler.amazonaws.com"
 NEEDED = {"sts:AssumeRole", "sts:TagSession"}
 # What versitygw 1.8.0 tells the policies of a session, beside its own role's tags, of which the tests have none.
 # A condition on anything else would never hold, or if it denies, always.
@@ -25,6 +26,8 @@ KNOWN = {
     *("aws:PrincipalArn", "aws:PrincipalAccount", "aws:PrincipalType", "aws:userid"),
     *("s3:prefix", "s3:delimiter", "s3:max-keys", "s3:x-amz-acl", "s3:VersionId"),
 }
+# What nobody meets who comes by TLS.
+PLAIN = {"Bool": {"aws:SecureTransport": "false"}}
 VARIABLE = re.compile(r"\$\{([^*?$][^}]*)\}")
 
 
@@ -43,15 +46,31 @@ def refuse_untrusting(role: Role, association: Association, *, region: str, acco
         "aws:RequestTag/kubernetes-namespace": association.namespace,
         "aws:RequestTag/kubernetes-service-account": association.service_account,
     }
-    allowed: set[str] = set()
-    for statement in listed(role.trust["Statement"]):
-        if statement["Effect"] != "Allow":
-            raise ClusterError(f"the trust policy of {role.name} has a statement other than Allow: {statement}")
-        if statement["Principal"] == {"Service": SERVICE} and _holds(statement, asked, role):
-            allowed |= NEEDED & set(actions(statement))
-    if allowed != NEEDED:
-        missing = ", ".join(sorted(NEEDED - allowed))
+    missing = ", ".join(sorted(NEEDED - _allowed(role, SERVICE, asked)))
+    if missing:
         raise ClusterError(f"the trust policy of {role.name} does not let EKS do {missing} for {association.key}")
+
+
+def refuse_unstarting(role: Role, schedule: Schedule, *, account: str) -> None:
+    """Refuse a role that EventBridge Scheduler may not take for the schedules of a group.
+
+    Raises:
+        ClusterError: no statement lets it, or a condition that is not known here.
+    Source: https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
+    """
+    asked = {"aws:SourceAccount": account, "aws:SourceArn": schedule.group}
+    if "sts:AssumeRole" not in _allowed(role, SCHEDULER, asked):
+        raise ClusterError(f"the trust policy of {role.name} does not let EventBridge take it for {schedule.group}")
+
+
+def refuse_plain(queue: Queue) -> None:
+    """Refuse a queue whose policy says more than that nobody comes by plain HTTP: it is not asked here.
+
+    Raises:
+        ClusterError: any other statement.
+    """
+    if any((each["Effect"], each.get("Condition")) != ("Deny", PLAIN) for each in queue.statements):
+        raise ClusterError(f"the policy of the queue {queue.name} says more than that it takes TLS alone")
 
 
 def refuse_unknown(role: Role) -> None:
@@ -69,6 +88,17 @@ def refuse_unknown(role: Role) -> None:
     ]
     if unknown:
         raise ClusterError(f"versitygw does not know what policies of {role.name} ask about: {'; '.join(unknown)}")
+
+
+def _allowed(role: Role, service: str, asked: Mapping[str, str]) -> set[str]:
+    """What the trust policy of a role lets a service do with it."""
+    allowed: set[str] = set()
+    for statement in listed(role.trust["Statement"]):
+        if statement["Effect"] != "Allow":
+            raise ClusterError(f"the trust policy of {role.name} has a statement other than Allow: {statement}")
+        if statement["Principal"] in ({"Service": service}, {"Service": [service]}) and _holds(statement, asked, role):
+            allowed |= {*actions(statement)}
+    return allowed
 
 
 def _holds(statement: Mapping[str, Any], asked: Mapping[str, str], role: Role) -> bool:
