@@ -237,7 +237,8 @@ def of_templates(directory: Path) -> Half:
     templates = directory / "aws"
     if not templates.exists():
         return Half()
-    regions, days, known, watched = {}, {}, set(), set()
+    regions: dict[str, str] = {}
+    days, known, watched = {}, set(), set()
     for path in templates.glob("*.json"):
         template = json.loads(path.read_text())
         (region,) = set(asserted("AWS::Region", template))

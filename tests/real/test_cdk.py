@@ -49,7 +49,10 @@ SOURCES = {
     f"{ORIGINS[GRAFANA_BACKUP].path}/{DATABASE}",
 }
 STACK, REPLICA = "MonitoringBackup-prod", ("Cluster", "Namespace", "Component", "Replica")
-PODS, FUNCTIONS, SCHEDULES = (f"{name}.amazonaws.com" for name in ("pods.eks", "lambda", "scheduler"))
+PODS, SCHEDULER = "pods.eks.amazonaws.com", "scheduler.amazonaws.com"
+FUNCTIONS, SCHEDULES, STARTS = "Watch/lambda.amazonaws.com", f"Watch/{SCHEDULER}", f"Schedule/{SCHEDULER}"
+QUEUES = {ORIGINS[PROMETHEUS].queue(f"{PROMETHEUS}-{ordinal}") for ordinal in range(PROD.prometheus_replicas)}
+TAKE = ("GetQueueUrl", "ReceiveMessage", "ChangeMessageVisibility", "DeleteMessage")
 # What Lambda does with a function: its code, its name, its environment.
 CALL = """
 import importlib, sys
@@ -108,10 +111,18 @@ class Operator:
         found = self.aws.client("cloudformation").describe_stack_resources(StackName=name)["StackResources"]
         return {resource["LogicalResourceId"]: resource for resource in found}
 
-    def physical(self, kind: str) -> str:
-        """By what name the one resource of a type in the stack of restore points is known."""
-        (found,) = (each for each in self.resources(STACK).values() if each["ResourceType"] == kind)
-        return str(found["PhysicalResourceId"])
+    def physical(self, kind: str, of: str = "") -> str:
+        """By what name the one resource of a type is known, in the stack of restore points or in a part of it."""
+        (found,) = self.all_physical(kind, of)
+        return found
+
+    def all_physical(self, kind: str, of: str = "") -> list[str]:
+        """Likewise, of several."""
+        return [
+            str(each["PhysicalResourceId"])
+            for name, each in self.resources(STACK).items()
+            if each["ResourceType"] == kind and name.startswith(of)
+        ]
 
     def template(self, name: str) -> dict[str, Any]:
         """The one that is deployed."""
@@ -124,7 +135,7 @@ class Operator:
         return found
 
     def roles(self, stack: str) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
-        """Service account, or service -> who may take its role, and the one policy that it has."""
+        """Service account, or part of the stack and service -> who may take its role, and the one policy it has."""
         iam, found = self.aws.client("iam"), {}
         for resource in self.resources(stack).values():
             if resource["ResourceType"] != "AWS::IAM::Role":
@@ -136,7 +147,12 @@ class Operator:
             trusted = iam.get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"]
             (statement,) = trusted["Statement"]
             service = statement["Principal"]["Service"]
-            who = statement["Condition"]["StringEquals"][ACCOUNT_OF_PODS] if service == PODS else service
+            if service == PODS:
+                who = statement["Condition"]["StringEquals"][ACCOUNT_OF_PODS]
+            else:
+                part = re.match(r"Schedule|Watch", resource["LogicalResourceId"])
+                who = f"{part[0] if part else ''}/{service}"
+            assert who not in found
             found[who] = (trusted, allowed)
         return found
 
@@ -244,15 +260,54 @@ def test_the_bucket_keeps_versions_and_takes_tls_alone(operator: Operator, deplo
 
 
 def test_pods_of_each_add_below_their_prefixes(operator: Operator, deployed: dict[str, dict[str, Any]]) -> None:
-    """They read there, too, and nothing else is theirs to do; nobody but them gets the role."""
+    """They read there, too, and take from their queues; nothing else is theirs to do, and nobody else's the role."""
     roles = operator.roles("MonitoringBackup-prod")
     arn, actions = f"arn:aws:s3:::{BACKUP}", ("s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload")
-    assert roles.keys() == {*ORIGINS, FUNCTIONS, SCHEDULES}
+    assert roles.keys() == {*ORIGINS, FUNCTIONS, SCHEDULES, STARTS}
     for component, origin in ORIGINS.items():
         taken, policy = roles[component]
         objects = {(action, f"{arn}/{prefix}*", "") for action in actions for prefix in origin.prefixes}
-        assert allowed(policy) == objects | {("s3:ListBucket", arn, f"{prefix}*") for prefix in origin.prefixes}
+        queues = QUEUES if component == PROMETHEUS else set()
+        assert allowed(policy) == (
+            objects
+            | {("s3:ListBucket", arn, f"{prefix}*") for prefix in origin.prefixes}
+            | {(f"sqs:{action}", queue_arn(name), "") for action in TAKE for name in queues}
+        )
         assert taken == taken_by(component)
+
+
+def queue_arn(name: str) -> str:
+    """As roles name a queue."""
+    return f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
+
+
+def test_each_server_is_started_by_a_queue_of_its_own(operator: Operator, deployed: dict[str, dict[str, Any]]) -> None:
+    """At 02:00 UTC, by a role that schedules of this group alone take, and that sends to these queues alone."""
+    aws, group = operator.aws, operator.physical("AWS::Scheduler::ScheduleGroup", "Schedule")
+    scheduler, queues, targets = aws.client("scheduler"), {}, set()
+    for url in operator.all_physical("AWS::SQS::Queue", "Schedule"):
+        queue = aws.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+        (denied,) = json.loads(queue["Policy"])["Statement"]
+        assert (queue["MessageRetentionPeriod"], queue["SqsManagedSseEnabled"]) == (str(12 * 3600), "true")
+        assert (denied["Effect"], denied["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+        queues[url.rpartition("/")[2]] = queue["QueueArn"]
+    for name in operator.all_physical("AWS::Scheduler::Schedule", "Schedule"):
+        schedule = scheduler.get_schedule(GroupName=group, Name=name)
+        said = (schedule["ScheduleExpression"], schedule["ScheduleExpressionTimezone"], schedule["Target"]["Input"])
+        assert said == ("cron(0 2 * * ? *)", "Etc/UTC", "start")
+        assert (schedule["State"], schedule["FlexibleTimeWindow"]["Mode"]) == ("ENABLED", "OFF")
+        targets.add((schedule["Target"]["Arn"], schedule["Target"]["RoleArn"].rpartition("/")[2]))
+    taken, policy = operator.roles(STACK)[STARTS]
+    (statement,) = taken["Statement"]
+    role = operator.physical("AWS::IAM::Role", "Schedule")
+
+    assert queues == {name: queue_arn(name) for name in QUEUES}
+    assert targets == {(arn, role) for arn in queues.values()}
+    assert allowed(policy) == {("sqs:SendMessage", arn, "") for arn in queues.values()}
+    assert statement["Condition"]["StringEquals"] == {
+        "aws:SourceAccount": ACCOUNT,
+        "aws:SourceArn": f"arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule-group/{group}",
+    }
 
 
 def of_alarms() -> dict[str, Any]:
@@ -316,7 +371,7 @@ def test_each_alarm_says_that_it_begins_and_that_it_is_over(
         page = alarm["AlarmDescription"].rpartition(f" {PROD.runbooks_url}/")[2].removesuffix(".md")
         assert page in logical[alarm["AlarmName"]]
         assert (ROOT / "docs" / "runbooks" / f"{page}.md").exists()
-    queue = operator.physical("AWS::SQS::Queue").rpartition("/")[2]
+    queue = operator.physical("AWS::SQS::Queue", "Watch").rpartition("/")[2]
     assert found == {
         **{("RestorePointAge", source): (26 * 3600, 52 * 3600, "breaching") for source in SOURCES},
         **{("RestorePointWhole", source): (1, 0, "breaching") for source in SOURCES},
@@ -328,11 +383,16 @@ def test_each_alarm_says_that_it_begins_and_that_it_is_over(
 
 def test_what_fails_is_kept_in_a_queue(operator: Operator, deployed: dict[str, dict[str, Any]]) -> None:
     """For two weeks, encrypted, by TLS alone: Lambda and the schedule bring there what they gave up."""
-    aws, url = operator.aws, operator.physical("AWS::SQS::Queue")
-    function, group = operator.physical("AWS::Lambda::Function"), operator.physical("AWS::Scheduler::ScheduleGroup")
+    aws, url = operator.aws, operator.physical("AWS::SQS::Queue", "Watch")
+    function, group = (
+        operator.physical("AWS::Lambda::Function"),
+        operator.physical("AWS::Scheduler::ScheduleGroup", "Watch"),
+    )
     queue = aws.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
     given_up = aws.client("lambda").get_function_event_invoke_config(FunctionName=function)
-    schedule = aws.client("scheduler").get_schedule(GroupName=group, Name=operator.physical("AWS::Scheduler::Schedule"))
+    schedule = aws.client("scheduler").get_schedule(
+        GroupName=group, Name=operator.physical("AWS::Scheduler::Schedule", "Watch")
+    )
     (denied,) = json.loads(queue["Policy"])["Statement"]
 
     assert (queue["MessageRetentionPeriod"], queue["SqsManagedSseEnabled"]) == (str(14 * 24 * 3600), "true")
@@ -347,7 +407,7 @@ def test_what_fails_is_kept_in_a_queue(operator: Operator, deployed: dict[str, d
 
 def test_schedules_of_the_group_alone_start_it(operator: Operator, deployed: dict[str, dict[str, Any]]) -> None:
     """By the role that the schedule has, which starts this function and gives up into this queue, and no more."""
-    group = operator.physical("AWS::Scheduler::ScheduleGroup")
+    group = operator.physical("AWS::Scheduler::ScheduleGroup", "Watch")
     taken, policy = operator.roles(STACK)[SCHEDULES]
     (statement,) = taken["Statement"]
     assert statement["Condition"]["StringEquals"] == {
