@@ -1,4 +1,4 @@
-"""What the containers of a pod may do in S3, asked there with the credentials that an SDK finds in them."""
+"""What the containers of a pod may do in AWS, asked there with the credentials that an SDK finds in them."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -15,11 +15,11 @@ import json, sys
 import boto3, botocore.exceptions
 from botocore.config import Config
 config = Config(s3={"us_east_1_regional_endpoint": "regional"})
-for name, parameters in json.loads(sys.argv[2]):
+for name, parameters in json.loads(sys.argv[3]):
     # A connection of its own: what was refused may leave its content on it.
-    s3 = boto3.client("s3", region_name=sys.argv[1], config=config)
+    client = boto3.client(sys.argv[1], region_name=sys.argv[2], config=config)
     try:
-        getattr(s3, name)(**parameters)
+        getattr(client, name)(**parameters)
         print("may")
     except botocore.exceptions.ClientError as error:
         print(error.response["Error"]["Code"])
@@ -28,9 +28,11 @@ for name, parameters in json.loads(sys.argv[2]):
 """
 
 
-def tried(cluster: Kubernetes, pod: str, container: str, requests: Iterable[Request]) -> list[str]:
-    """How S3 answers each request of a container of the agent."""
-    arguments = (PYTHON, "-c", TRY, PROD.region, json.dumps([*requests]))
+def tried(
+    cluster: Kubernetes, pod: str, container: str, requests: Iterable[Request], *, service: str = "s3"
+) -> list[str]:
+    """How S3, or another service, answers each request of a container of the agent."""
+    arguments = (PYTHON, "-c", TRY, service, PROD.region, json.dumps([*requests]))
     return cluster.exec(PROD.namespace, pod, *arguments, container=container).split()
 
 

@@ -1,6 +1,6 @@
 """A volume of Prometheus is lost: its history comes back from the bucket, and the other server goes on meanwhile.
 
-What would come back, a drill tries before.
+Before that, a queue tells an agent that it is time for a backup, and a drill tries what would come back.
 """
 
 import itertools
@@ -20,6 +20,7 @@ from constructs_lib.agent.restore_point import RestorePoint, blocks_prefix, poin
 from constructs_lib.contract import PROMETHEUS, RESTORE_DRILL
 from constructs_lib.metrics.backup import BACKUP
 from constructs_lib.promql import metric
+from constructs_lib.restore_points import Origin
 from constructs_lib.rules.model import HEARTBEAT
 from tests.cluster.cluster import Cluster
 from tests.cluster.outside.aws import Bucket
@@ -35,7 +36,9 @@ from tests.real.teams import documents
 pytestmark = [pytest.mark.stage(7.5), pytest.mark.usefixtures("servers")]
 NAMESPACE, LOST, OTHER = PROD.namespace, "prometheus-0", "prometheus-1"
 REQUESTS = f"{PROMETHEUS}-restore"
-SOURCE = f"{PROD.cluster}/{NAMESPACE}/{PROMETHEUS}/{LOST}"
+ORIGIN = Origin(cluster=PROD.cluster, namespace=NAMESPACE, component=PROMETHEUS)
+SOURCE, ANOTHER = f"{ORIGIN.path}/{LOST}", f"{ORIGIN.path}/{OTHER}"
+QUEUE, ANOTHERS = ORIGIN.queue(LOST), ORIGIN.queue(OTHER)
 AGENT = (PYTHON, "-m", "constructs_lib.agent")
 SOON, LOADED = timedelta(minutes=1), timedelta(minutes=2)
 OF_PROMETHEUS = 65534
@@ -103,6 +106,10 @@ class Store:
         """A restore point, whose manifest is whole."""
         return RestorePoint.from_json(self.bucket.read(point_key(SOURCE, id)))
 
+    def points(self, source: str = SOURCE) -> list[str]:
+        """The keys of a server's restore points, oldest first."""
+        return self.bucket.keys(points_prefix(source))
+
     def blocks(self) -> dict[str, int]:
         """By key, when each object of its blocks was put there, in nanoseconds since 1970."""
         keys = self.bucket.keys(blocks_prefix(SOURCE))
@@ -120,6 +127,13 @@ def backed_up(cluster: Cluster, pod: str = LOST) -> str:
     """Make a restore point now."""
     (point,) = re.findall(r"\b\d{8}T\d{6}Z\b", agent(cluster, pod, "backup-now", "--data=/prometheus"))
     return str(point)
+
+
+def metrics(cluster: Cluster, pod: str) -> str:
+    """What an agent tells of itself."""
+    status, told = cluster.http_get(NAMESPACE, pod, 8083, "/metrics")
+    assert status == 200
+    return told
 
 
 @pytest.fixture(scope="session")
@@ -162,13 +176,68 @@ def test_a_restore_point_is_made_on_a_trigger(
     assert {file.key: file.size for file in first.files} == {
         file.key: (store.bucket.directory / file.key).stat().st_size for file in first.files
     }
-    assert store.bucket.keys(points_prefix(SOURCE))[-1] == point_key(SOURCE, first.id)
-    status, told = cluster.http_get(NAMESPACE, LOST, 8083, "/metrics")
+    assert store.points()[-1] == point_key(SOURCE, first.id)
+    told = metrics(cluster, LOST)
     (made,) = re.findall(r"^backup_last_success_timestamp_seconds (\S+)$", told, re.MULTILINE)
-    assert (status, float(made)) == (200, first.made.timestamp())
+    assert float(made) == first.made.timestamp()
     assert re.findall(r"^backup_last_attempt_succeeded (\S+)$", told, re.MULTILINE) == ["1.0"]
     for each in BACKUP.metrics:  # without labels of its own
         assert f"# TYPE {each.name} {each.kind.value}\n" in told
+
+
+@pytest.fixture(scope="module")
+def due(cluster: Cluster, outside: Outside, store: Store, first: RestorePoint) -> list[str]:
+    """The restore points that there were when it was time for one of this server; the other's timer is far away."""
+    backed_up(cluster, OTHER)
+    before = store.points()
+    assert before[-1] == point_key(SOURCE, first.id)
+    outside.aws.fire(QUEUE)
+    return before
+
+
+@pytest.mark.stage(6.5)
+def test_a_backup_is_started_by_its_schedule(cluster: Cluster, outside: Outside, store: Store, due: list[str]) -> None:
+    """The agent takes what the queue tells it, makes a restore point, and only then deletes the message."""
+    made = cluster.wait("there is another restore point", lambda: store.points()[len(due) :], SOON)
+    cluster.wait("the message is gone", lambda: outside.aws.queues.waiting(QUEUE) == (0, 0), SOON)
+    assert len(made) == 1
+    assert store.points() == [*due, *made]
+    assert "backup_queue_reached 1.0\n" in metrics(cluster, LOST)
+
+
+@pytest.mark.stage(6.5)
+def test_the_other_server_is_not_started(cluster: Cluster, outside: Outside, store: Store, due: list[str]) -> None:
+    """It has a queue of its own, which its agent asks, too; its one restore point is the one that it was asked for."""
+    assert due
+    assert outside.aws.queues.waiting(ANOTHERS) == (0, 0)
+    assert "backup_queue_reached 1.0\n" in metrics(cluster, OTHER)
+    assert len(store.points(ANOTHER)) == 1
+
+
+@pytest.mark.stage(6.5)
+def test_the_agent_takes_from_its_queues_alone(cluster: Cluster, outside: Outside, due: list[str]) -> None:
+    """By the role that the template makes: it starts nobody, empties nothing, and is alone with it in its pod."""
+    assert due
+    own, foreign = {"QueueUrl": outside.aws.queues.url(QUEUE)}, {"QueueName": QUEUE.replace(PROD.cluster, "another")}
+    may = [
+        ("get_queue_url", {"QueueName": QUEUE}),
+        ("get_queue_url", {"QueueName": ANOTHERS}),
+        ("receive_message", {**own, "WaitTimeSeconds": 0}),
+    ]
+    may_not = [
+        ("get_queue_url", foreign),
+        ("create_queue", foreign),
+        ("send_message", {**own, "MessageBody": "start"}),
+        ("purge_queue", own),
+        ("delete_queue", own),
+        ("set_queue_attributes", {**own, "Attributes": {"MessageRetentionPeriod": "60"}}),
+        ("get_queue_attributes", own),
+    ]
+
+    answers = tried(cluster, LOST, "backup", [*may, *may_not], service="sqs")
+    assert answers == ["may"] * len(may) + ["AccessDeniedException"] * len(may_not)
+    assert set(tried(cluster, LOST, "collector", [*may, *may_not], service="sqs")) == {"nobody"}
+    assert outside.aws.queues.waiting(QUEUE) == (0, 0)
 
 
 def test_what_is_there_is_not_sent_again(

@@ -1,13 +1,15 @@
 """IAM roles for service accounts: a real STS reads the trust that is rendered, and our programs bring it tokens.
 
-versitygw is STS, IAM and S3, and fetches the keys of two issuers that it knows; only one of them is the cluster's. The
-agent and Loki find their tokens as EKS' webhook gives them to containers: by variables and a file. All of it is in a
-network of its own, since versitygw refuses issuers with private addresses.
+versitygw is STS, IAM and S3, and fetches the keys of two issuers that it knows; only one of them is the cluster's. moto
+is SQS, behind a door at which the same IAM is asked. The agent and Loki find their tokens as EKS' webhook gives them to
+containers: by variables and a file. All of it is in a network of its own, since versitygw refuses issuers with private
+addresses.
 """
 
 import json
 import ssl
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -24,7 +26,7 @@ import aws_cdk as cdk
 import boto3
 import pytest
 
-from constructs_lib.aws import BackupPipeline, ObjectStore
+from constructs_lib.aws import BackupPipeline, BackupSchedule, ObjectStore
 from constructs_lib.config.loki import LokiConfig
 from constructs_lib.contract import Bucket, Identity, WebIdentity
 from constructs_lib.restore_points import Origin, RestorePoints
@@ -33,6 +35,8 @@ from tests.aws.synthesized import template
 from tests.cluster.fixture import needed
 from tests.cluster.machine import Machine, in_network
 from tests.cluster.outside.provider import base64url, openssl
+from tests.cluster.outside.queues import Queues
+from tests.cluster.outside.signature import Credentials
 from tests.cluster.outside.templates import Role, deployment
 from tests.cluster.programs import built, require
 from tests.cluster.waiting import wait
@@ -40,19 +44,44 @@ from tests.real import agents
 from tests.real.loki import loki, push
 from tests.real.loopback import asked, soon
 from tests.real.s3 import ACCESS, BUCKET, REGION, SECRET, environment
+from tests.rendered import ROOT
 
 ACCOUNT = "000000000000"  # versitygw knows no other
 HOST = "203.0.113.77"  # IAM takes no issuer with a port
-STS, S3 = "http://127.0.0.1:8001", "http://127.0.0.1:8002"
+DOOR = "203.0.113.78"  # of SQS
+STS, S3, SQS = "http://127.0.0.1:8001", "http://127.0.0.1:8002", f"https://{DOOR}"
 TRUSTED = WebIdentity(account=ACCOUNT, issuer=f"{HOST}/id/OURS")
 STRANGE = replace(TRUSTED, issuer=f"{HOST}/id/STRANGE")
 PROMETHEUS = Origin(cluster="blue", namespace="monitoring", component="prometheus")
 LOKI = Identity(cluster="blue", namespace="monitoring", service_account="loki")
 LOGS = Bucket(name="logs", region=REGION)
 NAME = "blue-monitoring-prometheus"
+REPLICA, FOREIGN = PROMETHEUS.queue("prometheus-0"), "green_monitoring_prometheus-0"
 SUBJECT, AUDIENCE = "system:serviceaccount:monitoring:prometheus", "sts.amazonaws.com"
-
 SOON = timedelta(seconds=60)
+# What the agent does with its queue, and whether it may do more.
+TAKE = """
+import sys
+from datetime import timedelta
+import botocore.session
+from botocore.exceptions import ClientError
+from constructs_lib.agent.starts import Queue, Starts
+
+name, region = sys.argv[1:]
+starts = Starts()
+queue = Queue.connect(name, region=region, starts=starts)
+assert queue.poll(timedelta(0)), starts.reached
+print(starts.waiting)
+starts.begin()
+starts.end()
+assert queue.poll(timedelta(0))
+print(len(starts.held()))
+client = botocore.session.get_session().create_client("sqs", region_name=region)
+try:
+    client.send_message(QueueUrl=client.get_queue_url(QueueName=name)["QueueUrl"], MessageBody="start")
+except ClientError as error:
+    print(error.response["Error"]["Code"])
+"""
 
 
 class Issuer:
@@ -96,10 +125,10 @@ class Issuer:
 
 
 def certified(directory: Path) -> tuple[Path, Path]:
-    """A certificate of the issuers' host, and its key."""
+    """A certificate of the hosts of the issuers and of SQS, and its key."""
     certificate, key = directory / "host.crt", directory / "host.key"
     request = ("req", "-config", "/dev/null", "-x509", "-days", "1", "-subj", "/CN=issuers", "-nodes")
-    names = ("-addext", f"subjectAltName=IP:{HOST}", "-addext", "basicConstraints=critical,CA:TRUE")
+    names = ("-addext", f"subjectAltName=IP:{HOST},IP:{DOOR}", "-addext", "basicConstraints=critical,CA:TRUE")
     openssl(*request, "-newkey", "rsa:2048", "-keyout", str(key), "-out", str(certificate), *names)
     return certificate, key
 
@@ -150,12 +179,16 @@ class Aws:
         ours: The issuer of the cluster.
         strange: Of another one.
         objects: Where those of the buckets are files.
+        queues: Of SQS.
+        certificate: Whom its clients trust.
     """
 
     machine: Machine
     ours: Issuer
     strange: Issuer
     objects: Path
+    queues: Queues
+    certificate: Path
 
     def make(self, name: str, trust: Mapping[str, Any], policies: Mapping[str, Any]) -> None:
         """Make a role."""
@@ -190,6 +223,20 @@ class Aws:
             timeout=60,
         )
 
+    def taken(self, token: Path, queue: str) -> CompletedProcess[str]:
+        """What the agent does with a queue, likewise."""
+        own = {name: value for name, value in environment(S3).items() if "ACCESS_KEY" not in name}
+        reached = {"AWS_ENDPOINT_URL_SQS": SQS, "AWS_CA_BUNDLE": str(self.certificate)}
+        return subprocess.run(
+            [*in_network(self.machine.network), sys.executable, "-c", TAKE, queue, REGION],
+            check=False,
+            capture_output=True,
+            text=True,
+            env=own | injected(NAME, token) | reached,
+            cwd=ROOT,
+            timeout=60,
+        )
+
     def _iam(self) -> Any:
         return boto3.client(
             "iam", endpoint_url=STS, region_name=REGION, aws_access_key_id=ACCESS, aws_secret_access_key=SECRET
@@ -198,22 +245,24 @@ class Aws:
 
 @pytest.fixture(scope="module")
 def roles(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Role]:
-    """By name, as they are rendered."""
+    """Those that pods take, by name, as they are rendered."""
     directory = tmp_path_factory.mktemp("templates")
     points = RestorePoints(bucket=Bucket(name=BUCKET, region=REGION))
 
     def build(stack: cdk.Stack) -> None:
-        BackupPipeline(stack, "Points", restore_points=points, origins=[PROMETHEUS], web_identity=TRUSTED)
+        pipeline = BackupPipeline(stack, "Points", restore_points=points, origins=[PROMETHEUS], web_identity=TRUSTED)
+        BackupSchedule(stack, "Schedule", pipeline=pipeline, replicas={PROMETHEUS: ["prometheus-0"]})
         ObjectStore(stack, "Logs", bucket=LOGS, identity=LOKI, web_identity=TRUSTED)
 
     (directory / "Both.template.json").write_text(json.dumps(template(build, region=REGION).to_json()))
     made = deployment(directory, region=REGION, account=ACCOUNT)
-    return {role.name: role for role in made.roles.values()}
+    starters = {schedule.role for schedule in made.schedules}
+    return {role.name: role for role in made.roles.values() if role.arn not in starters}
 
 
 @pytest.fixture(scope="module")
 def account(roles: Mapping[str, Role], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
-    """With both roles, both buckets and both issuers."""
+    """With both roles, both buckets, two queues and both issuers."""
     with needed():
         require()
     directory = tmp_path_factory.mktemp("aws")
@@ -222,7 +271,7 @@ def account(roles: Mapping[str, Role], tmp_path_factory: pytest.TempPathFactory)
     machine = Machine("aws", directory / "machine")
     machine.boot()
     try:
-        machine.ip(f"address add {HOST}/32 dev lo")
+        machine.ip(f"address add {HOST}/32 dev lo", f"address add {DOOR}/32 dev lo")
         ours, strange = Issuer(directory, TRUSTED), Issuer(directory, STRANGE)
         certificate, key = certified(directory)
         with published([ours, strange], machine, certificate, key):
@@ -235,7 +284,12 @@ def account(roles: Mapping[str, Role], tmp_path_factory: pytest.TempPathFactory)
                 port = ("--port", url.removeprefix("http://"), "--region", REGION, "--health", "/health")
                 machine.start(url.rpartition(":")[2], ["env", *root, built("versitygw"), *port, *options])
                 machine.call(partial(soon, f"{url}/health"))
-            made = Aws(machine, ours, strange, directory / "s3")
+            queues = Queues(machine, directory, host=DOOR, region=REGION)
+            identity = Credentials(access_key=ACCESS, secret_key=SECRET)
+            queues.start(address=DOOR, certificate=str(certificate), key=str(key), iam=socket, root=identity)
+            for name in (REPLICA, FOREIGN):
+                wait("there is a queue", lambda name=name: queues.ask("CreateQueue", QueueName=name), SOON)
+            made = Aws(machine, ours, strange, directory / "s3", queues, certificate)
             for issuer in (ours, strange):
                 made.know(issuer)
             for role in roles.values():
@@ -256,6 +310,23 @@ def test_the_session_is_worth_what_the_role_is(account: Aws) -> None:
     done = account.listed(account.ours.token(), component="thanos")
     assert done.returncode != 0
     assert "AccessDenied" in done.stdout + done.stderr
+
+
+def test_the_agent_takes_what_starts_it_by_its_token(account: Aws) -> None:
+    """From the queue of its replica, which SQS gives to its session; and it starts nobody."""
+    account.queues.ask("SendMessage", QueueUrl=account.queues.url(REPLICA), MessageBody="start")
+    done = account.taken(account.ours.token(), REPLICA)
+    assert (done.returncode, done.stdout.split()) == (0, ["True", "0", "AccessDeniedException"]), done.stderr
+    assert account.queues.waiting(REPLICA) == (0, 0)
+
+
+def test_no_other_cluster_s_queue_is_its(account: Aws) -> None:
+    """It gets nothing from there, and what is in it stays."""
+    account.queues.ask("SendMessage", QueueUrl=account.queues.url(FOREIGN), MessageBody="start")
+    done = account.taken(account.ours.token(), FOREIGN)
+    assert done.returncode != 0
+    assert f"no identity-based policy allows the sqs:GetQueueUrl action on arn:aws:sqs:{REGION}" in done.stderr
+    assert account.queues.waiting(FOREIGN) == (1, 0)
 
 
 def test_loki_has_the_rights_of_its_role_by_its_token(account: Aws, tmp_path: Path) -> None:

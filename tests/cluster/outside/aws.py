@@ -1,6 +1,7 @@
-"""AWS: S3, IAM with STS, and those parts of EKS that give pods their roles."""
+"""AWS: S3, IAM with STS, SQS, and those parts of EKS that give pods their roles."""
 
 import json
+import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,15 +21,16 @@ from tests.cluster.machine import Machine
 from tests.cluster.outside.client import FORM, ask
 from tests.cluster.outside.eks import S3
 from tests.cluster.outside.files import write
+from tests.cluster.outside.queues import ACCOUNT, Queues, target
+from tests.cluster.outside.queues_proxy import SERVICE
 from tests.cluster.outside.record import Record
 from tests.cluster.outside.signature import Credentials, signed
-from tests.cluster.outside.templates import Association, Role, deployment
-from tests.cluster.outside.trust import refuse_unknown, refuse_untrusting
+from tests.cluster.outside.templates import Association, Role, Schedule, deployment
+from tests.cluster.outside.trust import refuse_plain, refuse_unknown, refuse_unstarting, refuse_untrusting
 from tests.cluster.programs import built, python
 from tests.cluster.spec import ClusterSpec
 from tests.cluster.waiting import wait
 
-ACCOUNT = "000000000000"  # versitygw knows no other
 VERSION = "2012-10-17"  # of policies
 IAM_VERSION = "2010-05-08"
 IAM_SOCKET = "/run/iam.sock"  # of the machine's own /run
@@ -46,6 +48,7 @@ table ip failing {{
 }}
 """
 SOON = timedelta(seconds=30)
+UNSIGNED = 403  # is answered to whom nobody knows
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +91,15 @@ class Aws:
     """A machine that is AWS for the cluster.
 
     S3 is versitygw, twice, for the two names that clients know, and `versitygw iam` is IAM and STS: a pod's token
-    really becomes a session, and a request that no policy of its role allows is really refused.
+    really becomes a session, and a request that no policy of its role allows is really refused. SQS is moto, and before
+    it a door at which the same IAM is asked. What schedules send, and when, is up to a test: see `fire`.
 
     Args:
         kubectl: `Kubernetes.kubectl` of the cluster.
     Attributes:
         addresses: Name of a host -> its address, which is also that of all names below one of S3.
+        queues: SQS.
+        schedules: Those that are deployed, by the name of the queue to which they send.
     """
 
     def __init__(self, spec: ClusterSpec, authority: Authority, directory: Path, kubectl: Callable[..., str]) -> None:
@@ -105,6 +111,9 @@ class Aws:
         self._record = Record(directory)
         self._roles: dict[str, str] = {}  # cluster/namespace/service account -> ARN
         self._made: set[str] = set()  # ARNs of roles
+        self.queues = Queues(self.machine, directory, host=spec.aws.sqs, region=spec.region)
+        self.schedules: dict[str, Schedule] = {}
+        self._starters: dict[str, Credentials] = {}  # by the ARN of the role
 
     def start(self) -> None:
         """Start everything, on a machine that has its network."""
@@ -117,6 +126,13 @@ class Aws:
         for host in self._hosts.s3_addresses:
             options = ("--virtual-domain", host, "--iam-standalone-endpoint", IAM_SOCKET, "--iam-cache-disable")
             self._gateway(host, *options, "posix", str(self._objects))
+        self.queues.start(
+            address=str(self.addresses[self._hosts.sqs]),
+            certificate=self._authority.path(f"{PUBLIC}.crt"),
+            key=self._authority.path(f"{PUBLIC}.key"),
+            iam=IAM_SOCKET,
+            root=self._root,
+        )
         write(self._directory / "associations.json", {})
         configuration = write(
             self._directory / "eks.json",
@@ -141,14 +157,14 @@ class Aws:
         self._iam("CreateOpenIDConnectProvider", **known)
 
     def deploy(self, templates: Path) -> dict[str, Bucket]:
-        """Make the buckets, roles and associations of a directory of CloudFormation's templates, and nothing else.
+        """Make buckets, queues, schedules, roles and associations of a directory of CloudFormation's templates.
 
         Of a bucket, its name and its policy are those of the template.
 
         Returns:
             The buckets by name.
         Raises:
-            ClusterError: a role that EKS may not take, or a policy that versitygw would read as something else.
+            ClusterError: a role that EKS or EventBridge may not take, or a policy that means something else here.
         """
         made = deployment(templates, region=self._spec.region, account=ACCOUNT)
         buckets = {name: self.bucket(name) for name in made.buckets}
@@ -165,7 +181,29 @@ class Aws:
             refuse_unknown(made.roles[arn])
             self._make_role(made.roles[arn], *((each.namespace, each.service_account) for each in associated))
         self._associate({each.key: each.role for each in made.associations})
+        for queue in made.queues.values():
+            refuse_plain(queue)
+            self.queues.make(queue)
+        for schedule in made.schedules:
+            role = made.roles[schedule.role]
+            refuse_unstarting(role, schedule, account=ACCOUNT)
+            refuse_unknown(role)
+            self._make_starter(role)
+            self.schedules[schedule.target.rpartition(":")[2]] = schedule
         return buckets
+
+    def fire(self, queue: str) -> None:
+        """Send to a queue what its schedule says, as EventBridge Scheduler does when it is time.
+
+        Raises:
+            ClusterError: the role of the schedule does not allow it.
+        """
+        schedule = self.schedules[queue]
+        host = self._hosts.sqs
+        body = json.dumps({"QueueUrl": self.queues.url(queue), "MessageBody": schedule.input}).encode()
+        starter = self._starters[schedule.role]
+        headers = signed(starter, "POST", f"https://{host}/", body, service=SERVICE, region=self._spec.region)
+        self._ask(host, "POST", "/", body, headers=headers | target("SendMessage"))
 
     def bucket(self, name: str) -> Bucket:
         """Make a bucket."""
@@ -222,6 +260,9 @@ class Aws:
 
     def _ready(self) -> bool:
         self.machine.check()
+        self.queues.ask("ListQueues")
+        if (status := self._status(self._hosts.sqs)) != UNSIGNED:
+            raise ClusterError(f"SQS answers nobody with {status}")
         self._iam("ListRoles")
         for host in self._hosts.s3_addresses:
             self._ask_s3(host, "GET", "/")
@@ -236,6 +277,19 @@ class Aws:
             self._made.add(role.arn)
         for name, policy in role.policies.items():
             self._iam("PutRolePolicy", RoleName=role.name, PolicyName=name, PolicyDocument=json.dumps(policy))
+
+    def _make_starter(self, role: Role) -> None:
+        """Make a user who may do what the role of a schedule may: versitygw has sessions for tokens of pods alone."""
+        if role.arn in self._starters:
+            return
+        self._iam("CreateUser", UserName=role.name)
+        for name, policy in role.policies.items():
+            self._iam("PutUserPolicy", UserName=role.name, PolicyName=name, PolicyDocument=json.dumps(policy))
+        made = self._iam("CreateAccessKey", UserName=role.name)
+        access_key, secret_key = (re.search(rf"<{name}>([^<]+)<", made) for name in ("AccessKeyId", "SecretAccessKey"))
+        assert access_key
+        assert secret_key
+        self._starters[role.arn] = Credentials(access_key=access_key[1], secret_key=secret_key[1])
 
     def _associate(self, roles: Mapping[str, str]) -> None:
         self._roles |= roles
@@ -272,6 +326,11 @@ class Aws:
     def _ask_s3(self, host: str, method: str, path: str, body: bytes = b"") -> str:
         headers = signed(self._root, method, f"https://{host}{path}", body, service=S3, region=self._spec.region)
         return self._ask(host, method, path, body, headers=headers)
+
+    def _status(self, host: str) -> int:
+        """What is answered to a request that nobody signed."""
+        address, authority = str(self.addresses[host]), self._authority.path(f"{PUBLIC}-ca.crt")
+        return self.machine.call(lambda: ask(host, address, "POST", "/", headers={}, authority=authority))[0]
 
     def _ask(self, host: str, method: str, path: str, body: bytes = b"", *, headers: Mapping[str, str]) -> str:
         address, authority = str(self.addresses[host]), self._authority.path(f"{PUBLIC}-ca.crt")

@@ -33,6 +33,11 @@ class AwsHosts:
         return f"sts.{self.region}.amazonaws.com"
 
     @property
+    def sqs(self) -> str:
+        """SQS."""
+        return f"sqs.{self.region}.amazonaws.com"
+
+    @property
     def issuer(self) -> str:
         """Who publishes the keys of clusters."""
         return f"oidc.eks.{self.region}.amazonaws.com"
@@ -51,7 +56,8 @@ class AwsHosts:
     def addresses(self) -> Mapping[str, IPv4Address]:
         """Name -> its address."""
         iam, eks = self.network[4], self.network[5]
-        return {**self.s3_addresses, self.iam: iam, self.sts: iam, self.issuer: eks, self.auth: eks}
+        others = {self.iam: iam, self.sts: iam, self.issuer: eks, self.auth: eks, self.sqs: self.network[9]}
+        return {**self.s3_addresses, **others}
 
     @property
     def certified(self) -> tuple[str, ...]:
