@@ -27,7 +27,7 @@ from botocore.exceptions import ClientError
 from apps.environments import PROD
 from constructs_lib.agent.restore_point import DATABASE
 from constructs_lib.aws.backup_watch import FILES
-from constructs_lib.contract import GRAFANA_BACKUP, LOKI, PROMETHEUS
+from constructs_lib.contract import GRAFANA_BACKUP, LOKI, PROMETHEUS, RESTORE_DRILL
 from constructs_lib.restore_points import Origin
 from tests.alarms import seen
 from tests.real.localstack import ACCOUNT, AWS, REGION, running
@@ -263,7 +263,7 @@ def test_pods_of_each_add_below_their_prefixes(operator: Operator, deployed: dic
     """They read there, too, and take from their queues; nothing else is theirs to do, and nobody else's the role."""
     roles = operator.roles("MonitoringBackup-prod")
     arn, actions = f"arn:aws:s3:::{BACKUP}", ("s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload")
-    assert roles.keys() == {*ORIGINS, FUNCTIONS, SCHEDULES, STARTS}
+    assert roles.keys() == {*ORIGINS, RESTORE_DRILL, FUNCTIONS, SCHEDULES, STARTS}
     for component, origin in ORIGINS.items():
         taken, policy = roles[component]
         objects = {(action, f"{arn}/{prefix}*", "") for action in actions for prefix in origin.prefixes}
@@ -274,6 +274,15 @@ def test_pods_of_each_add_below_their_prefixes(operator: Operator, deployed: dic
             | {(f"sqs:{action}", queue_arn(name), "") for action in TAKE for name in queues}
         )
         assert taken == taken_by(component)
+
+
+def test_a_drill_reads_restore_points_of_servers(operator: Operator, deployed: dict[str, dict[str, Any]]) -> None:
+    """And does nothing else; nobody but it gets the role."""
+    taken, policy = operator.roles("MonitoringBackup-prod")[RESTORE_DRILL]
+    arn, prefixes = f"arn:aws:s3:::{BACKUP}", ORIGINS[PROMETHEUS].prefixes
+    listed = {("s3:ListBucket", arn, f"{prefix}*") for prefix in prefixes}
+    assert allowed(policy) == listed | {("s3:GetObject", f"{arn}/{prefix}*", "") for prefix in prefixes}
+    assert taken == taken_by(RESTORE_DRILL)
 
 
 def queue_arn(name: str) -> str:
