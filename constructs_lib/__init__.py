@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         BackupWatch,
         Notifications,
         ObjectStore,
+        PrometheusAlarms,
         ReplicaVolumes,
     )
     from constructs_lib.kube import (
@@ -66,6 +67,7 @@ __all__ = [
     "ObjectStore",
     "PostgresBackup",
     "PostgresExporter",
+    "PrometheusAlarms",
     "PrometheusHA",
     "RedisExporter",
     "ReplicaVolumes",
@@ -75,7 +77,10 @@ __all__ = [
     "StorageClass",
     "Tracing",
 ]
-_OF_AWS = {"BackupPipeline", "BackupSchedule", "BackupWatch", "Notifications", "ObjectStore", "ReplicaVolumes"}
+_OF_AWS = {
+    *("BackupPipeline", "BackupSchedule", "BackupWatch", "Notifications", "ObjectStore", "PrometheusAlarms"),
+    "ReplicaVolumes",
+}
 
 
 def __getattr__(name: str) -> object:

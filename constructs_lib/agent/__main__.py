@@ -239,6 +239,9 @@ def _parser() -> argparse.ArgumentParser:
     backup.add_argument("--expiry-days", required=True, type=int, help="after which any object expires")
     backup.add_argument("--every", required=True, type=int, help="seconds from one to the next, at the latest")
     backup.add_argument("--queue", help="of SQS, by name: a message in it starts a backup, and the timer waits longer")
+    backup.add_argument("--server", help="host and port of the Prometheus, of which CloudWatch is told what it uses")
+    backup.add_argument("--cpu-limit", type=int, help="of its container, in thousandths of a core")
+    backup.add_argument("--memory-limit", type=int, help="likewise, in bytes")
     now.add_argument("--timeout", default=HOUR, type=int, help="seconds to wait, %(default)s by default")
     for command, name in ((restore, "of the pod's name"), (fetch_dump, "called database")):
         which = command.add_mutually_exclusive_group(required=True)

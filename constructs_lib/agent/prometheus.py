@@ -134,6 +134,16 @@ class Prometheus:
         with self._asked("POST", "/api/v1/read", _literal(_request(min_time, max_time - 1)), headers) as answer:
             return _count(_frames(io.BufferedReader(answer, READ.count)))
 
+    def exposed(self) -> str:
+        """What it tells of itself, in the text format.
+
+        Raises:
+            PrometheusError: no answer.
+        Source: https://prometheus.io/docs/instrumenting/exposition_formats/
+        """
+        with self._asked("GET", "/metrics") as answer:
+            return answer.read().decode(errors="replace")
+
     def end(self) -> None:
         """Have it end by itself, which it must have been allowed to.
 

@@ -17,9 +17,11 @@ from constructs_lib.agent.serving import serve
 from constructs_lib.agent.starts import LATER, Queue, Starts
 from constructs_lib.agent.store import Store, StoreError
 from constructs_lib.agent.trigger import Answer, Trigger
+from constructs_lib.agent.usage import Usage
 from constructs_lib.contract import Bucket
 from constructs_lib.errors import ConstructError
 from constructs_lib.restore_points import RestorePoints
+from constructs_lib.units import Bytes, Cpu
 
 IDLE = timedelta(seconds=0.2)
 AGAIN_AFTER = timedelta(minutes=15)  # a failure, or a volume without a finished block
@@ -43,6 +45,10 @@ class Options:
         every: Seconds from one restore point to the next, at the latest; with a queue, somewhat later.
         port: Of the metrics.
         queue: Of SQS in the region of the bucket, whose messages start backups; by the timer alone when absent.
+        server: Host and port of the Prometheus of the volume; what it uses of its limits is told to CloudWatch in the
+            region of the bucket, and to nobody when absent.
+        cpu_limit: Of its container, in thousandths of a core.
+        memory_limit: Likewise, in bytes.
     """
 
     data: Path
@@ -54,6 +60,9 @@ class Options:
     every: int
     port: int
     queue: str | None = None
+    server: str | None = None
+    cpu_limit: int | None = None
+    memory_limit: int | None = None
 
 
 class Schedule(Source):
@@ -65,12 +74,21 @@ class Schedule(Source):
         backup: Makes them.
         every: From one to the next, at the latest.
         starts: What a queue sends; nothing when absent.
+        usage: What CloudWatch is told beside all this; nothing when absent.
     """
 
     def __init__(
-        self, store: Store, volume: Path, backup: Backup, *, every: timedelta, starts: Starts | None = None
+        self,
+        store: Store,
+        volume: Path,
+        backup: Backup,
+        *,
+        every: timedelta,
+        starts: Starts | None = None,
+        usage: Usage | None = None,
     ) -> None:
         self._store, self._volume, self._backup, self._every = store, volume, backup, every
+        self._usage = usage
         self._trigger, self._starts = Trigger(volume), starts or Starts()
         self._begun = time.monotonic()
         self._due = 0.0  # by the monotonic clock
@@ -132,6 +150,8 @@ class Schedule(Source):
         yield CounterMetricFamily("backup_sent_bytes", "Content that was sent.", value=self._backup.sent)
         yield _gauge("running", "Whether a restore point is being made.", self._running)
         yield _gauge("queue_reached", "Whether the queue of starts answered last.", self._starts.reached)
+        told = self._usage.told if self._usage else None
+        yield _gauge("cloudwatch_told", "Whether CloudWatch took what it was told last.", told)
         yield _gauge("restore_point_bytes", "All files of the newest restore point.", newest.size if newest else None)
         status = os.statvfs(self._volume)
         used = (status.f_blocks - status.f_bfree) * status.f_frsize
@@ -176,18 +196,36 @@ def backup(options: Options) -> None:
         expiry=timedelta(days=options.expiry_days),
     )
     store = Store.connect(bucket=options.bucket, region=options.region, source=options.source)
-    starts = Starts()
+    starts, usage = Starts(), _usage(options)
     schedule = Schedule(
         store,
         options.data,
         Backup(store, options.data, oldest=points.oldest),
         every=timedelta(seconds=options.every) + (LATER if options.queue else timedelta(0)),
         starts=starts,
+        usage=usage,
     )
     serve(schedule, options.port)
     if options.queue:
         Queue.connect(options.queue, region=options.region, starts=starts).follow()
+    if usage:
+        usage.follow()
     schedule.serve()
+
+
+def _usage(options: Options) -> Usage | None:
+    if options.server is None:
+        return None
+    if options.cpu_limit is None or options.memory_limit is None:
+        raise ConstructError(f"what {options.server} uses is told in per cent of its limits: give both of them, too")
+    return Usage.connect(
+        options.region,
+        options.source,
+        options.data,
+        options.server,
+        cpu=Cpu(options.cpu_limit),
+        memory=Bytes(options.memory_limit),
+    )
 
 
 def _gauge(name: str, documentation: str, value: float | None) -> GaugeMetricFamily:

@@ -6,6 +6,7 @@ from constructs_lib.aws.backup_watch import BackupWatch
 from constructs_lib.aws.bucket import PrivateBucket, RestorePointBucket
 from constructs_lib.aws.notifications import Notifications
 from constructs_lib.aws.object_store import ObjectStore
+from constructs_lib.aws.prometheus_alarms import PrometheusAlarms
 from constructs_lib.aws.roles import ServiceAccountRole
 from constructs_lib.aws.volumes import ReplicaVolumes, Snapshots
 
@@ -16,6 +17,7 @@ __all__ = [
     "Notifications",
     "ObjectStore",
     "PrivateBucket",
+    "PrometheusAlarms",
     "ReplicaVolumes",
     "RestorePointBucket",
     "ServiceAccountRole",

@@ -9,7 +9,7 @@ from constructs_lib.errors import ConstructError
 from constructs_lib.image import Image
 from constructs_lib.kube.network import Destination
 from constructs_lib.kube.pod import Container, FieldOfPod, Probe, Resources
-from constructs_lib.kube.prometheus import VOLUME, PrometheusHA
+from constructs_lib.kube.prometheus import VOLUME, WEB, PrometheusHA
 from constructs_lib.kube.restore_points import REQUESTS, RESOURCES, RESTORE, requested, requests_of, where
 from constructs_lib.kube.volumes import Claimed, Mount
 from constructs_lib.metrics.backup import BACKUP as METRICS
@@ -41,13 +41,16 @@ class Backup(Construct):
         queues_reached_at: Address ranges of SQS as the pods see them, where a `BackupSchedule` of the other half starts
             the backups: public ones, such as 0.0.0.0/0, or private ones by an interface endpoint. The agents ask their
             queues, and their own timer waits somewhat longer than `every`. It is the only one when absent.
+        metrics_reached_at: Likewise of CloudWatch, where `PrometheusAlarms` of the other half look at what the servers
+            use of their limits. The agents tell it each minute, for $0.43 a server and month at $0.01 for a thousand
+            calls, and $0.90 for its three metrics. They tell nobody when absent.
     Attributes:
         origin: Whose restore points they are.
         replicas: By what each server's are called below the origin's path.
     Raises:
         ConstructError: a local retention with which objects would expire before the last restore point that needs them,
-            or a time between restore points that leaves none, or nothing new; no address range of SQS, one that is
-            none, or a replica's name that is too long for a queue.
+            or a time between restore points that leaves none, or nothing new; no address range of SQS or CloudWatch,
+            one that is none, or a replica's name that is too long for a queue.
     Source: https://prometheus.io/docs/prometheus/latest/storage/
     """
 
@@ -62,6 +65,7 @@ class Backup(Construct):
         every: timedelta = timedelta(days=1),
         resources: Resources = RESOURCES,
         queues_reached_at: tuple[str, ...] | None = None,
+        metrics_reached_at: tuple[str, ...] | None = None,
     ) -> None:
         points.refuse_retention(prometheus.retention.time)
         _refuse(every, points)
@@ -74,6 +78,9 @@ class Backup(Construct):
         if queues_reached_at is not None:
             self._refuse_queues(queues_reached_at)
             prometheus.allow(Destination.outside(queues_reached_at, 443))
+        if metrics_reached_at is not None:
+            _refuse_ranges("metrics_reached_at", "CloudWatch", prometheus, metrics_reached_at)
+            prometheus.allow(Destination.outside(metrics_reached_at, 443))
         self.requests = requests_of(prometheus.name)
         self.metrics = prometheus.endpoint(PORT)
         common = (f"--data={VOLUME}", *where(points, f"{self.origin.path}/$(POD_NAME)"))
@@ -100,6 +107,7 @@ class Backup(Construct):
                     f"--every={whole_seconds(every)}",
                     f"--port={PORT.number}",
                     *((f"--queue={self.origin.queues}$(POD_NAME)",) if queues_reached_at is not None else ()),
+                    *(_told(prometheus.resources) if metrics_reached_at is not None else ()),
                 ),
                 ports=(PORT,),
                 environment=pod,
@@ -114,13 +122,25 @@ class Backup(Construct):
         prometheus.scrape_agent(self.metrics, job=METRICS.job)
 
     def _refuse_queues(self, reached_at: tuple[str, ...]) -> None:
-        if not reached_at:
-            name = self.prometheus.name
-            raise ConstructError(f"queues_reached_at of {name} is empty: give the ranges of SQS's addresses")
-        for value in reached_at:
-            cidr(value, of="an address range of SQS")
+        _refuse_ranges("queues_reached_at", "SQS", self.prometheus, reached_at)
         for replica in self.replicas:
             self.origin.queue(replica)
+
+
+def _refuse_ranges(argument: str, service: str, prometheus: PrometheusHA, reached_at: tuple[str, ...]) -> None:
+    if not reached_at:
+        raise ConstructError(f"{argument} of {prometheus.name} is empty: give the ranges of {service}'s addresses")
+    for value in reached_at:
+        cidr(value, of=f"an address range of {service}")
+
+
+def _told(resources: Resources) -> tuple[str, ...]:
+    """What the agent needs to tell what the server beside it uses."""
+    return (
+        f"--server=127.0.0.1:{WEB.number}",
+        f"--cpu-limit={resources.cpu_limit.millis}",
+        f"--memory-limit={resources.memory_limit.count}",
+    )
 
 
 def _refuse(every: timedelta, points: RestorePoints) -> None:

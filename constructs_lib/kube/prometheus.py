@@ -117,7 +117,7 @@ class PrometheusHA(Component):
         self._collected: dict[str, str] = {}
         self._agent_jobs: set[str] = set()
         self._collector_jobs: set[str] = set()
-        self._memory = resources.memory_limit
+        self.resources = resources
         self.allow(Destination.api_server(namespace.cluster))
         self.add_container(self._container(resources))
         self._make_files()
@@ -140,7 +140,7 @@ class PrometheusHA(Component):
             alertmanagers=members.replicas if members else 0,
             agent_jobs=tuple(sorted(self._agent_jobs)),
             collector_jobs=tuple(sorted(self._collector_jobs)),
-            series=self._memory.count // SERIES,
+            series=self.resources.memory_limit.count // SERIES,
         )
 
     @property

@@ -2,10 +2,10 @@
 
 For whoever asks by hand, it exposes besides what rules read: gauges `backup_last_attempt_timestamp_seconds` and
 `backup_last_duration_seconds` (absent before the first attempt), `backup_running` (0 or 1), `backup_queue_reached`
-(whether its queue answered last; absent without one),
-`backup_restore_point_bytes` (all blocks of the newest one), `backup_volume_used_bytes` and `backup_volume_size_bytes`
-(as the file system says); counters `backup_sent_bytes_total` and `backup_runs_total`, the latter by `result`: `success`
-and `failure`, both from the start.
+(whether its queue answered last; absent without one), `backup_cloudwatch_told` (whether CloudWatch took what it was
+told last; absent where it is told nothing), `backup_restore_point_bytes` (all blocks of the newest one),
+`backup_volume_used_bytes` and `backup_volume_size_bytes` (as the file system says); counters `backup_sent_bytes_total`
+and `backup_runs_total`, the latter by `result`: `success` and `failure`, both from the start.
 """
 
 from constructs_lib import __version__

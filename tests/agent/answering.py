@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from constructs_lib.agent.prometheus import Prometheus
 
+METRICS = "/metrics"
 BLOCKS, READ, QUIT, READY = "/api/v1/status/tsdb/blocks", "/api/v1/read", "/-/quit", "/-/ready"
 SOON = timedelta(seconds=2)
 
@@ -54,6 +55,7 @@ def answering(**answers: list[tuple[int, bytes]]) -> Iterator[Answering]:
     with Answering() as server:
         server.answers |= {READ: answers.get("read", []), BLOCKS: answers.get("blocks", [])}
         server.answers |= {READY: answers.get("ready", []), QUIT: answers.get("quit", [])}
+        server.answers |= {METRICS: answers.get("metrics", [])}
         serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         serving.start()
         try:

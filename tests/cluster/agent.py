@@ -18,7 +18,7 @@ LOCK = ROOT / "agent" / "requirements.txt"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "constructs_lib" / "agent"
 HOME = "/opt/agent"
 UNUSED = ("kubernetes/aio", "bin")  # as in the Dockerfile
-SERVICES, USED = "botocore/data", ("s3", "sqs", "sts")  # of AWS: likewise
+SERVICES, USED = "botocore/data", ("cloudwatch", "s3", "sqs", "sts")  # of AWS: likewise
 
 
 def agent_image(name: str) -> Image:

@@ -1,0 +1,102 @@
+"""What alarms of CloudWatch have in common that look at what our own programs tell it."""
+
+from dataclasses import dataclass
+
+import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from constructs_lib.aws.notifications import Notifications
+from constructs_lib.urls import absolute_url, page_of
+
+NO_NAMES = "CloudWatch knows no names of metrics in policies: the right is on one namespace of them, by condition."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarms:
+    """How alarms are heard, and where each of them has its page.
+
+    Args:
+        notifications: Who hears of them; nobody when absent.
+        runbooks: The URL below which each has a page of its name, to which its description leads.
+    Raises:
+        ConstructError: runbooks that are no URL.
+    """
+
+    notifications: Notifications | None
+    runbooks: str | None
+
+    def __post_init__(self) -> None:
+        if self.runbooks is not None:
+            absolute_url(self.runbooks, of="runbooks")
+
+    def add(
+        self,
+        scope: Construct,
+        name: str,
+        *,
+        metric: cloudwatch.IMetric,
+        comparison: cloudwatch.ComparisonOperator,
+        threshold: float,
+        periods: int,
+        silence: cloudwatch.TreatMissingData,
+        sentence: str,
+    ) -> None:
+        """Add one.
+
+        Args:
+            scope: Whose it is.
+            name: Its id, and that of its page.
+            metric: What it looks at.
+            comparison: When it counts.
+            threshold: Likewise.
+            periods: In a row.
+            silence: What missing data is.
+            sentence: What it says, and what to do.
+        """
+        page = "" if self.runbooks is None else f" {page_of(name, runbooks=self.runbooks)}"
+        alarm = cloudwatch.Alarm(
+            scope,
+            name,
+            alarm_description=f"{sentence}{page}",
+            metric=metric,
+            comparison_operator=comparison,
+            threshold=threshold,
+            evaluation_periods=periods,
+            treat_missing_data=silence,
+        )
+        if self.notifications is not None:
+            self.notifications.add_alarm(alarm)
+
+
+def filled(metric: cloudwatch.Metric, silence: float) -> cloudwatch.MathExpression:
+    """A metric that says something in each period.
+
+    Of missing data CloudWatch counts none while older periods have some, at which it looks as well.
+
+    Args:
+        metric: What is looked at.
+        silence: What a period is where nothing was said.
+    Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
+    """
+    return cloudwatch.MathExpression(
+        expression=f"FILL(said, {silence:.0f})",
+        using_metrics={"said": metric},
+        label=metric.metric_name,
+        period=metric.period,  # else that of the metric is replaced by five minutes
+    )
+
+
+def let_tell(role: iam.Role, namespace: str) -> None:
+    """Let a role tell CloudWatch metrics of one namespace, and nothing else."""
+    role.add_to_policy(
+        iam.PolicyStatement(
+            actions=["cloudwatch:PutMetricData"],
+            resources=["*"],
+            conditions={"StringEquals": {"cloudwatch:namespace": namespace}},
+        )
+    )
+    cdk.Validations.of(role).acknowledge(
+        cdk.Acknowledgment(id="AwsSolutions::AwsSolutions-IAM5[Resource::*]", reason=NO_NAMES)
+    )

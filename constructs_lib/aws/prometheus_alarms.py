@@ -1,0 +1,183 @@
+"""Alarms on what a Prometheus uses of its limits, which sound where the cluster tells nobody."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
+from constructs import Construct
+
+from constructs_lib.aws.alarms import Alarms, filled, let_tell
+from constructs_lib.aws.backup_pipeline import BackupPipeline
+from constructs_lib.aws.notifications import Notifications
+from constructs_lib.aws.places import differ
+from constructs_lib.cloudwatch import CPU, MEMORY, NAMESPACE, VOLUME
+from constructs_lib.contract import Origin
+from constructs_lib.errors import ConstructError
+from constructs_lib.units import prometheus_duration
+from constructs_lib.watch.contract import dimensions
+
+PERIOD = timedelta(minutes=5)  # in which an agent says something five times
+LONGEST = timedelta(days=1)  # at which an alarm of such periods may look
+FULL = 100
+# Prometheus collects garbage the more often, the nearer Go's memory comes to 90 % of the limit, and gives back to the
+# kernel what is above 95 % of that: from 85.5 % on, how much it needs does not show.
+MOST_MEMORY = 85
+ABOVE = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD
+
+
+class PrometheusAlarms(Construct):
+    """Alarms on the processor time, the memory and the volume of each server of a Prometheus, by its own limits.
+
+    The agent beside a server tells CloudWatch each minute what per cent of them it uses, if `Backup` of the other half
+    was told where CloudWatch is (`metrics_reached_at`); its role may. The alarms, of each server:
+
+    - `PrometheusCpuHigh`: it used more of the processor time that its limit allows.
+    - `PrometheusMemoryHigh`: Go held more of the memory that its limit allows. It is not what the kernel can take back,
+      such as pages of files.
+    - `PrometheusDiskAlmostFull`: its volume was fuller; or nobody told, which is one alarm then, and not three.
+
+    Where a server says nothing, as while it is restarted, the others stay as they were: one that was killed for its
+    memory has not recovered. Each waits for averages of five minutes, all through `hold`.
+
+    Args:
+        pipeline: Whose roles may tell.
+        replicas: The pods of each origin, by name.
+        cpu: From how many per cent on the first alarm sounds.
+        memory: Likewise; at most 85, above which a Prometheus shows no more what it needs.
+        disk: Likewise.
+        hold: For how long: whole five minutes, up to a day.
+        notifications: Who hears of alarms; nobody when absent.
+        runbooks: The URL below which each alarm has a page of its name, to which its description leads.
+    Raises:
+        ConstructError: no replica, one twice or of nobody that the pipeline knows, one of a database, a threshold that
+            is never reached, another hold, another region than the bucket's, or runbooks that are no URL.
+    Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        pipeline: BackupPipeline,
+        replicas: Mapping[Origin, Sequence[str]],
+        cpu: float = 80,
+        memory: float = 85,
+        disk: float = 85,
+        hold: timedelta = timedelta(minutes=15),
+        notifications: Notifications | None = None,
+        runbooks: str | None = None,
+    ) -> None:
+        _refuse_replicas(pipeline, replicas)
+        _refuse_limits(cpu=cpu, memory=memory, disk=disk)
+        if not PERIOD <= hold <= LONGEST or hold % PERIOD:
+            raise ConstructError(
+                f"alarms on a Prometheus hold for {hold}: use a multiple of {prometheus_duration(PERIOD)}, up to "
+                f"{prometheus_duration(LONGEST)}"
+            )
+        alarms = Alarms(notifications=notifications, runbooks=runbooks)
+        super().__init__(scope, id)
+        self._refuse_place(pipeline)
+        self._alarms, self._hold = alarms, hold
+        for origin, pods in replicas.items():
+            let_tell(pipeline.roles[origin].role, NAMESPACE)
+            for pod in pods:
+                self._watch(f"{origin.path}/{pod}", cpu=cpu, memory=memory, disk=disk)
+
+    def _watch(self, source: str, *, cpu: float, memory: float, disk: float) -> None:
+        """The alarms of one server."""
+        server, ignore = Construct(self, source), cloudwatch.TreatMissingData.IGNORE
+        hold = prometheus_duration(self._hold)
+        self._add(
+            server,
+            "PrometheusCpuHigh",
+            metric=_metric(CPU, source),
+            threshold=cpu,
+            silence=ignore,
+            sentence=f"{source} used more than {cpu:g} % of the processor time that its limit allows, for {hold}: "
+            "find what asks it for so much, or raise the limit.",
+        )
+        self._add(
+            server,
+            "PrometheusMemoryHigh",
+            metric=_metric(MEMORY, source),
+            threshold=memory,
+            silence=ignore,
+            sentence=f"{source} held more than {memory:g} % of the memory that its limit allows, for {hold}: "
+            "find what is new, or raise the limit, before it is killed and has to replay its log.",
+        )
+        self._add(
+            server,
+            "PrometheusDiskAlmostFull",
+            metric=filled(_metric(VOLUME, source), FULL),
+            threshold=disk,
+            silence=cloudwatch.TreatMissingData.BREACHING,
+            sentence=f"More than {disk:g} % of the volume of {source} was used, or its agent told nobody, for "
+            f"{hold}: enlarge the volume, or lower the retention; see whether the pod runs.",
+        )
+
+    def _add(
+        self,
+        server: Construct,
+        name: str,
+        *,
+        metric: cloudwatch.IMetric,
+        threshold: float,
+        silence: cloudwatch.TreatMissingData,
+        sentence: str,
+    ) -> None:
+        self._alarms.add(
+            server,
+            name,
+            metric=metric,
+            comparison=ABOVE,
+            threshold=threshold,
+            periods=self._hold // PERIOD,
+            silence=silence,
+            sentence=sentence,
+        )
+
+    def _refuse_place(self, pipeline: BackupPipeline) -> None:
+        here, bucket = cdk.Stack.of(self).region, pipeline.bucket.contract
+        if differ(here, bucket.region):
+            raise ConstructError(
+                f"the alarms {self.node.path} are in {here}, but agents tell the CloudWatch of {bucket.region}, where "
+                f"the bucket {bucket.name} is: use one region"
+            )
+
+
+def _metric(name: str, source: str) -> cloudwatch.Metric:
+    return cloudwatch.Metric(
+        namespace=NAMESPACE,
+        metric_name=name,
+        dimensions_map=dimensions(source),
+        statistic="Average",
+        period=cdk.Duration.seconds(PERIOD.total_seconds()),
+    )
+
+
+def _refuse_limits(*, cpu: float, memory: float, disk: float) -> None:
+    for name, value, most in (("cpu", cpu, FULL - 1), ("memory", memory, MOST_MEMORY), ("disk", disk, FULL - 1)):
+        if not 1 <= value <= most:
+            raise ConstructError(f"an alarm on a Prometheus sounds above {value:g} % of {name}: use 1 to {most}")
+
+
+def _refuse_replicas(pipeline: BackupPipeline, replicas: Mapping[Origin, Sequence[str]]) -> None:
+    if not replicas:
+        raise ConstructError("alarms on a Prometheus have no replica to look at: name one, or leave them out")
+    for origin, pods in replicas.items():
+        if origin not in pipeline.roles:
+            known = ", ".join(sorted(each.path for each in pipeline.roles))
+            raise ConstructError(
+                f"no agent tells what {origin.path} uses, but those of {known} may: use one of these, or tell the "
+                "pipeline of it"
+            )
+        if origin.database:
+            raise ConstructError(f"{origin.path} is a database, beside which no agent tells what it uses: leave it out")
+        if not pods:
+            raise ConstructError(f"{origin.path} has no replica to look at: name its pods, or leave it out")
+        for pod, count in Counter(pods).items():
+            if count > 1:
+                raise ConstructError(f"{origin.path}/{pod} would have each alarm twice: name each replica once")
