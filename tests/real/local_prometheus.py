@@ -54,10 +54,12 @@ class Server:
     Args:
         url: Where it answers.
         volume: The directory above `tsdb`.
+        pid: Of its process.
     """
 
     url: str
     volume: Path
+    pid: int
 
     def ask(self, path: str, **parameters: str | float) -> Any:
         """The data of an answer of `/api/v1`; a question about gigabytes takes its time."""
@@ -115,7 +117,7 @@ def running(volume: Path, *, longest: int = 2 * HOUR) -> Iterator[Server]:
     try:
         url = f"http://127.0.0.1:{port}"
         soon(f"{url}/-/ready")
-        yield Server(url, volume)
+        yield Server(url, volume, program.pid)
         program.terminate()
         assert program.wait(timeout=60) == 0
     finally:
