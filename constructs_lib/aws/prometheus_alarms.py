@@ -13,8 +13,8 @@ from constructs_lib.aws.backup_pipeline import BackupPipeline
 from constructs_lib.aws.notifications import Notifications
 from constructs_lib.aws.places import differ
 from constructs_lib.cloudwatch import CPU, MEMORY, NAMESPACE, VOLUME
-from constructs_lib.contract import Origin
 from constructs_lib.errors import ConstructError
+from constructs_lib.restore_points import Origin
 from constructs_lib.units import prometheus_duration
 from constructs_lib.watch.contract import dimensions
 

@@ -42,8 +42,7 @@ class Backup(Construct):
             the backups: public ones, such as 0.0.0.0/0, or private ones by an interface endpoint. The agents ask their
             queues, and their own timer waits somewhat longer than `every`. It is the only one when absent.
         metrics_reached_at: Likewise of CloudWatch, where `PrometheusAlarms` of the other half look at what the servers
-            use of their limits. The agents tell it each minute, for $0.43 a server and month at $0.01 for a thousand
-            calls, and $0.90 for its three metrics. They tell nobody when absent.
+            use of their limits. The agents tell it each minute; nobody when absent.
     Attributes:
         origin: Whose restore points they are.
         replicas: By what each server's are called below the origin's path.

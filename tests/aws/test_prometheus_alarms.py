@@ -11,8 +11,8 @@ import pytest
 from aws_cdk import assertions
 
 from constructs_lib.aws import BackupPipeline, Notifications, PrometheusAlarms
-from constructs_lib.contract import Origin
 from constructs_lib.errors import ConstructError
+from constructs_lib.restore_points import Origin
 from tests.aws import test_nag, test_policies
 from tests.aws.synthesized import POINTS, POLICY, PROMETHEUS, REGION, TRUSTED, template
 
