@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         ObjectStore,
         PrometheusAlarms,
         ReplicaVolumes,
+        RestoreDrillAlarm,
     )
     from constructs_lib.kube import (
         Alertmanager,
@@ -72,6 +73,7 @@ __all__ = [
     "RedisExporter",
     "ReplicaVolumes",
     "RestoreDrill",
+    "RestoreDrillAlarm",
     "Routes",
     "StaticVolumes",
     "StorageClass",
@@ -79,7 +81,7 @@ __all__ = [
 ]
 _OF_AWS = {
     *("BackupPipeline", "BackupSchedule", "BackupWatch", "Notifications", "ObjectStore", "PrometheusAlarms"),
-    "ReplicaVolumes",
+    *("ReplicaVolumes", "RestoreDrillAlarm"),
 }
 
 

@@ -1,12 +1,26 @@
 """By what names the agent tells CloudWatch what alarms look at.
 
-Standard library only: the agent and the alarms read it alike.
+Standard library only: the agent and the alarms read it alike. Each kind of metrics has a namespace of its own, since
+that is all by which a policy tells metrics apart: who may say one thing cannot say another.
 """
 
 from datetime import timedelta
 
-# What a Prometheus uses, in per cent: of the processor time and of the memory that its container may have, and of its
-# volume. The dimensions are those of its restore points, see `constructs_lib.watch.contract`.
-NAMESPACE = "constructs-lib/prometheus"
+from constructs_lib.watch.contract import DIMENSIONS
+
+# What a server uses, in per cent: of the processor time and of the memory that its container may have, and of its
+# volume. Its dimensions are those of its restore points.
+USAGE = "constructs-lib/prometheus"
 CPU, MEMORY, VOLUME = "CpuUsed", "MemoryUsed", "VolumeUsed"
-EVERY = timedelta(minutes=1)
+TOLD_EVERY = timedelta(minutes=1)
+# 1 when a drill has succeeded, whichever server's turn it was.
+DRILLS, DRILLED = "constructs-lib/restore-drill", "RestoreDrillSucceeded"
+
+
+def of_component(path: str) -> dict[str, str]:
+    """The dimensions of a component.
+
+    Args:
+        path: Cluster, namespace and component, with slashes between them.
+    """
+    return dict(zip(DIMENSIONS[:-1], path.split("/"), strict=True))

@@ -93,12 +93,14 @@ def _drill_restore(data: Path, source: list[str], **where: str) -> None:
     _say(_of_point(drill.bring(_store(**where, source=turn), data)))
 
 
-def _drill(data: Path, server: str) -> None:
+def _drill(data: Path, server: str, tell: str | None) -> None:
     from constructs_lib.agent import drill
     from constructs_lib.agent.prometheus import Prometheus
 
     point = drill.compare(data, Prometheus(server))
     _say(f"{_of_point(point)}  {point.samples} samples, and Prometheus answers them")
+    if tell is not None:
+        drill.tell(point, tell)
 
 
 def _send_dump(file: Path, **where: str) -> None:
@@ -235,6 +237,7 @@ def _parser() -> argparse.ArgumentParser:
         help="CLUSTER/NAMESPACE/COMPONENT/POD, for each replica: each day it is another one's turn",
     )
     drill.add_argument("--server", required=True, help="host and port of a Prometheus on the volume, which it may end")
+    drill.add_argument("--tell", metavar="REGION", help="whose CloudWatch hears of a success")
     backup.add_argument("--keep-days", required=True, type=int, help="how long a restore point is kept")
     backup.add_argument("--expiry-days", required=True, type=int, help="after which any object expires")
     backup.add_argument("--every", required=True, type=int, help="seconds from one to the next, at the latest")

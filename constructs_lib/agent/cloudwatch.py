@@ -29,17 +29,18 @@ class CloudWatch:
         self._client, self._namespace = client, namespace
 
     @classmethod
-    def connect(cls, *, region: str, namespace: str) -> "CloudWatch":
+    def connect(cls, *, region: str, namespace: str, tries: int = TRIES) -> "CloudWatch":
         """Reach CloudWatch with the credentials that the process finds; its account is theirs.
 
         Args:
             region: Whose alarms look at the metrics.
             namespace: Of the metrics.
+            tries: How often it is told the same thing, each time after a longer pause.
         """
         config = Config(
             connect_timeout=PATIENCE.total_seconds(),
             read_timeout=PATIENCE.total_seconds(),
-            retries={"mode": "standard", "total_max_attempts": TRIES},
+            retries={"mode": "standard", "total_max_attempts": tries},
             tcp_keepalive=True,
         )
         return cls(get_session().create_client("cloudwatch", region_name=region, config=config), namespace)

@@ -10,13 +10,16 @@ from datetime import UTC, date, datetime
 from itertools import chain
 from pathlib import Path
 
+from constructs_lib.agent.cloudwatch import CloudWatch, CloudWatchError
 from constructs_lib.agent.prometheus import Held, Loaded, Prometheus, PrometheusError
 from constructs_lib.agent.restore import restore
 from constructs_lib.agent.restore_point import Block, RestorePoint
 from constructs_lib.agent.store import NEWEST, Store
+from constructs_lib.cloudwatch import DRILLED, DRILLS, of_component
 from constructs_lib.errors import DamagedError
 
 POINT = "point.json"  # on the volume: the manifest of what was restored
+TRIES = 10  # to tell it, within some minutes: it is told once a day
 log = logging.getLogger(__name__)
 
 
@@ -69,6 +72,21 @@ def compare(volume: Path, server: Prometheus) -> RestorePoint:
             "server's own blocks are the same, so that another server has to help"
         )
     return point
+
+
+def tell(point: RestorePoint, region: str) -> None:
+    """Tell CloudWatch that a restore has succeeded; where it does not hear of it, its alarm sounds.
+
+    Args:
+        point: What was restored.
+        region: Of the CloudWatch.
+    """
+    component, _, _ = point.source.rpartition("/")
+    cloudwatch = CloudWatch.connect(region=region, namespace=DRILLS, tries=TRIES)
+    try:
+        cloudwatch.tell({DRILLED: 1}, unit="None", dimensions=of_component(component))
+    except CloudWatchError as error:  # what was restored is whole all the same
+        log.warning("%s", error)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from constructs_lib.agent.cloudwatch import CloudWatch
 from constructs_lib.agent.prometheus import Prometheus, PrometheusError
-from constructs_lib.cloudwatch import CPU, EVERY, MEMORY, NAMESPACE, VOLUME
+from constructs_lib.cloudwatch import CPU, MEMORY, TOLD_EVERY, USAGE, VOLUME
 from constructs_lib.units import Bytes, Cpu
 from constructs_lib.watch.contract import dimensions
 
@@ -76,7 +76,7 @@ class Usage:
     @classmethod
     def connect(cls, region: str, source: str, volume: Path, address: str, *, cpu: Cpu, memory: Bytes) -> "Usage":
         """Of a server by its host and port, to the CloudWatch of a region."""
-        cloudwatch = CloudWatch.connect(region=region, namespace=NAMESPACE)
+        cloudwatch = CloudWatch.connect(region=region, namespace=USAGE)
         return cls(cloudwatch, source, volume, Prometheus(address, patience=PATIENCE), cpu=cpu, memory=memory)
 
     def follow(self) -> None:
@@ -127,7 +127,7 @@ class Usage:
     def _follow(self) -> None:
         while True:
             self.tell()
-            time.sleep(EVERY.total_seconds())
+            time.sleep(TOLD_EVERY.total_seconds())
 
 
 def _series(text: str) -> dict[str, float]:

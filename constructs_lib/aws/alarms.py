@@ -7,7 +7,10 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from constructs_lib.aws.backup_pipeline import BackupPipeline
 from constructs_lib.aws.notifications import Notifications
+from constructs_lib.aws.places import differ
+from constructs_lib.errors import ConstructError
 from constructs_lib.urls import absolute_url, page_of
 
 NO_NAMES = "CloudWatch knows no names of metrics in policies: the right is on one namespace of them, by condition."
@@ -86,6 +89,20 @@ def filled(metric: cloudwatch.Metric, silence: float) -> cloudwatch.MathExpressi
         label=metric.metric_name,
         period=metric.period,  # else that of the metric is replaced by five minutes
     )
+
+
+def refuse_place(alarms: Construct, pipeline: BackupPipeline) -> None:
+    """Refuse alarms where no agent tells anything: each tells the CloudWatch of its bucket's region.
+
+    Raises:
+        ConstructError: another region.
+    """
+    here, bucket = cdk.Stack.of(alarms).region, pipeline.bucket.contract
+    if differ(here, bucket.region):
+        raise ConstructError(
+            f"the alarms {alarms.node.path} are in {here}, but agents tell the CloudWatch of {bucket.region}, where "
+            f"the bucket {bucket.name} is: use one region"
+        )
 
 
 def let_tell(role: iam.Role, namespace: str) -> None:

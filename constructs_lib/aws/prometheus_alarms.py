@@ -8,11 +8,10 @@ import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
-from constructs_lib.aws.alarms import Alarms, filled, let_tell
+from constructs_lib.aws.alarms import Alarms, filled, let_tell, refuse_place
 from constructs_lib.aws.backup_pipeline import BackupPipeline
 from constructs_lib.aws.notifications import Notifications
-from constructs_lib.aws.places import differ
-from constructs_lib.cloudwatch import CPU, MEMORY, NAMESPACE, VOLUME
+from constructs_lib.cloudwatch import CPU, MEMORY, USAGE, VOLUME
 from constructs_lib.errors import ConstructError
 from constructs_lib.restore_points import Origin
 from constructs_lib.units import prometheus_duration
@@ -79,10 +78,10 @@ class PrometheusAlarms(Construct):
             )
         alarms = Alarms(notifications=notifications, runbooks=runbooks)
         super().__init__(scope, id)
-        self._refuse_place(pipeline)
+        refuse_place(self, pipeline)
         self._alarms, self._hold = alarms, hold
         for origin, pods in replicas.items():
-            let_tell(pipeline.roles[origin].role, NAMESPACE)
+            let_tell(pipeline.roles[origin].role, USAGE)
             for pod in pods:
                 self._watch(f"{origin.path}/{pod}", cpu=cpu, memory=memory, disk=disk)
 
@@ -139,18 +138,10 @@ class PrometheusAlarms(Construct):
             sentence=sentence,
         )
 
-    def _refuse_place(self, pipeline: BackupPipeline) -> None:
-        here, bucket = cdk.Stack.of(self).region, pipeline.bucket.contract
-        if differ(here, bucket.region):
-            raise ConstructError(
-                f"the alarms {self.node.path} are in {here}, but agents tell the CloudWatch of {bucket.region}, where "
-                f"the bucket {bucket.name} is: use one region"
-            )
-
 
 def _metric(name: str, source: str) -> cloudwatch.Metric:
     return cloudwatch.Metric(
-        namespace=NAMESPACE,
+        namespace=USAGE,
         metric_name=name,
         dimensions_map=dimensions(source),
         statistic="Average",

@@ -7,13 +7,11 @@ from constructs import Construct
 from constructs_lib.contract import Port, Rights
 from constructs_lib.errors import ConstructError
 from constructs_lib.image import Image
-from constructs_lib.kube.network import Destination
 from constructs_lib.kube.pod import Container, FieldOfPod, Probe, Resources
 from constructs_lib.kube.prometheus import VOLUME, WEB, PrometheusHA
-from constructs_lib.kube.restore_points import REQUESTS, RESOURCES, RESTORE, requested, requests_of, where
+from constructs_lib.kube.restore_points import REQUESTS, RESOURCES, RESTORE, requested, requests_of, service, where
 from constructs_lib.kube.volumes import Claimed, Mount
 from constructs_lib.metrics.backup import BACKUP as METRICS
-from constructs_lib.names import cidr
 from constructs_lib.restore_points import Origin, RestorePoints
 from constructs_lib.units import prometheus_duration, whole_seconds
 
@@ -75,11 +73,11 @@ class Backup(Construct):
         )
         self.replicas = self.origin.replicas(prometheus.replicas)
         if queues_reached_at is not None:
-            self._refuse_queues(queues_reached_at)
-            prometheus.allow(Destination.outside(queues_reached_at, 443))
+            prometheus.allow(service("SQS", queues_reached_at, of=f"queues_reached_at of {prometheus.name}"))
+            for replica in self.replicas:
+                self.origin.queue(replica)  # refuses a name that is too long
         if metrics_reached_at is not None:
-            _refuse_ranges("metrics_reached_at", "CloudWatch", prometheus, metrics_reached_at)
-            prometheus.allow(Destination.outside(metrics_reached_at, 443))
+            prometheus.allow(service("CloudWatch", metrics_reached_at, of=f"metrics_reached_at of {prometheus.name}"))
         self.requests = requests_of(prometheus.name)
         self.metrics = prometheus.endpoint(PORT)
         common = (f"--data={VOLUME}", *where(points, f"{self.origin.path}/$(POD_NAME)"))
@@ -119,18 +117,6 @@ class Backup(Construct):
         for prefix in self.origin.prefixes:
             prometheus.use_bucket(points.bucket, prefix=prefix, rights=Rights.ADD, containers=(RESTORE, BACKUP))
         prometheus.scrape_agent(self.metrics, job=METRICS.job)
-
-    def _refuse_queues(self, reached_at: tuple[str, ...]) -> None:
-        _refuse_ranges("queues_reached_at", "SQS", self.prometheus, reached_at)
-        for replica in self.replicas:
-            self.origin.queue(replica)
-
-
-def _refuse_ranges(argument: str, service: str, prometheus: PrometheusHA, reached_at: tuple[str, ...]) -> None:
-    if not reached_at:
-        raise ConstructError(f"{argument} of {prometheus.name} is empty: give the ranges of {service}'s addresses")
-    for value in reached_at:
-        cidr(value, of=f"an address range of {service}")
 
 
 def _told(resources: Resources) -> tuple[str, ...]:

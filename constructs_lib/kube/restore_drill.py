@@ -15,7 +15,7 @@ from constructs_lib.kube.component import Component
 from constructs_lib.kube.manifest import ConfigMap
 from constructs_lib.kube.pod import Container, Placement, Resources
 from constructs_lib.kube.prometheus import USER
-from constructs_lib.kube.restore_points import RESOURCES, RESTORE, where
+from constructs_lib.kube.restore_points import RESOURCES, RESTORE, service, where
 from constructs_lib.kube.storage import StorageClass, Volume
 from constructs_lib.kube.volumes import ConfigMapFiles, Mount, ThrownAway
 from constructs_lib.kube.workload import Scheduled
@@ -41,8 +41,8 @@ class RestoreDrill(Component):
     The agent restores it as it would for a server that was lost. A Prometheus of the same version, which scrapes
     nothing, is started on it, and asked for every sample: blocks, series and samples must be those that the manifest
     says. Servers take turns, one a day. What fails is a Job that failed, and its log says what differs. Six hours after
-    its end, a Job goes, with its pods and their volumes. No container but the one that restores gets credentials, and
-    they are for reading alone.
+    its end, a Job goes, with its pods and their volumes. No container but the one that restores gets credentials, which
+    are for reading alone, and the one that compares where it tells CloudWatch that all is well.
 
     The last container ends Prometheus, since one that only runs beside others is known to Kubernetes 1.29 and later.
 
@@ -56,8 +56,11 @@ class RestoreDrill(Component):
         resources: Of Prometheus.
         agent_resources: Of what restores, and of what compares.
         placement: On which nodes.
+        metrics_reached_at: Address ranges of CloudWatch as the pods see them, where `RestoreDrillAlarm` of the other
+            half waits for a success; nobody outside of the cluster is told when absent.
     Raises:
-        ConstructError: a volume that is too small, or a time that is no whole minute; when rendered, a class of this
+        ConstructError: a volume that is too small, a time that is no whole minute, or no address range of CloudWatch or
+            one that is none; when rendered, a class of this
             app that keeps its volumes, one more each day.
     Source: https://prometheus.io/docs/prometheus/latest/querying/remote_read_api/
     """
@@ -75,6 +78,7 @@ class RestoreDrill(Component):
         resources: Resources = Resources(cpu=Cpu(500), memory=Bytes.gib(1)),
         agent_resources: Resources = RESOURCES,
         placement: Placement = Placement(),
+        metrics_reached_at: tuple[str, ...] | None = None,
     ) -> None:
         least, points, image = backup.prometheus.volume.size, backup.points, backup.image
         if volume.size < least:
@@ -92,6 +96,11 @@ class RestoreDrill(Component):
             workload=Scheduled(at=at, user=USER, end_within=end_within, gone_after=GONE_AFTER),
             placement=placement,
         )
+        with_role: tuple[str, ...] = (RESTORE,)
+        told: tuple[str, ...] = ()
+        if metrics_reached_at is not None:
+            self.allow(service("CloudWatch", metrics_reached_at, of=f"metrics_reached_at of {name}"))
+            with_role, told = (RESTORE, COMPARE), (f"--tell={points.bucket.region}",)
         self.origin = backup.origin
         self._volume = volume
         source = ThrownAway(volume)
@@ -111,13 +120,13 @@ class RestoreDrill(Component):
             Container(
                 name=COMPARE,
                 image=image,
-                args=("drill", f"--data={DATA}", f"--server={ADDRESS}"),
+                args=("drill", f"--data={DATA}", f"--server={ADDRESS}", *told),
                 mounts=(Mount(source=source, path=DATA),),
                 resources=agent_resources,
             )
         )
         for prefix in self.origin.prefixes:
-            self.use_bucket(points.bucket, prefix=prefix, rights=Rights.READ, containers=(RESTORE,))
+            self.use_bucket(points.bucket, prefix=prefix, rights=Rights.READ, containers=with_role)
 
     def _server(self, data: Mount, resources: Resources) -> Container:
         config = f"{self.name}-config"

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from constructs_lib.agent import cloudwatch as cloudwatch_module
 from constructs_lib.agent.usage import Usage
-from constructs_lib.cloudwatch import CPU, MEMORY, NAMESPACE, VOLUME
+from constructs_lib.cloudwatch import CPU, MEMORY, USAGE, VOLUME
 from constructs_lib.units import Bytes, Cpu
 from constructs_lib.watch.contract import dimensions
 from tests.agent.answering import METRICS, Answering, answering
@@ -71,7 +71,7 @@ def told(remote: Remote, cloudwatch: str) -> dict[str, list[float]]:
     client, found = boto3.client("cloudwatch", region_name=REGION, endpoint_url=cloudwatch), {}
     for metric in (CPU, MEMORY, VOLUME):
         statistics = client.get_metric_statistics(
-            Namespace=NAMESPACE,
+            Namespace=USAGE,
             MetricName=metric,
             Dimensions=[{"Name": name, "Value": value} for name, value in dimensions(remote.source).items()],
             StartTime=datetime.now(UTC) - timedelta(hours=1),
@@ -167,7 +167,7 @@ def test_whatever_a_server_says_the_volume_is_known(
 
 def usage_of(server: Answering, volume: Volume) -> Usage:
     """One that tells nobody: what it finds is asked for."""
-    nobody = cloudwatch_module.CloudWatch(None, NAMESPACE)
+    nobody = cloudwatch_module.CloudWatch(None, USAGE)
     return Usage(nobody, "a/b/c/d", volume.path, server.client, cpu=Cpu(500), memory=LIMIT)
 
 

@@ -1,0 +1,151 @@
+"""The alarm on drills: exactly this, who may tell what it looks at, and what is refused."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk import assertions
+
+from constructs_lib.aws import BackupPipeline, Notifications, RestoreDrillAlarm
+from constructs_lib.errors import ConstructError
+from constructs_lib.rules.backups import BackupLimits
+from tests.aws import test_nag
+from tests.aws.synthesized import POINTS, POLICY, PROMETHEUS, REGION, TRUSTED, only, template
+
+ALARM, RUNBOOKS = "AWS::CloudWatch::Alarm", "https://runbooks.example.com"
+HOUR = timedelta(hours=1)
+LIMITS = BackupLimits(every=24 * HOUR)
+
+
+def alarm(stack: cdk.Stack, **more: Any) -> RestoreDrillAlarm:
+    web_identity = more.pop("web_identity", None)
+    pipeline = BackupPipeline(stack, "Pipeline", restore_points=POINTS, origins=[PROMETHEUS], web_identity=web_identity)
+    drill = pipeline.add_drill(PROMETHEUS)
+    return RestoreDrillAlarm(stack, "Drills", **{"pipeline": pipeline, "origin": PROMETHEUS, "drill": drill, **more})
+
+
+def heard(stack: cdk.Stack) -> RestoreDrillAlarm:
+    return alarm(stack, notifications=Notifications(stack, "Heard", emails=["team@example.com"]), runbooks=RUNBOOKS)
+
+
+@pytest.fixture(scope="module")
+def made() -> assertions.Template:
+    return template(heard)
+
+
+def test_the_alarm_is_exactly_this(made: assertions.Template) -> None:
+    """28 hours without a success, each of which is judged as it is; and where there never was one."""
+    found = dict(only(made, ALARM)["Properties"])
+    (topic,) = made.find_resources("AWS::SNS::Topic")
+    assert found.pop("AlarmActions") == found.pop("OKActions") == [{"Ref": topic}]
+    said = found.pop("AlarmDescription")
+    assert said == (
+        "No drill has restored a point of blue/monitoring/prometheus with success for more than 1d4h, or none could "
+        "tell: see what its last Job said. https://runbooks.example.com/RestoreDrillTooOld.md"
+    )
+    told, filled = sorted(found.pop("Metrics"), key=lambda each: "Expression" in each)
+    assert filled["Expression"] == f"FILL({told['Id']}, 0)"
+    assert not told["ReturnData"]
+    assert told["MetricStat"] == {
+        "Metric": {
+            "Dimensions": [
+                {"Name": "Cluster", "Value": "blue"},
+                {"Name": "Component", "Value": "prometheus"},
+                {"Name": "Namespace", "Value": "monitoring"},
+            ],
+            "MetricName": "RestoreDrillSucceeded",
+            "Namespace": "constructs-lib/restore-drill",
+        },
+        "Period": 3600,
+        "Stat": "Maximum",
+    }
+    assert found == {
+        "ComparisonOperator": "LessThanThreshold",
+        "EvaluationPeriods": 28,
+        "Threshold": 1,
+        "TreatMissingData": "breaching",
+    }
+
+
+def test_it_waits_as_long_as_the_alert_in_the_cluster() -> None:
+    """By default, and where a drill may take longer."""
+    default = only(template(alarm), ALARM)["Properties"]
+    assert default["EvaluationPeriods"] * HOUR == LIMITS.undrilled
+    longer = replace(LIMITS, drill_within=23 * HOUR).undrilled
+    found = only(template(lambda stack: alarm(stack, undrilled=longer)), ALARM)["Properties"]
+    assert found["EvaluationPeriods"] * HOUR == longer
+    assert found["EvaluationPeriods"] <= 7 * 24  # at which CloudWatch looks
+
+
+def test_nobody_hears_where_nobody_is_named() -> None:
+    """And there is no page."""
+    found = only(template(alarm), ALARM)["Properties"]
+    assert not {"AlarmActions", "OKActions"} & found.keys()
+    assert "http" not in found["AlarmDescription"]
+
+
+@pytest.mark.parametrize("web_identity", [None, TRUSTED], ids=["pod-identity", "web-identity"])
+def test_the_drill_may_tell_its_success_and_nothing_of_others(web_identity: Any) -> None:
+    """Not how old and whole restore points are, which the watch says: a drill could hide what that one finds."""
+    made = template(lambda stack: alarm(stack, web_identity=web_identity), account=TRUSTED.account)
+    policies = {name: each["Properties"]["PolicyDocument"] for name, each in made.find_resources(POLICY).items()}
+    tells = {
+        name: [each for each in policy["Statement"] if "s3:" not in str(each["Action"])]
+        for name, policy in policies.items()
+    }
+    assert [statements for name, statements in tells.items() if "restoredrill" in name] == [
+        [
+            {
+                "Action": "cloudwatch:PutMetricData",
+                "Condition": {"StringEquals": {"cloudwatch:namespace": "constructs-lib/restore-drill"}},
+                "Effect": "Allow",
+                "Resource": "*",
+            }
+        ]
+    ]
+    assert [statements for name, statements in tells.items() if "restoredrill" not in name] == [[]]
+
+
+def test_nothing_is_found() -> None:
+    """By cdk-nag's rules of AwsSolutions."""
+    assert test_nag.found(lambda app: heard(cdk.Stack(app, "Drilled", env=cdk.Environment(region=REGION)))) == set()
+
+
+REFUSED: Mapping[str, tuple[Mapping[str, Any], str]] = {
+    "a-day": (
+        {"undrilled": 24 * HOUR},
+        "a drill of blue/monitoring/prometheus is missed after 1d, but there is one each day, of servers in turns: "
+        "use whole hours, more than 1d and less than 2d",
+    ),
+    "two-days": ({"undrilled": 48 * HOUR}, "a drill of blue/monitoring/prometheus is missed after 2d, but there is"),
+    "half-an-hour": ({"undrilled": 28.5 * HOUR}, "a drill of blue/monitoring/prometheus is missed after 1d4h30m, but"),
+    "stranger": (
+        {"origin": replace(PROMETHEUS, namespace="shop")},
+        "the drill of blue/shop/prometheus has a role in the namespace monitoring of blue: use that which",
+    ),
+    "no-link": ({"runbooks": "docs"}, "runbooks is 'docs': use a URL such as"),
+}
+
+
+@pytest.mark.parametrize(("settings", "sentence"), REFUSED.values(), ids=list(REFUSED))
+def test_what_cannot_work_is_refused(settings: Mapping[str, Any], sentence: str) -> None:
+    """At once and in one sentence."""
+    with pytest.raises(ConstructError, match=f"^{re.escape(sentence)}"):
+        template(lambda stack: alarm(stack, **settings))
+
+
+def test_an_alarm_of_another_region_is_refused() -> None:
+    """The drill tells the CloudWatch of its bucket's region."""
+
+    def elsewhere(stack: cdk.Stack) -> None:
+        pipeline = BackupPipeline(stack, "Pipeline", restore_points=POINTS, origins=[PROMETHEUS])
+        other = cdk.Stack(stack.node.root, "Other", env=cdk.Environment(region="us-east-1"))
+        drill = pipeline.add_drill(PROMETHEUS)
+        RestoreDrillAlarm(other, "Drills", pipeline=pipeline, origin=PROMETHEUS, drill=drill)
+
+    with pytest.raises(ConstructError, match=r"^the alarms Other/Drills are in us-east-1, but agents tell the Cloud"):
+        template(elsewhere)
