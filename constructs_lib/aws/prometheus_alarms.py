@@ -20,6 +20,7 @@ from constructs_lib.watch.contract import dimensions
 PERIOD = timedelta(minutes=5)  # in which an agent says something five times
 LONGEST = timedelta(days=1)  # at which an alarm of such periods may look
 FULL = 100
+SILENT = 200  # as which the reason of an alarm says it, and as full as no volume is
 # Prometheus collects garbage the more often, the nearer Go's memory comes to 90 % of the limit, and gives back to the
 # kernel what is above 95 % of that: from 85.5 % on, how much it needs does not show.
 MOST_MEMORY = 85
@@ -110,7 +111,7 @@ class PrometheusAlarms(Construct):
         self._add(
             server,
             "PrometheusDiskAlmostFull",
-            metric=filled(_metric(VOLUME, source), FULL),
+            metric=filled(_metric(VOLUME, source), SILENT),
             threshold=disk,
             silence=cloudwatch.TreatMissingData.BREACHING,
             sentence=f"More than {disk:g} % of the volume of {source} was used, or its agent told nobody, for "

@@ -93,14 +93,14 @@ def test_an_alarm_on_a_server_is_exactly_this(
 
 
 def test_silence_is_a_full_volume(made: assertions.Template) -> None:
-    """One alarm hears that nobody tells: of missing data alone CloudWatch would not think for a while."""
+    """Fuller than any is: one alarm hears that nobody tells, at once, and its reason says that it is that."""
     alarm = found(made)["PrometheusDiskAlmostFull"]
     assert alarm["TreatMissingData"] == "breaching"
     assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (85, "GreaterThanThreshold")
     assert alarm["EvaluationPeriods"] == 3
     (filled,) = (each for each in alarm["Metrics"] if "Expression" in each)
     (told,) = (each for each in alarm["Metrics"] if "MetricStat" in each)
-    assert filled["Expression"] == f"FILL({told['Id']}, 100)"
+    assert filled["Expression"] == f"FILL({told['Id']}, 200)"
     assert not told["ReturnData"]
     stat = told["MetricStat"]
     assert (stat["Stat"], stat["Period"]) == ("Average", 300)

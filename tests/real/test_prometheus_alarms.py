@@ -148,6 +148,7 @@ def process(pid: int) -> Process:
     return Process((int(fields[11]) + int(fields[12])) * TICK, anonymous, resident)
 
 
+@pytest.mark.trap(109)
 def test_it_is_told_where_the_alarms_look(
     aws: dict[str, str], server: Server, looked_at: Mapping[str, Mapping[str, Any]]
 ) -> None:
@@ -164,6 +165,7 @@ def test_it_is_told_where_the_alarms_look(
     assert 0 < memory < 100
 
 
+@pytest.mark.trap(110)
 def test_it_is_what_the_kernel_says(aws: dict[str, str], server: Server) -> None:
     """Processor time to a few hundredths of a second; memory that no file has, and not what is resident."""
     assert aws
