@@ -21,6 +21,8 @@ OPERATIONS = ROOT / "docs" / "operations.md"
 STACK = "MonitoringBackup-prod"
 RULES = ROOT / "constructs_lib" / "rules"
 PROD = read(DIST / "prod")
+# Alarms of AWS that an app asks for with a construct that prod does not have.
+ON_REQUEST = {"PrometheusCpuHigh", "PrometheusDiskAlmostFull", "PrometheusMemoryHigh"}
 SECTIONS = ["Meaning", "Impact", "Diagnosis", "Mitigation"]
 
 
@@ -76,7 +78,7 @@ def test_every_alert_has_a_page_and_every_page_an_alert() -> None:
         for name in ENVIRONMENTS
     }
     pages = {page.stem for page in PAGES}
-    assert alerts["prod"] == pages
+    assert alerts["prod"] == pages - ON_REQUEST
     assert all(each <= pages for each in alerts.values())
 
 
