@@ -12,7 +12,15 @@ import aws_cdk as cdk
 
 from apps import environments
 from apps.environment import Environment
-from constructs_lib.aws import BackupPipeline, BackupSchedule, BackupWatch, Notifications, ObjectStore
+from constructs_lib.aws import (
+    BackupPipeline,
+    BackupSchedule,
+    BackupWatch,
+    Notifications,
+    ObjectStore,
+    PrometheusAlarms,
+    RestoreDrillAlarm,
+)
 from constructs_lib.contract import GRAFANA_BACKUP, LOKI, PROMETHEUS, Identity
 from constructs_lib.errors import ConstructError
 from constructs_lib.restore_points import Origin, RestorePoints
@@ -70,8 +78,7 @@ def _back_up(stack: cdk.Stack, values: Environment, points: RestorePoints, limit
     pipeline = BackupPipeline(
         stack, "RestorePoints", restore_points=points, origins=list(replicas), web_identity=values.web_identity
     )
-    if values.drill_storage_class:
-        pipeline.add_drill(prometheus)
+    drill = pipeline.add_drill(prometheus) if values.drill_storage_class else None
     if values.backups_start is not None:
         BackupSchedule(
             stack,
@@ -81,7 +88,7 @@ def _back_up(stack: cdk.Stack, values: Environment, points: RestorePoints, limit
             at=values.backups_start,
             time_zone=values.backup_time_zone,
         )
-    emails, https = values.alarm_emails, values.alarm_https
+    emails, https, runbooks = values.alarm_emails, values.alarm_https, values.runbooks_url
     heard = Notifications(stack, "Alarms", emails=emails, https=https) if emails or https else None
     BackupWatch(
         stack,
@@ -90,8 +97,29 @@ def _back_up(stack: cdk.Stack, values: Environment, points: RestorePoints, limit
         replicas=replicas,
         oldest=oldest,
         notifications=heard,
-        runbooks=values.runbooks_url,
+        runbooks=runbooks,
     )
+    if not values.cloudwatch_at:
+        return
+    PrometheusAlarms(
+        stack,
+        "Servers",
+        pipeline=pipeline,
+        replicas={prometheus: replicas[prometheus]},
+        notifications=heard,
+        runbooks=runbooks,
+    )
+    if drill:
+        RestoreDrillAlarm(
+            stack,
+            "Drill",
+            pipeline=pipeline,
+            origin=prometheus,
+            drill=drill,
+            undrilled=limits.undrilled,
+            notifications=heard,
+            runbooks=runbooks,
+        )
 
 
 def new_app(outdir: Path | None = None) -> cdk.App:

@@ -59,6 +59,7 @@ def back_up(
         points=points,
         every=values.backup_every,
         queues_reached_at=values.sqs_at if values.backups_start is not None else None,
+        metrics_reached_at=values.cloudwatch_at or None,
     )
     drills = (_drill(app, values, backup, values.drill_storage_class).name,) if values.drill_storage_class else ()
     if not values.grafana_backup:
@@ -90,4 +91,10 @@ def _drill(app: cdk8s.App, values: Environment, backup: Backup, storage_class: s
                 "go: name another one, which is made, too"
             )
         StorageClass(chart, "storage-class", name=storage_class, keep=False)
-    return RestoreDrill(chart, "restore-drill", backup=backup, volume=Volume(values.prometheus_volume, storage_class))
+    return RestoreDrill(
+        chart,
+        "restore-drill",
+        backup=backup,
+        volume=Volume(values.prometheus_volume, storage_class),
+        metrics_reached_at=values.cloudwatch_at or None,
+    )

@@ -352,6 +352,10 @@ class Environment(BaseModel):
         description="After which anything in that bucket expires: whole days, a week more than RETENTION, the longest "
         "block (a tenth of it) and BACKUP_KEEP are together."
     )
+    cloudwatch_at: Ranges = Field(
+        description="Likewise, of CloudWatch, which the agents tell what each Prometheus uses, and that a drill has "
+        "succeeded; empty where nobody does, so that AWS has no alarms of it."
+    )
     drill_storage_class: Annotated[str | None, AfterValidator(_class_name)] = Field(
         description="Class of the volume into which a restore point is restored every day, to see that it can be: its "
         "volumes must go with their claims. It is made where MAKE_STORAGE_CLASS is on; empty for no "

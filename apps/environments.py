@@ -137,6 +137,7 @@ PROD = Environment(
     sqs_at=("0.0.0.0/0",),
     backup_keep=timedelta(days=30),
     backup_expiry=timedelta(days=90),
+    cloudwatch_at=("0.0.0.0/0",),
     drill_storage_class="gp3-thrown-away",
     alarm_emails=("platform@insurance-lead-gen.com",),
     alarm_https=(),

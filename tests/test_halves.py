@@ -34,6 +34,8 @@ DATABASE = "database"
 TOO_OLD, DATABASE_TOO_OLD = "BackupTooOld", "DatabaseBackupTooOld"
 # Of the alarm that says it in AWS, by which dimensions it tells replicas apart.
 AGE, DIMENSIONS = "RestorePointAge", ("Cluster", "Namespace", "Component", "Replica")
+# Where alarms look at what servers use, and at drills that have succeeded.
+USAGE, DRILLS = "constructs-lib/prometheus", "constructs-lib/restore-drill"
 # What is done with a queue, on either end.
 SEND = {"sqs:SendMessage"}
 TAKE = {"sqs:GetQueueUrl", "sqs:ReceiveMessage", "sqs:ChangeMessageVisibility", "sqs:DeleteMessage"}
@@ -77,6 +79,16 @@ class Started:
     region: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """A service account tells CloudWatch metrics, and an alarm looks at them."""
+
+    service_account: str
+    metrics: str
+    source: str
+    region: str
+
+
 @dataclass(frozen=True, slots=True)
 class Half:
     """What one half says.
@@ -88,6 +100,7 @@ class Half:
         roles: Namespace, service account and the ARN of its role, where it has one by web identity.
         watched: Replicas whose restore points are looked at.
         started: Queues by which backups are started.
+        told: Metrics of servers, and of drills.
     """
 
     uses: frozenset[Use] = frozenset()
@@ -96,6 +109,7 @@ class Half:
     roles: frozenset[tuple[str, str, str]] = frozenset()
     watched: frozenset[Watched] = frozenset()
     started: frozenset[Started] = frozenset()
+    told: frozenset[Told] = frozenset()
 
 
 # --- the manifests
@@ -144,7 +158,31 @@ def of_manifests(directory: Path) -> Half:
         )
         for source, bucket, region, whose in told
     }
-    return Half(frozenset(uses), frozenset(accounts), days, frozenset(roles), frozenset(watched), frozenset(started))
+    told_metrics = {each for workload in pods for each in telling(workload)}
+    return Half(
+        frozenset(uses),
+        frozenset(accounts),
+        days,
+        frozenset(roles),
+        frozenset(watched),
+        frozenset(started),
+        frozenset(told_metrics),
+    )
+
+
+def telling(workload: Mapping[str, Any]) -> Iterator[Told]:
+    """What an agent beside a server tells of it, and a drill of its component."""
+    account, sources = spec(workload)["serviceAccountName"], [each["source"] for each in agents(workload)]
+    for options in agents(workload):
+        if "server" in options:
+            path, _, whose = options["source"].rpartition("/")
+            for replica in replicas(workload, whose):
+                source, region = f"{path}/{replica}", options["region"]
+                yield Told(service_account=account, metrics=USAGE, source=source, region=region)
+    for container in (*spec(workload).get("initContainers", ()), *spec(workload)["containers"]):
+        for region in (each.partition("=")[2] for each in container.get("args", ()) if each.startswith("--tell=")):
+            for component in {source.rpartition("/")[0] for source in sources}:
+                yield Told(service_account=account, metrics=DRILLS, source=component, region=region)
 
 
 @cache
@@ -238,12 +276,13 @@ def of_templates(directory: Path) -> Half:
     if not templates.exists():
         return Half()
     regions: dict[str, str] = {}
-    days, known, watched = {}, set(), set()
+    days, known, watched, heard = {}, set(), set(), set()
     for path in templates.glob("*.json"):
         template = json.loads(path.read_text())
         (region,) = set(asserted("AWS::Region", template))
         known |= set(asserted("AWS::AccountId", template))
         watched |= set(looked_at(template["Resources"].values()))
+        heard |= {(*each, region) for each in alarming(template["Resources"].values())}
         regions |= dict.fromkeys(queue_names(template["Resources"].values()), region)
         for bucket in (each["Properties"] for each in template["Resources"].values() if of_bucket(each)):
             regions[bucket["BucketName"]] = region
@@ -288,7 +327,21 @@ def of_templates(directory: Path) -> Half:
         for name, queue in made.queues.items()
         if queue.arn in sent and may(role, TAKE, queue.arn)
     }
-    return Half(frozenset(uses), frozenset(accounts), days, frozenset(roles), frozenset(watched), frozenset(started))
+    told = {
+        Told(service_account=account, metrics=metrics, source=source, region=region)
+        for metrics, source, region in heard
+        for _, account, role in takers
+        if metrics in {each for policy in role.policies.values() for each in telling_allowed(policy)}
+    }
+    return Half(
+        frozenset(uses),
+        frozenset(accounts),
+        days,
+        frozenset(roles),
+        frozenset(watched),
+        frozenset(started),
+        frozenset(told),
+    )
 
 
 def queue_names(resources: Iterable[Mapping[str, Any]]) -> Iterator[str]:
@@ -306,6 +359,25 @@ def may(role: Role, wanted: set[str], arn: str) -> bool:
             if statement["Effect"] == "Allow" and arn in listed(statement["Resource"]):
                 allowed |= {*actions(statement)}
     return wanted <= allowed
+
+
+def telling_allowed(policy: Mapping[str, Any]) -> Iterator[str]:
+    """The namespaces of metrics that a policy lets somebody tell."""
+    for statement in policy["Statement"]:
+        if "cloudwatch:PutMetricData" in actions(statement):
+            ((_, key, names),) = conditions(statement)
+            assert key == "cloudwatch:namespace"
+            yield from names
+
+
+def alarming(resources: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Where alarms look that are on servers and on drills: the namespace, and the values of the dimensions."""
+    for alarm in (each["Properties"] for each in resources if each["Type"] == "AWS::CloudWatch::Alarm"):
+        if (metric := seen(alarm)).namespace in (USAGE, DRILLS):
+            yield (
+                metric.namespace,
+                "/".join(metric.dimensions[name] for name in DIMENSIONS if name in metric.dimensions),
+            )
 
 
 def looked_at(resources: Iterable[Mapping[str, Any]]) -> Iterator[Watched]:
@@ -461,6 +533,9 @@ RENAMED = [
     (DRILL, "serviceAccountName: restore-drill\n", "serviceAccountName: prometheus\n"),
     (DRILL, "namespace: monitoring\n", "namespace: observed\n"),
     (DRILL, POD_IDENTITY, "169.254.170.24/32"),
+    (MANIFESTS, "--server=127.0.0.1:9090", "--serves=127.0.0.1:9090"),
+    (DRILL, "--tell=us-east-1", "--tell=us-east-2"),
+    (DRILL, "--tell=us-east-1", "--tells=us-east-1"),
     (LOGS, "bucketnames: replace-me-prod-logs", "bucketnames: replace-me-prod-log"),
     (LOGS, "region: us-east-1", "region: us-west-1"),
     (LOGS, "insurance-lead-gen-prod", "insurance-lead-gen"),
@@ -496,6 +571,13 @@ RENAMED = [
     (BACKUP, '"sqs:DeleteMessage"', '"sqs:DeleteQueue"'),
     (BACKUP, '"sqs:ChangeMessageVisibility"', '"sqs:SetQueueAttributes"'),
     (BACKUP, '"sqs:SendMessage"', '"sqs:ReceiveMessage"'),
+    (BACKUP, '"constructs-lib/prometheus"', '"constructs-lib/prometheuses"'),
+    (BACKUP, '"Namespace": "constructs-lib/restore-drill"', '"Namespace": "constructs-lib/drill"'),
+    (
+        BACKUP,
+        '"cloudwatch:namespace": "constructs-lib/restore-drill"',
+        '"cloudwatch:namespace": "constructs-lib/drill"',
+    ),
     (STORES, '"BucketName": "replace-me-prod-logs"', '"BucketName": "replace-me-prod-log"'),
     (STORES, '"us-east-1"', '"eu-central-1"'),
     (STORES, '"ServiceAccount": "loki"', '"ServiceAccount": "loki-0"'),

@@ -1,4 +1,4 @@
-"""What alarms of CloudWatch have in common that look at what our own programs tell it."""
+"""What alarms of CloudWatch on what our own programs tell it have in common."""
 
 from dataclasses import dataclass
 
@@ -42,7 +42,8 @@ class Alarms:
         metric: cloudwatch.IMetric,
         comparison: cloudwatch.ComparisonOperator,
         threshold: float,
-        periods: int,
+        periods: int = 1,
+        breaching: int | None = None,
         silence: cloudwatch.TreatMissingData,
         sentence: str,
     ) -> None:
@@ -54,7 +55,8 @@ class Alarms:
             metric: What it looks at.
             comparison: When it counts.
             threshold: Likewise.
-            periods: In a row.
+            periods: Of the metric, in a row.
+            breaching: In how many of these it must count; in all when absent.
             silence: What missing data is.
             sentence: What it says, and what to do.
         """
@@ -67,6 +69,7 @@ class Alarms:
             comparison_operator=comparison,
             threshold=threshold,
             evaluation_periods=periods,
+            datapoints_to_alarm=breaching,
             treat_missing_data=silence,
         )
         if self.notifications is not None:

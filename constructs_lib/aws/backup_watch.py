@@ -16,12 +16,12 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from constructs_lib.agent.restore_point import DATABASE
+from constructs_lib.aws.alarms import Alarms, filled, let_tell
 from constructs_lib.aws.backup_pipeline import BackupPipeline
 from constructs_lib.aws.notifications import Notifications
 from constructs_lib.aws.schedules import role_of
 from constructs_lib.errors import ConstructError
 from constructs_lib.restore_points import Origin
-from constructs_lib.urls import absolute_url, page_of
 from constructs_lib.watch.contract import AGE, DAY, NAMESPACE, PUT_OFF, TIME, VARIABLE, WHOLE, Watched, dimensions
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -50,7 +50,6 @@ HEARD_FOR = timedelta(days=14)  # that a queue keeps what failed, at most
 PERSISTENT = 3
 ABOVE = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD
 BELOW = cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD
-NO_NAMES = "CloudWatch knows no names of metrics in policies: the right is on one namespace of them, by condition."
 IS_LAST = "What Lambda or the scheduler gave up is in this queue, and an alarm is on it: nothing takes it from there."
 
 
@@ -129,9 +128,9 @@ class BackupWatch(Construct):
                 f"{len(watched.sources)} replicas are more than fit into the {ENVIRONMENT} bytes of a function's "
                 "environment: use several watches"
             )
-        self._runbooks = None if runbooks is None else absolute_url(runbooks, of="runbooks")
+        self._alarms = Alarms(notifications=notifications, runbooks=runbooks)
         super().__init__(scope, id)
-        self._every, self._notifications = _duration(every), notifications
+        self._every = _duration(every)
         self._role = iam.Role(
             self,
             "Role",
@@ -166,16 +165,7 @@ class BackupWatch(Construct):
             self, "Log", retention=logs.RetentionDays.ONE_MONTH, removal_policy=cdk.RemovalPolicy.DESTROY
         )
         log_group.grant_write(self._role)
-        self._role.add_to_policy(
-            iam.PolicyStatement(
-                actions=["cloudwatch:PutMetricData"],
-                resources=["*"],
-                conditions={"StringEquals": {"cloudwatch:namespace": NAMESPACE}},
-            )
-        )
-        cdk.Validations.of(self._role).acknowledge(
-            cdk.Acknowledgment(id="AwsSolutions::AwsSolutions-IAM5[Resource::*]", reason=NO_NAMES)
-        )
+        let_tell(self._role, NAMESPACE)
         return lambda_.Function(
             self,
             "Function",
@@ -227,11 +217,11 @@ class BackupWatch(Construct):
     def _watch(self, source: str, oldest: timedelta) -> None:
         """The alarms on one replica's restore points."""
         replica = Construct(self, source)
-        self._alarm(
+        self._alarms.add(
             replica,
             "RestorePointTooOld",
             # So that the reason of an alarm tells silence from age: exactly twice as old as is too old.
-            metric=_filled(_metric(AGE, source, statistic="Maximum", period=self._every), 2 * oldest.total_seconds()),
+            metric=filled(_metric(AGE, source, statistic="Maximum", period=self._every), 2 * oldest.total_seconds()),
             comparison=ABOVE,
             threshold=oldest.total_seconds(),
             # Looks and periods begin at different moments: one may have no look in it, and the next one two.
@@ -239,18 +229,18 @@ class BackupWatch(Construct):
             silence=cloudwatch.TreatMissingData.BREACHING,
             sentence=f"The newest restore point of {source} is older than {oldest}, or nobody looks at it.",
         )
-        self._alarm(
+        self._alarms.add(
             replica,
             "RestorePointNotWhole",
             # What is found when it is an object's turn to be read is not found again an hour later.
-            metric=_filled(_metric(WHOLE, source, statistic="Minimum", period=_duration(DAY)), 0),
+            metric=filled(_metric(WHOLE, source, statistic="Minimum", period=_duration(DAY)), 0),
             comparison=BELOW,
             threshold=1,
             silence=cloudwatch.TreatMissingData.BREACHING,
             sentence=f"The newest restore point of {source} was not whole within the last day, or nobody looked at it: "
             "the log of the watch says what is wrong.",
         )
-        self._alarm(
+        self._alarms.add(
             replica,
             "RestorePointPutOff",
             metric=_metric(PUT_OFF, source, statistic="Maximum", period=_duration(DAY)),
@@ -265,7 +255,7 @@ class BackupWatch(Construct):
         )
 
     def _watch_itself(self) -> None:
-        self._alarm(
+        self._alarms.add(
             self,
             "BackupWatchFailing",
             metric=self.function.metric_errors(period=self._every),
@@ -277,7 +267,7 @@ class BackupWatch(Construct):
             sentence="The watch over restore points fails again and again, though it may succeed when it is tried "
             "again: its log says what.",
         )
-        self._alarm(
+        self._alarms.add(
             self,
             "BackupWatchGaveUp",
             metric=self.dead_letters.metric_approximate_number_of_messages_visible(statistic="Maximum"),
@@ -286,34 +276,6 @@ class BackupWatch(Construct):
             silence=cloudwatch.TreatMissingData.NOT_BREACHING,
             sentence="A look at restore points was given up: read the messages of the queue, then delete them.",
         )
-
-    def _alarm(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        metric: cloudwatch.IMetric,
-        comparison: cloudwatch.ComparisonOperator,
-        threshold: float,
-        periods: int = 1,
-        breaching: int | None = None,
-        silence: cloudwatch.TreatMissingData,
-        sentence: str,
-    ) -> None:
-        page = "" if self._runbooks is None else f" {page_of(id, runbooks=self._runbooks)}"
-        alarm = cloudwatch.Alarm(
-            scope,
-            id,
-            alarm_description=f"{sentence}{page}",
-            metric=metric,
-            comparison_operator=comparison,
-            threshold=threshold,
-            evaluation_periods=periods,
-            datapoints_to_alarm=breaching,
-            treat_missing_data=silence,
-        )
-        if self._notifications is not None:
-            self._notifications.add_alarm(alarm)
 
 
 def _sources(replicas: Mapping[Origin, Sequence[str]]) -> Iterator[str]:
@@ -334,16 +296,6 @@ def _metric(name: str, source: str, *, statistic: str, period: cdk.Duration) -> 
         dimensions_map=dimensions(source),
         statistic=statistic,
         period=period,
-    )
-
-
-def _filled(metric: cloudwatch.Metric, silence: float) -> cloudwatch.MathExpression:
-    """A metric that says something in each period, so that CloudWatch judges the last ones, and no older ones."""
-    return cloudwatch.MathExpression(
-        expression=f"FILL(said, {silence:.0f})",
-        using_metrics={"said": metric},
-        label=metric.metric_name,
-        period=metric.period,  # else that of the metric is replaced by five minutes
     )
 
 

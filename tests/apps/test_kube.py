@@ -80,6 +80,7 @@ VALUES = PROD.but(
         "sqs_at": ("203.0.113.128/25",),
         "backup_keep": timedelta(days=14),
         "backup_expiry": timedelta(days=60),
+        "cloudwatch_at": ("198.51.100.0/24",),
         "drill_storage_class": "fast-thrown-away",
         "alarm_emails": ("somebody@example.com",),
         "alarm_https": ("monitoring/webhook",),

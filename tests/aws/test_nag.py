@@ -98,7 +98,7 @@ def test_each_acknowledgement_is_needed_and_stands_beside_what_it_is_for(unheard
     assert sorted((rule.partition("[")[0], construct) for rule, construct in without) == [
         *(
             ("AwsSolutions-IAM5", f"{PIPELINE}/insurance-lead-gen-prod--monitoring--{each}/Role/DefaultPolicy/Resource")
-            for each in ("grafana-backup", *2 * ["prometheus--restore-drill"], *2 * ["prometheus"])
+            for each in ("grafana-backup", *3 * ["prometheus--restore-drill"], *3 * ["prometheus"])
         ),
         *4 * [("AwsSolutions-IAM5", f"{WATCH}/Role/DefaultPolicy/Resource")],
         ("AwsSolutions-IAM5", "MonitoringStores/Logs/User/Role/DefaultPolicy/Resource"),
