@@ -26,6 +26,8 @@ KNOWN = {
     *("aws:PrincipalArn", "aws:PrincipalAccount", "aws:PrincipalType", "aws:userid"),
     *("s3:prefix", "s3:delimiter", "s3:max-keys", "s3:x-amz-acl", "s3:VersionId"),
 }
+# There is none here, so that nobody asks whether it may be told anything.
+ABSENT = "cloudwatch:"
 # What nobody meets who comes by TLS.
 PLAIN = {"Bool": {"aws:SecureTransport": "false"}}
 VARIABLE = re.compile(r"\$\{([^*?$][^}]*)\}")
@@ -76,6 +78,8 @@ def refuse_plain(queue: Queue) -> None:
 def refuse_unknown(role: Role) -> None:
     """Refuse policies that mean something else here, since versitygw does not know what they ask about.
 
+    What they say of services that are not here is left aside.
+
     Raises:
         ClusterError: conditions and variables of policies, each with its statement.
     """
@@ -83,6 +87,7 @@ def refuse_unknown(role: Role) -> None:
         f"{what} of {name}, {statement.get('Sid', actions(statement))}"
         for name, policy in role.policies.items()
         for statement in listed(policy["Statement"])
+        if not all(action.startswith(ABSENT) for action in actions(statement))
         for what in _asked(statement)
         if what not in KNOWN
     ]
