@@ -268,7 +268,7 @@ def test_an_empty_database_is_not_saved(second: Done, unasked: Done) -> None:
 
 def test_a_damaged_restore_point_is_named_and_nothing_is_touched(second: Done, damaged: Done) -> None:
     """The Job fails before anybody asks the database, which is as empty as it was."""
-    assert damaged.run.codes == {FETCH: 1}
+    assert damaged.run.codes == {FETCH: 3}
     assert second.newest in damaged.run.said[FETCH]
     assert damaged.keys == second.keys
     assert damaged.tables == []
