@@ -31,8 +31,9 @@ format: .venv/ready
 	ruff check --fix .
 	ruff format .
 
-benchmark: .venv/ready tools ## Print the figures of benchmarks/README.md
+benchmark: .venv/ready node_modules/ready tools ## Print the figures of benchmarks/README.md
 	python -m benchmarks.rendering
+	python -m benchmarks.templates
 	python -m benchmarks.backup
 
 pictures: .venv/ready tools ## Draw docs/pictures again, of what dashboards find on the tests' cluster; without it: python -m pictures

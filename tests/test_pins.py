@@ -1,5 +1,6 @@
 """What is shipped is what is proven: the versions of images and packages are those that the tests build and run."""
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -94,8 +95,21 @@ def test_the_agents_image_holds_what_its_extra_asks_for() -> None:
 
 @pytest.mark.parametrize(
     ("file", "address"),
-    [("requirements.txt", "://"), ("agent/requirements.txt", "://"), ("package-lock.json", '"resolved"')],
+    [
+        ("requirements.txt", "://"),
+        ("agent/requirements.txt", "://"),
+        ("package-lock.json", '"resolved"'),
+        ("benchmarks/cdk/package-lock.json", '"resolved"'),
+    ],
 )
 def test_locks_name_no_registry(file: str, address: str) -> None:
     """Packages are known by their hashes, so that a mirror of any site can serve them."""
     assert address not in (ROOT / file).read_text()
+
+
+def test_typescript_is_measured_with_the_same_cdk() -> None:
+    """Both sides of the benchmark of templates are of one release."""
+    package = json.loads((ROOT / "benchmarks" / "cdk" / "package.json").read_text())
+
+    assert package["dependencies"].items() <= pins("requirements.txt").items()
+    assert "aws-cdk-lib" in package["dependencies"]

@@ -1,0 +1,53 @@
+/** Restore points, as constructs_lib/aws/backup_pipeline.py has them. */
+
+import * as iam from "aws-cdk-lib/aws-iam";
+import { Construct } from "constructs";
+
+import { RestorePointBucket, RestorePointBucketProps } from "./buckets";
+import { ServiceAccountRole } from "./roles";
+
+/** Whose restore points they are: the pods of a component, or its one database. */
+export interface Origin {
+  readonly cluster: string;
+  readonly namespace: string;
+  readonly component: string;
+  readonly replicas: readonly string[];
+  readonly database: boolean;
+}
+
+export function pathOf({ cluster, namespace, component }: Origin): string {
+  return `${cluster}/${namespace}/${component}`;
+}
+
+function prefixesOf(origin: Origin): string[] {
+  return (origin.database ? ["points/"] : ["blocks/", "points/"]).map((top) => `${top}${pathOf(origin)}/`);
+}
+
+export interface BackupPipelineProps {
+  readonly points: RestorePointBucketProps;
+  readonly origins: readonly Origin[];
+}
+
+export class BackupPipeline extends Construct {
+  readonly bucket: RestorePointBucket;
+  readonly roles = new Map<Origin, ServiceAccountRole>();
+
+  constructor(scope: Construct, id: string, { points, origins }: BackupPipelineProps) {
+    super(scope, id);
+    this.bucket = new RestorePointBucket(this, "Bucket", points);
+    for (const origin of origins) {
+      const { cluster, namespace, component } = origin;
+      const made = new ServiceAccountRole(this, pathOf(origin), { cluster, namespace, serviceAccount: component });
+      for (const prefix of prefixesOf(origin)) {
+        this.bucket.grant(made.role, "add", prefix);
+      }
+      this.roles.set(origin, made);
+    }
+  }
+
+  grantRead(grantee: iam.Role, origin: Origin): void {
+    for (const prefix of prefixesOf(origin)) {
+      this.bucket.grant(grantee, "read", prefix);
+    }
+  }
+}
