@@ -30,7 +30,7 @@ APP = Path(__file__).with_name("cdk")
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "constructs_lib"
 # From which lines of source a resource is, and which command line may read it: they differ by the language's nature.
 NOT_COMPARED = ("*.metadata.json", "manifest.json")
-TREE, REPORT = "tree.json", "validation-report.json"
+TEMPLATE, TREE, REPORT = ".template.json", "tree.json", "validation-report.json"
 
 
 def compiled() -> Path:
@@ -150,7 +150,7 @@ def refuse_differences(ours: Path, theirs: Path) -> None:
         if not manifest.with_name(REPORT).exists():
             sys.exit(f"no ratio of what is not validated: {manifest.parent.name} has no {REPORT}")
     mine, its = _rendered(ours), _rendered(theirs)
-    for name in sorted({*mine, *its}):
+    for name in sorted({*mine, *its}, key=lambda name: (not name.endswith(TEMPLATE), name)):
         if mine.get(name) != its.get(name):
             before, after = (each.get(name, "").splitlines() for each in (mine, its))
             lines = islice(unified_diff(before, after, "Python", "TypeScript", lineterm=""), SHOWN)
