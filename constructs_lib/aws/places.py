@@ -6,7 +6,7 @@ from constructs import Construct
 
 def differ(one: str, another: str) -> bool:
     """Whether two accounts or regions are known to be two: one that is not known yet may be any."""
-    return not cdk.Token.is_unresolved(one) and not cdk.Token.is_unresolved(another) and one != another
+    return one != another and not cdk.Token.is_unresolved(one) and not cdk.Token.is_unresolved(another)
 
 
 def assert_when_deployed(scope: Construct, id: str, condition: cdk.ICfnRuleConditionExpression, sentence: str) -> None:
