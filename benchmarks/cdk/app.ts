@@ -42,11 +42,17 @@ function backUp(stack: cdk.Stack, values: Environment): void {
   const { cluster, namespace, region, backupBucket, keepDays, expiryDays, oldestHours, emails } = values;
   const points = { bucketName: backupBucket, region, keepDays, expiryDays };
   const replicas = Array.from({ length: values.prometheusReplicas }, (_, ordinal) => `prometheus-${ordinal}`);
-  const origins: Origin[] = [
-    { cluster, namespace, component: "prometheus", replicas, database: false },
-    { cluster, namespace, component: "grafana-backup", replicas: ["database"], database: true },
-  ];
+  const prometheus: Origin = { cluster, namespace, component: "prometheus", replicas, database: false };
+  const database: Origin = {
+    cluster,
+    namespace,
+    component: "grafana-backup",
+    replicas: ["database"],
+    database: true,
+  };
+  const origins = [prometheus, database];
   const pipeline = new BackupPipeline(stack, "RestorePoints", { points, origins });
+  pipeline.addDrill(prometheus);
   const notifications = emails.length ? new Notifications(stack, "Alarms", { emails }) : undefined;
   new BackupWatch(stack, "Watch", { pipeline, origins, points, oldestHours, notifications });
 }

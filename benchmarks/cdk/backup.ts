@@ -45,6 +45,17 @@ export class BackupPipeline extends Construct {
     }
   }
 
+  addDrill(origin: Origin): void {
+    const { cluster, namespace } = origin;
+    const serviceAccount = "restore-drill";
+    const made = new ServiceAccountRole(this, `${pathOf(origin)}/${serviceAccount}`, {
+      cluster,
+      namespace,
+      serviceAccount,
+    });
+    this.grantRead(made.role, origin);
+  }
+
   grantRead(grantee: iam.Role, origin: Origin): void {
     for (const prefix of prefixesOf(origin)) {
       this.bucket.grant(grantee, "read", prefix);
