@@ -5,10 +5,13 @@ import { readFileSync } from "node:fs";
 import * as cdk from "aws-cdk-lib";
 import { Construct } from "constructs";
 
+import { Alarms } from "./alarms";
 import { BackupPipeline, Origin } from "./backup";
 import { PrivateBucket } from "./buckets";
 import { Notifications } from "./notifications";
 import { ServiceAccountRole } from "./roles";
+import { BackupSchedule } from "./schedule";
+import { PrometheusAlarms, RestoreDrillAlarm } from "./servers";
 import { Environment, ENVIRONMENTS } from "./values";
 import { BackupWatch } from "./watch";
 
@@ -39,7 +42,8 @@ function store(stack: cdk.Stack, { cluster, namespace, region, logsBucket }: Env
 }
 
 function backUp(stack: cdk.Stack, values: Environment): void {
-  const { cluster, namespace, region, backupBucket, keepDays, expiryDays, oldestHours, emails } = values;
+  const { cluster, namespace, region, backupBucket, keepDays, expiryDays } = values;
+  const { oldestHours, undrilledHours, emails, runbooks } = values;
   const points = { bucketName: backupBucket, region, keepDays, expiryDays };
   const replicas = Array.from({ length: values.prometheusReplicas }, (_, ordinal) => `prometheus-${ordinal}`);
   const prometheus: Origin = { cluster, namespace, component: "prometheus", replicas, database: false };
@@ -52,9 +56,13 @@ function backUp(stack: cdk.Stack, values: Environment): void {
   };
   const origins = [prometheus, database];
   const pipeline = new BackupPipeline(stack, "RestorePoints", { points, origins });
-  pipeline.addDrill(prometheus);
+  const drill = pipeline.addDrill(prometheus);
+  new BackupSchedule(stack, "Schedule", { pipeline, origin: prometheus, hour: 2, timeZone: "Etc/UTC" });
   const notifications = emails.length ? new Notifications(stack, "Alarms", { emails }) : undefined;
-  new BackupWatch(stack, "Watch", { pipeline, origins, points, oldestHours, notifications });
+  const alarms = new Alarms(runbooks, notifications);
+  new BackupWatch(stack, "Watch", { pipeline, origins, points, oldestHours, alarms });
+  new PrometheusAlarms(stack, "Servers", { pipeline, origin: prometheus, alarms });
+  new RestoreDrillAlarm(stack, "Drill", { origin: prometheus, drill, undrilledHours, alarms });
 }
 
 if (require.main === module) {

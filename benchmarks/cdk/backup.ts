@@ -30,7 +30,7 @@ export interface BackupPipelineProps {
 
 export class BackupPipeline extends Construct {
   readonly bucket: RestorePointBucket;
-  readonly roles = new Map<Origin, ServiceAccountRole>();
+  private readonly roles = new Map<Origin, ServiceAccountRole>();
 
   constructor(scope: Construct, id: string, { points, origins }: BackupPipelineProps) {
     super(scope, id);
@@ -45,7 +45,7 @@ export class BackupPipeline extends Construct {
     }
   }
 
-  addDrill(origin: Origin): void {
+  addDrill(origin: Origin): ServiceAccountRole {
     const { cluster, namespace } = origin;
     const serviceAccount = "restore-drill";
     const made = new ServiceAccountRole(this, `${pathOf(origin)}/${serviceAccount}`, {
@@ -54,6 +54,16 @@ export class BackupPipeline extends Construct {
       serviceAccount,
     });
     this.grantRead(made.role, origin);
+    return made;
+  }
+
+  /** Of one of its origins. */
+  roleOf(origin: Origin): iam.Role {
+    const found = this.roles.get(origin);
+    if (!found) {
+      throw new Error(`there are no restore points of ${pathOf(origin)}`);
+    }
+    return found.role;
   }
 
   grantRead(grantee: iam.Role, origin: Origin): void {

@@ -10,7 +10,9 @@ export interface Environment {
   readonly expiryDays: number;
   readonly prometheusReplicas: number;
   readonly oldestHours: number;
+  readonly undrilledHours: number;
   readonly emails: readonly string[];
+  readonly runbooks: string;
 }
 
 const PROD: Environment = {
@@ -23,7 +25,9 @@ const PROD: Environment = {
   expiryDays: 90,
   prometheusReplicas: 2,
   oldestHours: 26,
+  undrilledHours: 28,
   emails: ["platform@insurance-lead-gen.com"],
+  runbooks: "https://runbooks.insurance-lead-gen.com",
 };
 
 const STAGING: Environment = {

@@ -10,9 +10,9 @@ import * as scheduler from "aws-cdk-lib/aws-scheduler";
 import * as sqs from "aws-cdk-lib/aws-sqs";
 import { Construct } from "constructs";
 
+import { Alarms, dimensionsOf, filled, letTell } from "./alarms";
 import { BackupPipeline, Origin, pathOf } from "./backup";
 import { RestorePointBucketProps } from "./buckets";
-import { Notifications } from "./notifications";
 import { roleOfSchedules } from "./roles";
 
 const NAMESPACE = "constructs-lib/backup";
@@ -37,8 +37,6 @@ const EXCLUDED = [
 ];
 const { GREATER_THAN_THRESHOLD, LESS_THAN_THRESHOLD } = cloudwatch.ComparisonOperator;
 const { BREACHING, NOT_BREACHING } = cloudwatch.TreatMissingData;
-const NO_NAMES =
-  "CloudWatch knows no names of metrics in policies: the right is on one namespace of them, by condition.";
 const IS_LAST =
   "What Lambda or the scheduler gave up is in this queue, and an alarm is on it: nothing takes it from there.";
 
@@ -47,7 +45,7 @@ export interface BackupWatchProps {
   readonly origins: readonly Origin[];
   readonly points: RestorePointBucketProps;
   readonly oldestHours: number;
-  readonly notifications?: Notifications;
+  readonly alarms: Alarms;
 }
 
 export class BackupWatch extends Construct {
@@ -88,17 +86,7 @@ export class BackupWatch extends Construct {
       removalPolicy: cdk.RemovalPolicy.DESTROY,
     });
     logGroup.grantWrite(this.role);
-    this.role.addToPolicy(
-      new iam.PolicyStatement({
-        actions: ["cloudwatch:PutMetricData"],
-        resources: ["*"],
-        conditions: { StringEquals: { "cloudwatch:namespace": NAMESPACE } },
-      }),
-    );
-    cdk.Validations.of(this.role).acknowledge({
-      id: "AwsSolutions::AwsSolutions-IAM5[Resource::*]",
-      reason: NO_NAMES,
-    });
+    letTell(this.role, NAMESPACE);
     const watched = {
       bucket: points.bucketName,
       region: points.region,
@@ -153,37 +141,23 @@ export class BackupWatch extends Construct {
 
   private watch(origin: Origin, name: string): void {
     const source = `${pathOf(origin)}/${name}`;
-    const dimensionsMap = {
-      Cluster: origin.cluster,
-      Namespace: origin.namespace,
-      Component: origin.component,
-      Replica: name,
-    };
+    const dimensionsMap = dimensionsOf(origin, name);
     const replica = new Construct(this, source);
-    this.alarm(replica, "Age", {
-      metric: new cloudwatch.Metric({
-        namespace: NAMESPACE,
-        metricName: "RestorePointAge",
-        dimensionsMap,
-        statistic: "Maximum",
-        period: this.every,
-      }),
+    const metric = (metricName: string, statistic: string, period: cdk.Duration): cloudwatch.Metric =>
+      new cloudwatch.Metric({ namespace: NAMESPACE, metricName, dimensionsMap, statistic, period });
+    const oldest = this.props.oldestHours * 3600;
+    this.props.alarms.add(replica, "RestorePointTooOld", {
+      metric: filled(metric("RestorePointAge", "Maximum", this.every), 2 * oldest),
       comparisonOperator: GREATER_THAN_THRESHOLD,
-      threshold: this.props.oldestHours * 3600,
+      threshold: oldest,
       evaluationPeriods: 2,
       treatMissingData: BREACHING,
       alarmDescription:
         `The newest restore point of ${source} is older than ${spelled(this.props.oldestHours)}, or nobody looks at ` +
         "it.",
     });
-    this.alarm(replica, "Whole", {
-      metric: new cloudwatch.Metric({
-        namespace: NAMESPACE,
-        metricName: "RestorePointWhole",
-        dimensionsMap,
-        statistic: "Minimum",
-        period: cdk.Duration.seconds(DAY),
-      }),
+    this.props.alarms.add(replica, "RestorePointNotWhole", {
+      metric: filled(metric("RestorePointWhole", "Minimum", cdk.Duration.seconds(DAY)), 0),
       comparisonOperator: LESS_THAN_THRESHOLD,
       threshold: 1,
       evaluationPeriods: 1,
@@ -192,18 +166,31 @@ export class BackupWatch extends Construct {
         `The newest restore point of ${source} was not whole within the last day, or nobody looked at it: the log of ` +
         "the watch says what is wrong.",
     });
+    this.props.alarms.add(replica, "RestorePointPutOff", {
+      metric: metric("RestorePointPutOff", "Maximum", cdk.Duration.seconds(DAY)),
+      comparisonOperator: GREATER_THAN_THRESHOLD,
+      threshold: 0,
+      evaluationPeriods: 6,
+      datapointsToAlarm: 3,
+      treatMissingData: NOT_BREACHING,
+      alarmDescription:
+        `Objects of the newest restore point of ${source} are put off when it is their turn to be read again, on 3 ` +
+        "days of 6: the log of the watch says which.",
+    });
   }
 
   private watchItself(): void {
-    this.alarm(this, "Errors", {
+    this.props.alarms.add(this, "BackupWatchFailing", {
       metric: this.function.metricErrors({ period: this.every }),
       comparisonOperator: GREATER_THAN_THRESHOLD,
       threshold: 0,
-      evaluationPeriods: 1,
+      evaluationPeriods: 3,
       treatMissingData: NOT_BREACHING,
-      alarmDescription: "The watch over restore points could not do all that it is there for: its log says what.",
+      alarmDescription:
+        "The watch over restore points fails again and again, though it may succeed when it is tried again: its log " +
+        "says what.",
     });
-    this.alarm(this, "GivenUp", {
+    this.props.alarms.add(this, "BackupWatchGaveUp", {
       metric: this.deadLetters.metricApproximateNumberOfMessagesVisible({ statistic: "Maximum" }),
       comparisonOperator: GREATER_THAN_THRESHOLD,
       threshold: 0,
@@ -211,11 +198,6 @@ export class BackupWatch extends Construct {
       treatMissingData: NOT_BREACHING,
       alarmDescription: "A look at restore points was given up: read the messages of the queue, then delete them.",
     });
-  }
-
-  private alarm(scope: Construct, id: string, props: cloudwatch.AlarmProps): void {
-    const alarm = new cloudwatch.Alarm(scope, id, props);
-    this.props.notifications?.addAlarm(alarm);
   }
 }
 
