@@ -78,7 +78,8 @@ def _back_up(stack: cdk.Stack, values: Environment, points: RestorePoints, limit
     pipeline = BackupPipeline(
         stack, "RestorePoints", restore_points=points, origins=list(replicas), web_identity=values.web_identity
     )
-    drill = pipeline.add_drill(prometheus) if values.drill_storage_class else None
+    if values.drill_storage_class:
+        pipeline.add_drill(prometheus)
     if values.backups_start is not None:
         BackupSchedule(
             stack,
@@ -109,13 +110,12 @@ def _back_up(stack: cdk.Stack, values: Environment, points: RestorePoints, limit
         notifications=heard,
         runbooks=runbooks,
     )
-    if drill:
+    for origin in pipeline.drills:
         RestoreDrillAlarm(
             stack,
             "Drill",
             pipeline=pipeline,
-            origin=prometheus,
-            drill=drill,
+            origin=origin,
             undrilled=limits.undrilled,
             notifications=heard,
             runbooks=runbooks,

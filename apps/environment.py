@@ -353,8 +353,8 @@ class Environment(BaseModel):
         "block (a tenth of it) and BACKUP_KEEP are together."
     )
     cloudwatch_at: Ranges = Field(
-        description="Likewise, of CloudWatch, which the agents tell what each Prometheus uses, and that a drill has "
-        "succeeded; empty where nobody does, so that AWS has no alarms of it."
+        description="Address ranges of CloudWatch, which the agents tell what each Prometheus uses, and that a drill "
+        "has succeeded; empty where nobody does, so that AWS has no alarms of it."
     )
     drill_storage_class: Annotated[str | None, AfterValidator(_class_name)] = Field(
         description="Class of the volume into which a restore point is restored every day, to see that it can be: its "
@@ -362,7 +362,8 @@ class Environment(BaseModel):
         "drill, of which there is none without a backup."
     )
     alarm_emails: Words = Field(
-        description="Addresses of email that hear of alarms on restore points; each says yes first, by a link. Or none."
+        description="Addresses of email that hear of alarms on restore points, drills and Prometheus; each says yes "
+        "first, by a link. Or none."
     )
     alarm_https: Words = Field(
         description="Likewise, the names of secrets of Secrets Manager in REGION, each of which is an https URL. Or "

@@ -57,12 +57,19 @@ export class PrometheusAlarms extends Construct {
       });
       alarms.add(server, "PrometheusDiskAlmostFull", {
         ...held,
-        metric: filled(metric("VolumeUsed"), 200),
+        metric: metric("VolumeUsed"),
         threshold: 85,
+        treatMissingData: IGNORE,
+        alarmDescription:
+          `More than 85 % of the volume of ${source} was used, for 15m: enlarge the volume, or lower the retention.`,
+      });
+      alarms.add(server, "PrometheusUsageUnknown", {
+        ...held,
+        metric: filled(metric("VolumeUsed"), 200),
+        threshold: 100,
         treatMissingData: BREACHING,
         alarmDescription:
-          `More than 85 % of the volume of ${source} was used, or its agent told nobody, for 15m: enlarge the ` +
-          "volume, or lower the retention; see whether the pod runs.",
+          `The agent of ${source} told nobody what it uses, for 15m: see whether the pod runs, or is being restored.`,
       });
     }
   }

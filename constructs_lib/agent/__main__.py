@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from constructs_lib.agent.store import Store
 
 HOUR = 3600
-FAILED, DAMAGED = 1, 3  # exit codes; 2 is that of the parser
+FAILED = 1  # an exit code; 2 is that of the parser
 # Each imports what it needs when it is chosen: one has the client of Kubernetes in memory, another that of S3.
 # ruff: noqa: PLC0415
 
@@ -43,7 +43,7 @@ def main() -> None:
         if stays and isinstance(error, OSError):
             raise
         logging.error("%s", error)
-        sys.exit(DAMAGED if isinstance(error, DamagedError) else FAILED)
+        sys.exit(error.exit_code if isinstance(error, DamagedError) else FAILED)
     except SystemExit as ended:
         logging.shutdown()
         # Threads wait for the API server, in code that aborts the process when they wake up in what is left of it, or

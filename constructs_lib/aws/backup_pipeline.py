@@ -52,6 +52,7 @@ class BackupPipeline(Construct):
         self._web_identity = web_identity
         self.bucket = RestorePointBucket(self, "Bucket", restore_points=restore_points, encryption_key=encryption_key)
         self.roles: dict[Origin, ServiceAccountRole] = {}
+        self.drills: dict[Origin, ServiceAccountRole] = {}
         for origin in origins:
             role = ServiceAccountRole(self, origin.path, identity=_identity(origin), web_identity=web_identity)
             for access in self._accesses(origin, Rights.ADD):
@@ -76,17 +77,25 @@ class BackupPipeline(Construct):
     def add_drill(self, origin: Origin, *, service_account: str = RESTORE_DRILL) -> ServiceAccountRole:
         """Make a role for what tries to restore the restore points of an origin: it reads them, and does nothing else.
 
+        It is one of `drills` then.
+
         Args:
             origin: One of those that the pipeline knows.
             service_account: Of the drill, which is its name, in the cluster and the namespace of the origin.
         Raises:
-            ConstructError: an origin that it does not know, and what `ServiceAccountRole` refuses.
+            ConstructError: an origin that it does not know, or that has a drill, and what `ServiceAccountRole` refuses.
         """
+        if origin in self.drills:
+            raise ConstructError(
+                f"{origin.path} has the drill {self.drills[origin].identity.service_account} already: one is enough, "
+                "which tries its replicas in turns"
+            )
         identity = replace(_identity(origin), service_account=service_account)
         role = ServiceAccountRole(
             self, f"{origin.path}/{service_account}", identity=identity, web_identity=self._web_identity
         )
         self.grant_read(role.role, origin)
+        self.drills[origin] = role
         return role
 
     def _accesses(self, origin: Origin, rights: Rights) -> Iterator[BucketAccess]:

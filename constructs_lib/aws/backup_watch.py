@@ -79,7 +79,7 @@ class BackupWatch(Construct):
         replicas: Of each origin, the names of its pods, such as `prometheus-0`; of a database, `database` alone.
         oldest: When a restore point is too old: as long as from one to the next, and what it may take; of each origin
             where they differ.
-        every: How often it looks: whole minutes, a quarter of an hour to half a day.
+        every: How often it looks: whole minutes, an hour to half a day.
         notifications: Who hears of alarms; nobody when absent.
         runbooks: The URL below which each alarm has a page of its name, to which its description leads.
     Raises:

@@ -20,7 +20,7 @@ from constructs_lib.watch.contract import dimensions
 PERIOD = timedelta(minutes=5)  # in which an agent says something five times
 LONGEST = timedelta(days=1)  # at which an alarm of such periods may look
 FULL = 100
-SILENT = 200  # as which the reason of an alarm says it, and as full as no volume is
+SILENT = 200  # as full as no volume is
 # Prometheus collects garbage the more often, the nearer Go's memory comes to 90 % of the limit, and gives back to the
 # kernel what is above 95 % of that: from 85.5 % on, how much it needs does not show.
 MOST_MEMORY = 85
@@ -36,10 +36,11 @@ class PrometheusAlarms(Construct):
     - `PrometheusCpuHigh`: it used more of the processor time that its limit allows.
     - `PrometheusMemoryHigh`: Go held more of the memory that its limit allows. It is not what the kernel can take back,
       such as pages of files.
-    - `PrometheusDiskAlmostFull`: its volume was fuller; or nobody told, which is one alarm then, and not three.
+    - `PrometheusDiskAlmostFull`: its volume was fuller.
+    - `PrometheusUsageUnknown`: nobody told, so that nothing is known of the others.
 
-    Where a server says nothing, as while it is restarted, the others stay as they were: one that was killed for its
-    memory has not recovered. Each waits for averages of five minutes, all through `hold`.
+    Where a server says nothing, as while it is restarted, these stay as they were: one that was killed for its memory
+    has not recovered. Each waits for averages of five minutes, all through `hold`.
 
     Args:
         pipeline: Whose roles may tell.
@@ -111,11 +112,20 @@ class PrometheusAlarms(Construct):
         self._add(
             server,
             "PrometheusDiskAlmostFull",
-            metric=filled(_metric(VOLUME, source), SILENT),
+            metric=_metric(VOLUME, source),
             threshold=disk,
+            silence=ignore,
+            sentence=f"More than {disk:g} % of the volume of {source} was used, for {hold}: enlarge the volume, or "
+            "lower the retention.",
+        )
+        self._add(
+            server,
+            "PrometheusUsageUnknown",
+            metric=filled(_metric(VOLUME, source), SILENT),
+            threshold=FULL,
             silence=cloudwatch.TreatMissingData.BREACHING,
-            sentence=f"More than {disk:g} % of the volume of {source} was used, or its agent told nobody, for "
-            f"{hold}: enlarge the volume, or lower the retention; see whether the pod runs.",
+            sentence=f"The agent of {source} told nobody what it uses, for {hold}: see whether the pod runs, or is "
+            "being restored.",
         )
 
     def _add(

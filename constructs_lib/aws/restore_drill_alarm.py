@@ -9,7 +9,6 @@ from constructs import Construct
 from constructs_lib.aws.alarms import Alarms, filled, let_tell, refuse_place
 from constructs_lib.aws.backup_pipeline import BackupPipeline
 from constructs_lib.aws.notifications import Notifications
-from constructs_lib.aws.roles import ServiceAccountRole
 from constructs_lib.cloudwatch import DRILLED, DRILLS, of_component
 from constructs_lib.errors import ConstructError
 from constructs_lib.restore_points import DRILL_WITHIN, Origin
@@ -27,14 +26,13 @@ class RestoreDrillAlarm(Construct):
     the first success, and ends with one. Servers take turns: where one of two cannot be restored, it comes and goes.
 
     Args:
-        pipeline: Whose restore points are tried.
+        pipeline: Whose restore points are tried; its `add_drill` has made the role of the drill.
         origin: Whose they are.
-        drill: The role of the drill, as `BackupPipeline.add_drill` makes it.
         undrilled: How long ago the last success may be, in whole hours: a day, and as long as a drill may take.
         notifications: Who hears of the alarm; nobody when absent.
         runbooks: The URL below which it has a page of its name, to which its description leads.
     Raises:
-        ConstructError: another time, a role of another namespace than the origin's, another region than the bucket's,
+        ConstructError: another time, an origin without a drill, another region than the bucket's,
             or runbooks that are no URL.
     Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
     """
@@ -46,7 +44,6 @@ class RestoreDrillAlarm(Construct):
         *,
         pipeline: BackupPipeline,
         origin: Origin,
-        drill: ServiceAccountRole,
         undrilled: timedelta = DAY + DRILL_WITHIN,
         notifications: Notifications | None = None,
         runbooks: str | None = None,
@@ -57,15 +54,15 @@ class RestoreDrillAlarm(Construct):
                 f"day, of servers in turns: use whole hours, more than {prometheus_duration(DAY)} and less than "
                 f"{prometheus_duration(2 * DAY)}"
             )
-        if (drill.identity.cluster, drill.identity.namespace) != (origin.cluster, origin.namespace):
+        if origin not in pipeline.drills:
             raise ConstructError(
-                f"the drill of {origin.path} has a role in the namespace {drill.identity.namespace} of "
-                f"{drill.identity.cluster}: use that which BackupPipeline.add_drill makes for it"
+                f"nobody tries to restore {origin.path}, so that its alarm would never end: add a drill to the "
+                "pipeline, by BackupPipeline.add_drill, or leave the alarm out"
             )
         alarms = Alarms(notifications=notifications, runbooks=runbooks)
         super().__init__(scope, id)
         refuse_place(self, pipeline)
-        let_tell(drill.role, DRILLS)
+        let_tell(pipeline.drills[origin].role, DRILLS)
         alarms.add(
             Construct(self, origin.path),
             "RestoreDrillTooOld",

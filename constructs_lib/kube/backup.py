@@ -19,6 +19,7 @@ BACKUP = "backup"
 PORT = Port(name=BACKUP, number=8083)
 # More often, there is nothing new.
 SHORTEST = timedelta(hours=2)
+DAY = timedelta(days=1)  # as often as a `BackupSchedule` starts one
 
 
 class Backup(Construct):
@@ -46,8 +47,8 @@ class Backup(Construct):
         replicas: By what each server's are called below the origin's path.
     Raises:
         ConstructError: a local retention with which objects would expire before the last restore point that needs them,
-            or a time between restore points that leaves none, or nothing new; no address range of SQS or CloudWatch,
-            one that is none, or a replica's name that is too long for a queue.
+            or a time between restore points that leaves none, nothing new, or more than queues start; no address range
+            of SQS or CloudWatch, one that is none, or a replica's name that is too long for a queue.
     Source: https://prometheus.io/docs/prometheus/latest/storage/
     """
 
@@ -73,6 +74,7 @@ class Backup(Construct):
         )
         self.replicas = self.origin.replicas(prometheus.replicas)
         if queues_reached_at is not None:
+            _refuse_longer(every)
             prometheus.allow(service("SQS", queues_reached_at, of=f"queues_reached_at of {prometheus.name}"))
             for replica in self.replicas:
                 self.origin.queue(replica)  # refuses a name that is too long
@@ -126,6 +128,14 @@ def _told(resources: Resources) -> tuple[str, ...]:
         f"--cpu-limit={resources.cpu_limit.millis}",
         f"--memory-limit={resources.memory_limit.count}",
     )
+
+
+def _refuse_longer(every: timedelta) -> None:
+    if every > DAY:
+        raise ConstructError(
+            f"a restore point is made every {prometheus_duration(every)}, but queues start one every day: use a day or "
+            "less, or leave queues_reached_at out"
+        )
 
 
 def _refuse(every: timedelta, points: RestorePoints) -> None:

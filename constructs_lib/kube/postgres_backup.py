@@ -9,7 +9,7 @@ from constructs_lib.agent.restore_point import DATABASE
 from constructs_lib.config.grafana import PostgresStore
 from constructs_lib.config.secrets import SecretKey
 from constructs_lib.contract import GRAFANA_BACKUP, Namespace, Rights
-from constructs_lib.errors import ConstructError
+from constructs_lib.errors import ConstructError, DamagedError
 from constructs_lib.image import Image
 from constructs_lib.kube.component import Component
 from constructs_lib.kube.manifest import ConfigMap
@@ -37,6 +37,7 @@ EVERY = timedelta(days=1)
 CONNECT_WITHIN = timedelta(seconds=10)
 LOCK_WITHIN = timedelta(minutes=1)  # a migration of the database holds locks
 END_WITHIN = timedelta(minutes=30)
+RETRIES = 6  # within ten minutes: a database that fails over is away for some
 
 # https://www.postgresql.org/docs/current/app-pgdump.html
 # https://www.postgresql.org/docs/current/app-pgrestore.html
@@ -143,7 +144,9 @@ class PostgresBackup(Component):
             name=name,
             program=PROGRAM,
             image=image,
-            workload=Scheduled(at=at, user=USER, end_within=END_WITHIN),
+            workload=Scheduled(
+                at=at, user=USER, retries=RETRIES, hopeless=DamagedError.exit_code, end_within=END_WITHIN
+            ),
             placement=placement,
         )
         self.origin = Origin(cluster=namespace.cluster.name, namespace=namespace.name, component=name, database=True)

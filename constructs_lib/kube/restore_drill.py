@@ -9,7 +9,7 @@ from constructs import Construct
 from constructs_lib import versions
 from constructs_lib.config import to_yaml
 from constructs_lib.contract import RESTORE_DRILL, Rights
-from constructs_lib.errors import ConstructError
+from constructs_lib.errors import ConstructError, DamagedError
 from constructs_lib.kube.backup import Backup
 from constructs_lib.kube.component import Component
 from constructs_lib.kube.manifest import ConfigMap
@@ -20,7 +20,7 @@ from constructs_lib.kube.storage import StorageClass, Volume
 from constructs_lib.kube.volumes import ConfigMapFiles, Mount, ThrownAway
 from constructs_lib.kube.workload import Scheduled
 from constructs_lib.restore_points import DRILL_WITHIN, RestorePoints
-from constructs_lib.units import Bytes, Cpu
+from constructs_lib.units import Bytes, Cpu, prometheus_duration
 
 PROGRAM, PROMETHEUS, COMPARE = "restore-drill", "prometheus", "compare"
 DATA, DATABASE = "/drill", "/drill/tsdb"
@@ -59,9 +59,9 @@ class RestoreDrill(Component):
         metrics_reached_at: Address ranges of CloudWatch as the pods see them, where `RestoreDrillAlarm` of the other
             half waits for a success; nobody outside of the cluster is told when absent.
     Raises:
-        ConstructError: a volume that is too small, a time that is no whole minute, or no address range of CloudWatch or
-            one that is none; when rendered, a class of this
-            app that keeps its volumes, one more each day.
+        ConstructError: a volume that is too small, a time that is no whole minute, an end after midnight in UTC, when
+            another server's turn begins, or no address range of CloudWatch or one that is none; when rendered, a class
+            of this app that keeps its volumes, one more each day.
     Source: https://prometheus.io/docs/prometheus/latest/querying/remote_read_api/
     """
 
@@ -80,6 +80,12 @@ class RestoreDrill(Component):
         placement: Placement = Placement(),
         metrics_reached_at: tuple[str, ...] | None = None,
     ) -> None:
+        if timedelta(hours=at.hour, minutes=at.minute) + end_within > timedelta(days=1):
+            raise ConstructError(
+                f"{name} starts at {at:%H:%M} and may take {prometheus_duration(end_within)}, until after midnight in "
+                "UTC, when it is another server's turn, which would hide that this one cannot be restored: start it "
+                "earlier, or let it take less"
+            )
         least, points, image = backup.prometheus.volume.size, backup.points, backup.image
         if volume.size < least:
             raise ConstructError(
@@ -93,7 +99,9 @@ class RestoreDrill(Component):
             name=name,
             program=PROGRAM,
             image=image,
-            workload=Scheduled(at=at, user=USER, end_within=end_within, gone_after=GONE_AFTER),
+            workload=Scheduled(
+                at=at, user=USER, hopeless=DamagedError.exit_code, end_within=end_within, gone_after=GONE_AFTER
+            ),
             placement=placement,
         )
         with_role: tuple[str, ...] = (RESTORE,)

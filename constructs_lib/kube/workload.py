@@ -14,6 +14,9 @@ from constructs_lib.units import whole_seconds
 MOVE_AFTER = timedelta(seconds=60)
 # What was missed is done as soon as the control plane is back, if that is on the same day.
 CATCH_UP = timedelta(hours=12)
+# https://karpenter.sh/docs/concepts/disruption/#pod-level-controls
+# https://github.com/kubernetes/autoscaler/blob/master/cluster-autoscaler/FAQ.md#what-types-of-pods-can-prevent-ca-from-removing-a-node
+STAYS = {"karpenter.sh/do-not-disrupt": "true", "cluster-autoscaler.kubernetes.io/safe-to-evict": "false"}
 
 
 class Workload(Protocol):
@@ -167,13 +170,17 @@ class PerNode:
 class Scheduled:
     """A pod once a day, which does one thing and ends, as a CronJob; nobody asks it anything.
 
-    What fails is tried again twice, and what is evicted until its time is over. A Job that failed stays until three
+    What fails is tried again, and what is evicted until its time is over. A Job that failed stays until three
     others have, so that its log can be read, unless it is told to go: volumes that are thrown away go with their pods,
     which go with their Job.
+
+    Autoscalers that move pods to empty a node let it end.
 
     Args:
         at: When, in UTC, to the minute.
         user: The id of user and group that run every container.
+        retries: How often what failed is tried again: after 10 seconds, and twice as long each time.
+        hopeless: The exit code of a container by which it says that to try again helps nobody.
         end_within: How long it may take, all tries together: a minute or more.
         stop_within: How long a pod may take to end by itself when it is told to.
         gone_after: How long a Job stays that has ended, however it has.
@@ -190,6 +197,8 @@ class Scheduled:
 
     at: time
     user: int
+    retries: int = 2
+    hopeless: int | None = None
     end_within: timedelta = timedelta(minutes=30)
     stop_within: timedelta = timedelta(seconds=30)
     gone_after: timedelta | None = None
@@ -203,15 +212,20 @@ class Scheduled:
             raise ConstructError(f"what is scheduled must end within {self.end_within}: use a minute or more")
 
     def spec(self, *, pods: Pods, headless: str, template: Mapping[str, Any]) -> dict[str, Any]:
+        # Whoever drains a node takes none of these tries.
+        rules: list[Any] = [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]
+        if self.hopeless is not None:
+            rules.append({"action": "FailJob", "onExitCodes": {"operator": "In", "values": [self.hopeless]}})
+        annotations = {**template["metadata"].get("annotations", {}), **STAYS}
         job = {
-            "backoffLimit": 2,
-            # Whoever drains a node takes none of these tries.
-            "podFailurePolicy": {
-                "rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]
-            },
+            "backoffLimit": self.retries,
+            "podFailurePolicy": {"rules": rules},
             "activeDeadlineSeconds": whole_seconds(self.end_within),
             **({"ttlSecondsAfterFinished": whole_seconds(self.gone_after)} if self.gone_after else {}),
-            "template": {**template, "spec": {**template["spec"], "restartPolicy": "Never"}},
+            "template": {
+                "metadata": {**template["metadata"], "annotations": annotations},
+                "spec": {**template["spec"], "restartPolicy": "Never"},
+            },
         }
         return {
             "schedule": f"{self.at.minute} {self.at.hour} * * *",

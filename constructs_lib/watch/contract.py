@@ -20,8 +20,8 @@ AGE, SIZE, WHOLE = "RestorePointAge", "RestorePointSize", "RestorePointWhole"
 PUT_OFF = "RestorePointPutOff"
 DIMENSIONS = ("Cluster", "Namespace", "Component", "Replica")
 DAY = timedelta(days=1)
-# As long as Lambda lets a function run, so that it is not behind; and often enough for an alarm that looks at a day.
-OFTENEST, SELDOMEST = timedelta(minutes=15), DAY / 2
+# Longer than all attempts of one look take, so that alarms count looks; and often enough for one that looks at a day.
+OFTENEST, SELDOMEST = timedelta(hours=1), DAY / 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,7 @@ class Watched:
         region: Of the bucket.
         sources: Of each, cluster, namespace, component and replica, with slashes between them.
         keep: How long a restore point is kept.
-        every: How often: whole minutes, a quarter of an hour to half a day.
+        every: How often: whole minutes, an hour to half a day.
     Raises:
         ConstructError: no replica, one twice, one of which no restore point could be read, or another interval.
     """

@@ -51,7 +51,8 @@ def looked_at(point: RestorePoint) -> Mapping[str, Any]:
 
     def build(stack: cdk.Stack) -> None:
         pipeline = BackupPipeline(stack, "Pipeline", restore_points=synthesized.POINTS, origins=[origin])
-        RestoreDrillAlarm(stack, "Alarm", pipeline=pipeline, origin=origin, drill=pipeline.add_drill(origin))
+        pipeline.add_drill(origin)
+        RestoreDrillAlarm(stack, "Alarm", pipeline=pipeline, origin=origin)
 
     alarm = synthesized.only(synthesized.template(build), "AWS::CloudWatch::Alarm")["Properties"]
     (metric,) = (each["MetricStat"]["Metric"] for each in alarm["Metrics"] if "MetricStat" in each)

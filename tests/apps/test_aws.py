@@ -127,7 +127,7 @@ def test_with_nobody_to_tell_the_alarms_are_there(tmp_path: Path) -> None:
     """In staging nobody is woken, and no topic or key is paid for."""
     made = backup(tmp_path, STAGING)
     assert not {"AWS::SNS::Topic", "AWS::SNS::Subscription", "AWS::KMS::Key"} & set(made)
-    of_replicas, of_the_watch, of_servers, of_drills = 3 * 2, 2, 3, 1
+    of_replicas, of_the_watch, of_servers, of_drills = 3 * 2, 2, 4, 1
     assert len(made["AWS::CloudWatch::Alarm"]) == of_replicas + of_the_watch + of_servers + of_drills
     assert not any("AlarmActions" in each for each in made["AWS::CloudWatch::Alarm"])
 
@@ -139,7 +139,7 @@ def test_who_tells_cloudwatch_nothing_has_no_alarm_of_it(tmp_path: Path) -> None
         made = backup(tmp_path / name, PROD.but(**values))["AWS::CloudWatch::Alarm"]
         return {page.rpartition("/")[2] for page in (each["AlarmDescription"] for each in made)}
 
-    of_servers = {f"Prometheus{each}.md" for each in ("CpuHigh", "DiskAlmostFull", "MemoryHigh")}
+    of_servers = {f"Prometheus{each}.md" for each in ("CpuHigh", "DiskAlmostFull", "MemoryHigh", "UsageUnknown")}
     everything = alarms("all")
     assert everything - alarms("nobody", cloudwatch_at=()) == of_servers | {"RestoreDrillTooOld.md"}
     assert everything - alarms("undrilled", drill_storage_class=None) == {"RestoreDrillTooOld.md"}

@@ -181,7 +181,14 @@ def drilled(stack: cdk.Stack) -> None:
     pipeline(stack).add_drill(GREEN)
 
 
+def again(stack: cdk.Stack) -> None:
+    made = pipeline(stack)
+    made.add_drill(PROMETHEUS)
+    made.add_drill(PROMETHEUS, service_account="rehearsal")
+
+
 REFUSED: Mapping[Callable[[cdk.Stack], None], str] = {
+    again: "blue/monitoring/prometheus has the drill restore-drill already: one is enough, which tries its replicas in",
     nobody: "nobody makes the restore points in the bucket acme-backup: name an origin, or leave the bucket out",
     lambda stack: pipeline(stack, PROMETHEUS, PROMETHEUS) and None: (
         "the restore points of blue/monitoring/prometheus have two origins: name it once"
@@ -194,7 +201,7 @@ REFUSED: Mapping[Callable[[cdk.Stack], None], str] = {
 
 
 @pytest.mark.parametrize(
-    ("build", "sentence"), REFUSED.items(), ids=["nobody", "twice", "stranger", "drilled", "itself", "wildcard"]
+    ("build", "sentence"), REFUSED.items(), ids=["again", "nobody", "twice", "stranger", "drilled", "itself", "wildcard"]
 )
 def test_what_cannot_work_is_refused(build: Callable[[cdk.Stack], None], sentence: str) -> None:
     """At once and in one sentence."""

@@ -22,7 +22,7 @@ THANOS = replace(PROMETHEUS, component="thanos")
 REPLICAS: Mapping[Origin, tuple[str, ...]] = {PROMETHEUS: ("prometheus-0", "prometheus-1")}
 SOURCE = "blue/monitoring/prometheus/prometheus-0"
 RUNBOOKS = "https://runbooks.example.com/"
-NAMES = ("PrometheusCpuHigh", "PrometheusDiskAlmostFull", "PrometheusMemoryHigh")
+NAMES = ("PrometheusCpuHigh", "PrometheusDiskAlmostFull", "PrometheusMemoryHigh", "PrometheusUsageUnknown")
 MINUTE = timedelta(minutes=1)
 DIMENSIONS = [
     {"Name": "Cluster", "Value": "blue"},
@@ -66,6 +66,7 @@ def found(made: assertions.Template, *, of: str = "prometheus0") -> dict[str, di
     [
         ("PrometheusCpuHigh", "CpuUsed", 80, "ignore"),
         ("PrometheusMemoryHigh", "MemoryUsed", 85, "ignore"),
+        ("PrometheusDiskAlmostFull", "VolumeUsed", 85, "ignore"),
     ],
 )
 def test_an_alarm_on_a_server_is_exactly_this(
@@ -74,8 +75,8 @@ def test_an_alarm_on_a_server_is_exactly_this(
     """Averages of three times five minutes, of its own limits; where it says nothing, as it was."""
     alarm = found(made)[name]
     said = alarm.pop("AlarmDescription")
-    assert said.startswith(f"{SOURCE} ")
-    assert f" more than {threshold} % of the " in said
+    assert SOURCE in said
+    assert f"ore than {threshold} % of the " in said
     assert said.endswith(f"https://runbooks.example.com/{name}.md")
     actions = {key: alarm.pop(key) for key in ("AlarmActions", "OKActions")}
     assert actions["AlarmActions"] == actions["OKActions"]
@@ -92,11 +93,11 @@ def test_an_alarm_on_a_server_is_exactly_this(
     }
 
 
-def test_silence_is_a_full_volume(made: assertions.Template) -> None:
-    """Fuller than any is: one alarm hears that nobody tells, at once, and its reason says that it is that."""
-    alarm = found(made)["PrometheusDiskAlmostFull"]
+def test_silence_is_heard_by_itself(made: assertions.Template) -> None:
+    """Fuller than any volume is: one alarm hears that nobody tells, at once, and nothing else."""
+    alarm = found(made)["PrometheusUsageUnknown"]
     assert alarm["TreatMissingData"] == "breaching"
-    assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (85, "GreaterThanThreshold")
+    assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (100, "GreaterThanThreshold")
     assert alarm["EvaluationPeriods"] == 3
     (filled,) = (each for each in alarm["Metrics"] if "Expression" in each)
     (told,) = (each for each in alarm["Metrics"] if "MetricStat" in each)
@@ -135,6 +136,7 @@ def test_limits_and_hold_are_the_callers() -> None:
         "PrometheusCpuHigh": 90,
         "PrometheusMemoryHigh": 70.5,
         "PrometheusDiskAlmostFull": 75,
+        "PrometheusUsageUnknown": 100,
     }
     assert {alarm["EvaluationPeriods"] for alarm in made.values()} == {6}
     for name, limit in (("PrometheusCpuHigh", "90 %"), ("PrometheusMemoryHigh", "70.5 %")):

@@ -24,8 +24,8 @@ LIMITS = BackupLimits(every=24 * HOUR)
 def alarm(stack: cdk.Stack, **more: Any) -> RestoreDrillAlarm:
     web_identity = more.pop("web_identity", None)
     pipeline = BackupPipeline(stack, "Pipeline", restore_points=POINTS, origins=[PROMETHEUS], web_identity=web_identity)
-    drill = pipeline.add_drill(PROMETHEUS)
-    return RestoreDrillAlarm(stack, "Drills", **{"pipeline": pipeline, "origin": PROMETHEUS, "drill": drill, **more})
+    pipeline.add_drill(PROMETHEUS)
+    return RestoreDrillAlarm(stack, "Drills", **{"pipeline": pipeline, "origin": PROMETHEUS, **more})
 
 
 def heard(stack: cdk.Stack) -> RestoreDrillAlarm:
@@ -125,7 +125,7 @@ REFUSED: Mapping[str, tuple[Mapping[str, Any], str]] = {
     "half-an-hour": ({"undrilled": 28.5 * HOUR}, "a drill of blue/monitoring/prometheus is missed after 1d4h30m, but"),
     "stranger": (
         {"origin": replace(PROMETHEUS, namespace="shop")},
-        "the drill of blue/shop/prometheus has a role in the namespace monitoring of blue: use that which",
+        "nobody tries to restore blue/shop/prometheus, so that its alarm would never end: add a drill to the pipeline",
     ),
     "no-link": ({"runbooks": "docs"}, "runbooks is 'docs': use a URL such as"),
 }
@@ -144,8 +144,8 @@ def test_an_alarm_of_another_region_is_refused() -> None:
     def elsewhere(stack: cdk.Stack) -> None:
         pipeline = BackupPipeline(stack, "Pipeline", restore_points=POINTS, origins=[PROMETHEUS])
         other = cdk.Stack(stack.node.root, "Other", env=cdk.Environment(region="us-east-1"))
-        drill = pipeline.add_drill(PROMETHEUS)
-        RestoreDrillAlarm(other, "Drills", pipeline=pipeline, origin=PROMETHEUS, drill=drill)
+        pipeline.add_drill(PROMETHEUS)
+        RestoreDrillAlarm(other, "Drills", pipeline=pipeline, origin=PROMETHEUS)
 
     with pytest.raises(ConstructError, match=r"^the alarms Other/Drills are in us-east-1, but agents tell the Cloud"):
         template(elsewhere)

@@ -1,6 +1,7 @@
 """Agents that are started by queues: what is rendered with them, and that nothing else is."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import cdk8s
@@ -117,3 +118,13 @@ def test_the_last_replica_has_the_longest_name() -> None:
     backup(prometheus(unrendered(), namespace=almost, replicas=10), queues_reached_at=(PRIVATE,))
     with pytest.raises(ConstructError, match="_prometheus-10' of 81 characters cannot be a queue of SQS"):
         backup(prometheus(unrendered(), namespace=almost, replicas=11), queues_reached_at=(PRIVATE,))
+
+
+def test_queues_start_a_backup_every_day() -> None:
+    """Whoever says that it is made less often would have it more often."""
+    sentence = (
+        "^a restore point is made every 2d, but queues start one every day: use a day or less, or leave "
+        "queues_reached_at out$"
+    )
+    with pytest.raises(ConstructError, match=sentence):
+        backup(prometheus(unrendered()), queues_reached_at=(PRIVATE,), every=timedelta(days=2))

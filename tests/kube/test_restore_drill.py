@@ -109,11 +109,18 @@ def test_it_runs_every_day_and_ends(objects: Objects) -> None:
 
 
 def test_who_drains_a_node_takes_no_try(objects: Objects) -> None:
-    """A drill of hours meets one sooner or later: its pod starts again, until its time is over."""
+    """A drill of hours meets one sooner or later: its pod starts again, until its time is over. What is damaged is not
+    tried again, and who empties nodes to save them waits for its end.
+    """
     job = objects.only("CronJob")["spec"]["jobTemplate"]["spec"]
     assert job["backoffLimit"] == 2
-    assert job["podFailurePolicy"] == {
-        "rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]
+    assert job["podFailurePolicy"]["rules"] == [
+        {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+        {"action": "FailJob", "onExitCodes": {"operator": "In", "values": [3]}},
+    ]
+    assert job["template"]["metadata"]["annotations"].items() >= {
+        ("karpenter.sh/do-not-disrupt", "true"),
+        ("cluster-autoscaler.kubernetes.io/safe-to-evict", "false"),
     }
 
 
@@ -176,14 +183,14 @@ def test_what_is_said_is_what_is_rendered() -> None:
             chart,
             of=prometheus(chart, "small", replicas=1),
             name="rehearsal",
-            at=time(23, 30),
+            at=time(22, 30),
             end_within=timedelta(hours=1),
             resources=Resources(cpu=Cpu(200), memory=Bytes.mib(300)),
         )
 
     job = rendered(other).only("CronJob")
     found = containers_of(template(job))
-    assert (job["metadata"]["name"], job["spec"]["schedule"]) == ("rehearsal", "30 23 * * *")
+    assert (job["metadata"]["name"], job["spec"]["schedule"]) == ("rehearsal", "30 22 * * *")
     assert job["spec"]["jobTemplate"]["spec"]["activeDeadlineSeconds"] == 3600
     assert found["prometheus"]["resources"]["requests"]["memory"] == "300Mi"
     assert [each for each in found["restore"]["args"] if each.startswith("--source=")] == [
@@ -207,6 +214,11 @@ REFUSED: Mapping[str, tuple[dict[str, Any], str]] = {
         r"^the volume of restore-drill is 99Gi, but what is restored comes from one of 100Gi: use as much or more$",
     ),
     "time": ({"at": time(2, 0, 1)}, r"^a pod is started at 02:00:01 every day: use a whole minute"),
+    "midnight": (
+        {"at": time(20, 1)},
+        r"^restore-drill starts at 20:01 and may take 4h, until after midnight in UTC, when it is another server's "
+        r"turn, which would hide that this one cannot be restored: start it earlier, or let it take less$",
+    ),
     "end": ({"end_within": timedelta(seconds=59)}, r"^what is scheduled must end within 0:00:59: use a minute"),
     "name": ({"name": "g" * 53}, r"^'g{53}' cannot be a component's name"),
 }
