@@ -215,7 +215,8 @@ class Scheduled:
         # Whoever drains a node takes none of these tries.
         rules: list[Any] = [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]
         if self.hopeless is not None:
-            rules.append({"action": "FailJob", "onExitCodes": {"operator": "In", "values": [self.hopeless]}})
+            codes = {"operator": "In", "values": [self.hopeless]}
+            rules.append({"action": "FailJob", "onExitCodes": codes, "onPodConditions": []})  # 1.27 and 1.28 want both
         annotations = {**template["metadata"].get("annotations", {}), **STAYS}
         job = {
             "backoffLimit": self.retries,

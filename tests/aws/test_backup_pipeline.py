@@ -201,7 +201,9 @@ REFUSED: Mapping[Callable[[cdk.Stack], None], str] = {
 
 
 @pytest.mark.parametrize(
-    ("build", "sentence"), REFUSED.items(), ids=["again", "nobody", "twice", "stranger", "drilled", "itself", "wildcard"]
+    ("build", "sentence"),
+    REFUSED.items(),
+    ids=["again", "nobody", "twice", "stranger", "drilled", "itself", "wildcard"],
 )
 def test_what_cannot_work_is_refused(build: Callable[[cdk.Stack], None], sentence: str) -> None:
     """At once and in one sentence."""

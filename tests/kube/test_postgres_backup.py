@@ -228,7 +228,11 @@ def test_the_clients_are_of_the_servers_major_version(version: int) -> None:
 
 def test_a_change_of_the_script_changes_no_template(pod: Document) -> None:
     """The next pod reads it anyway."""
-    assert pod["metadata"]["annotations"].keys() == {"eks.amazonaws.com/skip-containers"}
+    assert pod["metadata"]["annotations"].keys() == {
+        "eks.amazonaws.com/skip-containers",
+        "karpenter.sh/do-not-disrupt",
+        "cluster-autoscaler.kubernetes.io/safe-to-evict",
+    }
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,7 @@ def test_who_drains_a_node_takes_no_try(objects: Objects) -> None:
     assert job["backoffLimit"] == 2
     assert job["podFailurePolicy"]["rules"] == [
         {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
-        {"action": "FailJob", "onExitCodes": {"operator": "In", "values": [3]}},
+        {"action": "FailJob", "onExitCodes": {"operator": "In", "values": [3]}, "onPodConditions": []},
     ]
     assert job["template"]["metadata"]["annotations"].items() >= {
         ("karpenter.sh/do-not-disrupt", "true"),
