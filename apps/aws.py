@@ -3,6 +3,7 @@
 The environment is chosen by `-c env=staging`: production by default.
 """
 
+import gc
 import json
 import sys
 from dataclasses import replace
@@ -133,6 +134,7 @@ def new_app(outdir: Path | None = None) -> cdk.App:
 
 
 def main() -> None:
+    gc.freeze()  # what was imported stays; at its end, the process would look through all of it for garbage
     app = new_app()
     name = app.node.try_get_context("env") or DEFAULT
     try:

@@ -3,6 +3,7 @@
 Without an argument the directory is `CDK8S_OUTDIR`, as the cdk8s command line sets it.
 """
 
+import gc
 import json
 import os
 import sys
@@ -86,6 +87,7 @@ def main() -> None:
     directory = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("CDK8S_OUTDIR")
     if not directory:
         sys.exit("no directory to render into: give one, such as 'python -m apps.synth dist'")
+    gc.freeze()  # what was imported stays; at its end, the process would look through all of it for garbage
     try:
         render(environments.load(), Path(directory))
     except (ConstructError, OSError) as error:

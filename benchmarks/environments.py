@@ -3,12 +3,14 @@
 `cdk/several.ts` does the same.
 """
 
+import gc
 import sys
 from pathlib import Path
 
 from apps import aws, environments
 
 if __name__ == "__main__":
+    gc.freeze()  # as the app does
     output, *names = sys.argv[1:]
     known = dict(environments.load())
     for number, name in enumerate(names):

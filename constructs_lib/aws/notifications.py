@@ -77,6 +77,7 @@ class Notifications(Construct):
             *((sns.SubscriptionProtocol.HTTPS, name, _value_of(name)) for name in https),
         ):
             sns.Subscription(self, f"{protocol.value}:{name}", topic=topic, protocol=protocol, endpoint=endpoint)
+        self._stack, self._action = cdk.Stack.of(self), actions.SnsAction(topic)
         self._told: set[str] = set()
 
     def add_alarm(self, alarm: cloudwatch.AlarmBase) -> None:
@@ -85,18 +86,21 @@ class Notifications(Construct):
         Raises:
             ConstructError: an alarm of another region or account, which could not publish here.
         """
-        here, there = cdk.Stack.of(self), cdk.Stack.of(alarm)
-        for what, mine, its in (("region", here.region, there.region), ("account", here.account, there.account)):
+        path = alarm.node.path
+        if path in self._told:
+            return
+        here, there = self._stack, cdk.Stack.of(alarm)
+        for what, mine, its in (
+            () if here is there else (("region", here.region, there.region), ("account", here.account, there.account))
+        ):
             if differ(mine, its):
                 raise ConstructError(
-                    f"the alarm {alarm.node.path} is in {its}, but {self.node.path} is told of those in {mine}: use "
+                    f"the alarm {path} is in {its}, but {self.node.path} is told of those in {mine}: use "
                     f"notifications of its own {what}"
                 )
-        if alarm.node.path not in self._told:
-            self._told.add(alarm.node.path)
-            action = actions.SnsAction(self.topic)
-            alarm.add_alarm_action(action)
-            alarm.add_ok_action(action)
+        self._told.add(path)
+        alarm.add_alarm_action(self._action)
+        alarm.add_ok_action(self._action)
 
     def _statement(self, allowed: Sequence[str], resource: str) -> iam.PolicyStatement:
         """CloudWatch may do this for alarms of the stack's account and region, and for nobody else's."""
