@@ -15,13 +15,12 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from difflib import unified_diff
-from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
 from statistics import median
 from time import perf_counter
 
-ROUNDS = 7
+ROUNDS = 9
 SHOWN = 20  # lines of a difference
 FURTHER = 4  # environments in one process, beyond the two
 ROOT = Path(__file__).parent.parent
@@ -62,22 +61,34 @@ class Side:
     app: Sequence[str]
     several: Sequence[str]
 
-    def by_command_line(self, output: Path, name: str) -> float:
-        """An environment as users render it: the command line of CDK, and the app that it starts."""
-        app = ["--app", " ".join(self.app), "-c", f"env={name}", "--output", str(output)]
+    def by_command_line(self, output: Path, names: Sequence[str]) -> list[float]:
+        """Environments as users render them: the command line of CDK for each, and the app that it starts."""
         # Notices are looked for in the network.
-        return _seconds([str(CDK), "synth", "--quiet", "--no-notices", "--no-color", *app])
+        command = [str(CDK), "synth", "--quiet", "--no-notices", "--no-color", "--app", " ".join(self.app)]
+        return [sum(_run([*command, "-c", f"env={name}", "--output", str(output / name)])[0] for name in names)]
 
-    def by_itself(self, output: Path, name: str) -> float:
-        """The app alone, as that command line starts it."""
-        return _seconds(self.app, CDK_OUTDIR=str(output), CDK_CONTEXT_JSON=json.dumps({"env": name}))
+    def by_itself(self, output: Path, names: Sequence[str]) -> list[float]:
+        """The app alone for each, as that command line starts it."""
+        return [
+            sum(
+                _run(self.app, CDK_OUTDIR=str(output / name), CDK_CONTEXT_JSON=json.dumps({"env": name}))[0]
+                for name in names
+            )
+        ]
 
-    def in_one_process(self, output: Path, names: Sequence[str]) -> float:
-        return _seconds([*self.several, str(output), *names])
+    def in_one_process(self, output: Path, names: Sequence[str]) -> list[float]:
+        """Of one process, what is none of its environments, and the first, the second, and a further one of them."""
+        took, printed = _run([*self.several, str(output), *names])
+        first, second, *further = json.loads(printed)
+        return [took - first - second - sum(further), first, second, median(further)]
 
 
-def _seconds(command: Sequence[str], **variables: str) -> float:
-    """A whole fresh process, from its start to its end."""
+# A way to render environments into a directory, and the seconds of each of its figures.
+Way = Callable[[Side, Path, Sequence[str]], list[float]]
+
+
+def _run(command: Sequence[str], **variables: str) -> tuple[float, str]:
+    """The seconds of a whole fresh process, from its start to its end, and what it printed."""
     # Modules are compiled once, whatever the shell says.
     env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | variables
     start = perf_counter()
@@ -85,30 +96,26 @@ def _seconds(command: Sequence[str], **variables: str) -> float:
     took = perf_counter() - start
     if done.returncode:
         sys.exit(f"{' '.join(command)} failed: {done.stderr}")
-    return took
+    return took, done.stdout
 
 
-@dataclass(slots=True)
-class Compared:
-    """Seconds of both sides, round by round."""
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """Seconds of both sides, round by round.
 
+    Args:
+        name: What is measured.
+    """
+
+    name: str
     ours: list[float] = field(default_factory=list)
     theirs: list[float] = field(default_factory=list)
 
-    def less(self, other: "Compared", parts: int = 1) -> "Compared":
-        """What is beyond another one, round by round, of each of so many parts."""
-        return Compared(
-            *(
-                [(more - less) / parts for more, less in zip(mine, its, strict=True)]
-                for mine, its in ((self.ours, other.ours), (self.theirs, other.theirs))
-            )
-        )
-
-    def tell(self, what: str) -> None:
+    def tell(self) -> None:
         rounds = sorted(ours / theirs for ours, theirs in zip(self.ours, self.theirs, strict=True))
         ours, theirs = median(self.ours), median(self.theirs)
         print(
-            f"{what}: {ours / theirs:.2f} of TypeScript's (single rounds {rounds[0]:.2f} to {rounds[-1]:.2f}; "
+            f"{self.name}: {ours / theirs:.2f} of TypeScript's (single rounds {rounds[0]:.2f} to {rounds[-1]:.2f}; "
             f"{ours:.2f} s, and {theirs:.2f} s, here)"
         )
 
@@ -127,21 +134,17 @@ class Bench:
     ours: Side
     theirs: Side
 
-    def pair(self, number: int, measure: Callable[[Side, Path], float]) -> tuple[float, float]:
-        """Both, and whether they rendered the same; who is first changes."""
-        took: dict[bool, float] = {}
+    def measure(self, number: int, way: Way, names: Sequence[str], *figures: Figure) -> None:
+        """One round, and whether both rendered the same; who is first changes."""
+        took: dict[bool, list[float]] = {}
         with tempfile.TemporaryDirectory(dir=self.scratch) as outputs:
             where = {mine: Path(outputs, "python" if mine else "typescript") for mine in (True, False)}
             for mine in (True, False)[:: 1 if number % 2 else -1]:
-                took[mine] = measure(self.ours if mine else self.theirs, where[mine])
+                took[mine] = way(self.ours if mine else self.theirs, where[mine], names)
             refuse_differences(where[True], where[False])
-        return took[True], took[False]
-
-    def add(self, to: Compared, number: int, *measures: Callable[[Side, Path], float]) -> None:
-        """One round, of the sum of all measures."""
-        ours, theirs = zip(*(self.pair(number, measure) for measure in measures), strict=True)
-        to.ours.append(sum(ours))
-        to.theirs.append(sum(theirs))
+        for figure, ours, theirs in zip(figures, took[True], took[False], strict=False):
+            figure.ours.append(ours)
+            figure.theirs.append(theirs)
 
 
 def refuse_differences(ours: Path, theirs: Path) -> None:
@@ -186,22 +189,21 @@ def main() -> None:
         several=[sys.executable, "-m", "benchmarks.environments"],
     )
     theirs = Side(app=["node", str(made / "app.js")], several=["node", str(made / "several.js")])
-    users, apps, none, one, two, many = (Compared() for _ in range(6))
+    all_of_them = " and ".join(names)
+    users, apps = Figure(f"{all_of_them}, by the command line of CDK"), Figure(f"{all_of_them}, the apps alone")
+    in_one = [
+        Figure(f"a process of several environments, {part}")
+        for part in ("its start and its end", "the first one", "the second one", "a further one")
+    ]
     with tempfile.TemporaryDirectory() as scratch:
         bench = Bench(Path(scratch), ours, theirs)
-        for name in names:  # whether they are the same, before anything is measured; and both are warm
-            bench.pair(0, partial(Side.by_itself, name=name))
+        bench.measure(0, Side.by_itself, names)  # they are the same, and warm, before anything is measured
         for number in range(ROUNDS):
-            bench.add(users, number, *(partial(Side.by_command_line, name=name) for name in names))
-            bench.add(apps, number, *(partial(Side.by_itself, name=name) for name in names))
-            for to, rendered in ((none, []), (one, names[:1]), (two, names), (many, several)):
-                bench.add(to, number, partial(Side.in_one_process, names=rendered))
-    users.tell(f"{' and '.join(names)}, by the command line of CDK")
-    apps.tell(f"{' and '.join(names)}, the apps alone")
-    none.tell("no environment: what each process begins with")
-    one.less(none).tell("the first environment of a process")
-    two.less(one).tell("the second one")
-    many.less(two, FURTHER).tell("each further one")
+            bench.measure(number, Side.by_command_line, names, users)
+            bench.measure(number, Side.by_itself, names, apps)
+            bench.measure(number, Side.in_one_process, several, *in_one)
+    for figure in (users, apps, *in_one):
+        figure.tell()
 
 
 if __name__ == "__main__":
