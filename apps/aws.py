@@ -77,7 +77,7 @@ def _back_up(stack: cdk.Stack, values: Environment, points: RestorePoints, limit
         database = replace(prometheus, component=GRAFANA_BACKUP, database=True)
         replicas[database], oldest[database] = database.replicas(), limits.unsaved
     pipeline = BackupPipeline(
-        stack, "RestorePoints", restore_points=points, origins=list(replicas), web_identity=values.web_identity
+        stack, "RestorePoints", restore_points=points, replicas=replicas, web_identity=values.web_identity
     )
     if values.drill_storage_class:
         pipeline.add_drill(prometheus)
@@ -86,7 +86,6 @@ def _back_up(stack: cdk.Stack, values: Environment, points: RestorePoints, limit
             stack,
             "Schedule",
             pipeline=pipeline,
-            replicas={prometheus: replicas[prometheus]},
             at=values.backups_start,
             time_zone=values.backup_time_zone,
         )
@@ -96,7 +95,6 @@ def _back_up(stack: cdk.Stack, values: Environment, points: RestorePoints, limit
         stack,
         "Watch",
         pipeline=pipeline,
-        replicas=replicas,
         oldest=oldest,
         notifications=heard,
         runbooks=runbooks,
@@ -107,7 +105,6 @@ def _back_up(stack: cdk.Stack, values: Environment, points: RestorePoints, limit
         stack,
         "Servers",
         pipeline=pipeline,
-        replicas={prometheus: replicas[prometheus]},
         notifications=heard,
         runbooks=runbooks,
     )

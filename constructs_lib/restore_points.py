@@ -141,6 +141,21 @@ class Origin:
             )
         return (DATABASE,) if self.database else tuple(f"{self.component}-{ordinal}" for ordinal in range(count))
 
+    def source(self, replica: str) -> str:
+        """Whose restore points those of a replica are, as the agent and the watch spell it.
+
+        Args:
+            replica: The name of its pod, or of the database.
+        Raises:
+            ConstructError: a name that no replica of the component has.
+        """
+        name, such = rf"{re.escape(self.component)}-[0-9]+", f"the name of a pod, such as '{self.component}-0'"
+        if self.database:
+            name, such = DATABASE, f"{DATABASE!r}, as it is a database"
+        if not re.fullmatch(name, replica):
+            raise ConstructError(f"{replica!r} is no replica of {self.path}: use {such}")
+        return f"{self.path}/{replica}"
+
     def queue(self, replica: str) -> str:
         """The queue by which the backup of a replica is started.
 
@@ -150,10 +165,7 @@ class Origin:
             ConstructError: a name that no pod of the component has, or a queue's that SQS refuses.
         Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-queues.html
         """
-        if not re.fullmatch(rf"{re.escape(self.component)}-[0-9]+", replica):
-            raise ConstructError(
-                f"{replica!r} is no replica of {self.path}: use the name of a pod, such as '{self.component}-0'"
-            )
+        self.source(replica)
         name = f"{self.queues}{replica}"
         if not re.fullmatch(r"[a-zA-Z0-9_-]{1,80}", name):
             raise ConstructError(

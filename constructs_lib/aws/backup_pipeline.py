@@ -1,7 +1,7 @@
 """All that AWS has to do with restore points: their bucket, and who may add to it and read it."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from aws_cdk import aws_iam as iam
@@ -23,11 +23,13 @@ class BackupPipeline(Construct):
 
     Args:
         restore_points: Which bucket, and when what expires.
-        origins: Whose restore points; each is the service account of its own name.
+        replicas: Whose restore points, and by what those of each replica are called: `Origin.replicas` says it. Each
+            origin is the service account of its own name.
         web_identity: Whose tokens are trusted, for IAM roles for service accounts; EKS Pod Identity when absent.
         encryption_key: Of KMS, in the bucket's region; S3's own keys when absent.
     Raises:
-        ConstructError: no origin or one twice, and what `RestorePointBucket` and `ServiceAccountRole` refuse.
+        ConstructError: no origin, one without a replica, a replica twice or one of another, and what
+            `RestorePointBucket` and `ServiceAccountRole` refuse.
     """
 
     def __init__(
@@ -36,24 +38,24 @@ class BackupPipeline(Construct):
         id: str,
         *,
         restore_points: RestorePoints,
-        origins: Sequence[Origin],
+        replicas: Mapping[Origin, Sequence[str]],
         web_identity: WebIdentity | None = None,
         encryption_key: kms.IKey | None = None,
     ) -> None:
-        if not origins:
+        if not replicas:
             raise ConstructError(
                 f"nobody makes the restore points in the bucket {restore_points.bucket.name}: name an origin, or leave "
                 "the bucket out"
             )
-        for origin, count in Counter(origins).items():
-            if count > 1:
-                raise ConstructError(f"the restore points of {origin.path} have two origins: name it once")
+        for origin, names in replicas.items():
+            _refuse(origin, names)
         super().__init__(scope, id)
         self._web_identity = web_identity
         self.bucket = RestorePointBucket(self, "Bucket", restore_points=restore_points, encryption_key=encryption_key)
         self.roles: dict[Origin, ServiceAccountRole] = {}
         self.drills: dict[Origin, ServiceAccountRole] = {}
-        for origin in origins:
+        self.replicas = {origin: tuple(names) for origin, names in replicas.items()}
+        for origin in replicas:
             role = ServiceAccountRole(self, origin.path, identity=_identity(origin), web_identity=web_identity)
             for access in self._accesses(origin, Rights.ADD):
                 role.allow(self.bucket, access)
@@ -68,9 +70,7 @@ class BackupPipeline(Construct):
         Raises:
             ConstructError: an origin that it does not know, or who has no policy that could say it.
         """
-        if origin not in self.roles:
-            known = ", ".join(sorted(each.path for each in self.roles))
-            raise ConstructError(f"there are no restore points of {origin.path}, but of {known}: use one of these")
+        self._refuse_unknown(origin)
         for access in self._accesses(origin, Rights.READ):
             self.bucket.grant(grantee, access)
 
@@ -98,10 +98,50 @@ class BackupPipeline(Construct):
         self.drills[origin] = role
         return role
 
+    def replicas_of(
+        self, origins: Collection[Origin] | None = None, *, databases: bool = True
+    ) -> Mapping[Origin, tuple[str, ...]]:
+        """The replicas of some origins.
+
+        Args:
+            origins: Whose; of all of them when absent.
+            databases: Whether databases have a part in it.
+        Raises:
+            ConstructError: no origin, one that the pipeline does not know, or a database that has no part in it.
+        """
+        if origins is None:
+            origins = [each for each in self.replicas if databases or not each.database]
+        for origin in origins:
+            self._refuse_unknown(origin)
+            if origin.database and not databases:
+                raise ConstructError(f"{origin.path} is a database, beside which no agent runs: leave it out")
+        if not origins:
+            known = ", ".join(sorted(each.path for each in self.replicas))
+            raise ConstructError(
+                f"none of the restore points in {self.bucket.contract.name} is meant: name some of {known}"
+            )
+        return {origin: self.replicas[origin] for origin in origins}
+
+    def _refuse_unknown(self, origin: Origin) -> None:
+        if origin not in self.replicas:
+            known = ", ".join(sorted(each.path for each in self.replicas))
+            raise ConstructError(f"there are no restore points of {origin.path}, but of {known}: use one of these")
+
     def _accesses(self, origin: Origin, rights: Rights) -> Iterator[BucketAccess]:
         bucket = self.bucket.restore_points.bucket
         for prefix in origin.prefixes:
             yield BucketAccess(identity=_identity(origin), bucket=bucket, prefix=prefix, rights=rights)
+
+
+def _refuse(origin: Origin, replicas: Sequence[str]) -> None:
+    if not replicas:
+        raise ConstructError(
+            f"{origin.path} has no replica: name those whose restore points there are, or leave it out"
+        )
+    for replica, count in Counter(replicas).items():
+        source = origin.source(replica)
+        if count > 1:
+            raise ConstructError(f"the restore points of {source} are there twice: name each replica once")
 
 
 def _identity(origin: Origin) -> Identity:

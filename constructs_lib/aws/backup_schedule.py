@@ -1,8 +1,7 @@
 """What starts backups at a time of the day: a schedule for each replica, and the queue in which its agent finds it."""
 
 import zoneinfo
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import time, timedelta
 
 import aws_cdk as cdk
@@ -43,12 +42,12 @@ class BackupSchedule(Construct):
 
     Args:
         pipeline: Whose roles take the starts, in the same stack.
-        replicas: The pods of each origin, by name.
+        origins: Whose replicas are started; those of all that are no databases when absent.
         at: The time of the day, in whole minutes.
         time_zone: Of that time, by its name in the database of IANA.
     Raises:
-        ConstructError: no replica, one twice, one of nobody that the pipeline knows or of a database, a name that SQS
-            refuses, a time or a time zone that is none, or another stack than the pipeline's.
+        ConstructError: an origin that the pipeline does not know, or that is a database, a name that SQS refuses, a
+            time or a time zone that is none, or another stack than the pipeline's.
     Source: https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html
     """
 
@@ -58,11 +57,11 @@ class BackupSchedule(Construct):
         id: str,
         *,
         pipeline: BackupPipeline,
-        replicas: Mapping[Origin, Sequence[str]],
+        origins: Collection[Origin] | None = None,
         at: time = time(2),
         time_zone: str = UTC,
     ) -> None:
-        _refuse_replicas(pipeline, replicas)
+        replicas = pipeline.replicas_of(origins, databases=False)
         names = {origin: [origin.queue(pod) for pod in pods] for origin, pods in replicas.items()}
         _refuse_time(at, time_zone)
         super().__init__(scope, id)
@@ -127,27 +126,6 @@ class BackupSchedule(Construct):
                         f"there are two queues {name}, at {other.node.path} and {self.node.path}: start a replica by "
                         "one schedule"
                     )
-
-
-def _refuse_replicas(pipeline: BackupPipeline, replicas: Mapping[Origin, Sequence[str]]) -> None:
-    if not replicas:
-        raise ConstructError("a schedule starts the backup of no replica: name one, or leave the schedule out")
-    for origin, pods in replicas.items():
-        if origin not in pipeline.roles:
-            known = ", ".join(sorted(each.path for each in pipeline.roles))
-            raise ConstructError(
-                f"there are no restore points of {origin.path}, but of {known}: start one of these, or tell the "
-                "pipeline of it"
-            )
-        if origin.database:
-            raise ConstructError(
-                f"{origin.path} is a database, which is saved by a CronJob of its own: leave it out of the schedule"
-            )
-        if not pods:
-            raise ConstructError(f"{origin.path} has no replica to start: name its pods, or leave it out")
-        for pod, count in Counter(pods).items():
-            if count > 1:
-                raise ConstructError(f"the backup of {origin.path}/{pod} is started twice: name each replica once")
 
 
 def _refuse_time(at: time, time_zone: str) -> None:

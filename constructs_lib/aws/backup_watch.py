@@ -1,7 +1,7 @@
 """Whoever looks at restore points from outside of the cluster, and says when there is none that would help."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,7 +15,6 @@ from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from constructs_lib.agent.restore_point import DATABASE
 from constructs_lib.aws.alarms import Alarms, filled, let_tell
 from constructs_lib.aws.backup_pipeline import BackupPipeline
 from constructs_lib.aws.notifications import Notifications
@@ -76,15 +75,15 @@ class BackupWatch(Construct):
 
     Args:
         pipeline: Whose restore points.
-        replicas: Of each origin, the names of its pods, such as `prometheus-0`; of a database, `database` alone.
+        origins: Which ones of them; all when absent.
         oldest: When a restore point is too old: as long as from one to the next, and what it may take; of each origin
             where they differ.
         every: How often it looks: whole minutes, an hour to half a day.
         notifications: Who hears of alarms; nobody when absent.
         runbooks: The URL below which each alarm has a page of its name, to which its description leads.
     Raises:
-        ConstructError: no replica, one twice or of no known origin, a database that is none, an origin without an age,
-            an age that is never seen, or runbooks that are no URL.
+        ConstructError: an origin that the pipeline does not know, one without an age, an age that is never seen, or
+            runbooks that are no URL.
     Source: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
     Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
     Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html
@@ -96,17 +95,17 @@ class BackupWatch(Construct):
         id: str,
         *,
         pipeline: BackupPipeline,
-        replicas: Mapping[Origin, Sequence[str]],
+        origins: Collection[Origin] | None = None,
         oldest: timedelta | Mapping[Origin, timedelta],
         every: timedelta = timedelta(hours=1),
         notifications: Notifications | None = None,
         runbooks: str | None = None,
     ) -> None:
-        points = pipeline.bucket.restore_points
+        points, replicas = pipeline.bucket.restore_points, pipeline.replicas_of(origins)
         watched = Watched(
             bucket=points.bucket.name,
             region=points.bucket.region,
-            sources=tuple(_sources(replicas)),
+            sources=tuple(origin.source(name) for origin, names in replicas.items() for name in names),
             keep=points.keep,
             every=every,
         )
@@ -115,7 +114,7 @@ class BackupWatch(Construct):
             named = ", ".join(sorted(origin.path for origin in differing))
             raise ConstructError(
                 f"restore points of {named} are watched, or have an age after which they are too old, but not both: "
-                "give replicas and an age of each origin"
+                "give an age of each origin"
             )
         for age in ages.values():
             if not every < age < points.keep:
@@ -144,7 +143,7 @@ class BackupWatch(Construct):
         self._schedule()
         for origin, names in replicas.items():
             for name in names:
-                self._watch(f"{origin.path}/{name}", ages[origin])
+                self._watch(origin.source(name), ages[origin])
         self._watch_itself()
 
     def _dead_letters(self) -> sqs.Queue:
@@ -276,17 +275,6 @@ class BackupWatch(Construct):
             silence=cloudwatch.TreatMissingData.NOT_BREACHING,
             sentence="A look at restore points was given up: read the messages of the queue, then delete them.",
         )
-
-
-def _sources(replicas: Mapping[Origin, Sequence[str]]) -> Iterator[str]:
-    for origin, names in replicas.items():
-        if not names:
-            raise ConstructError(f"no replica of {origin.path} is watched: name one, or leave it out")
-        for name in names:
-            if origin.database != (name == DATABASE):
-                what = f"a database, which is called {DATABASE!r}" if origin.database else "no database"
-                raise ConstructError(f"{name!r} cannot be a replica of {origin.path}, {what}: use the name of its own")
-            yield f"{origin.path}/{name}"
 
 
 def _metric(name: str, source: str, *, statistic: str, period: cdk.Duration) -> cloudwatch.Metric:

@@ -1,7 +1,6 @@
 """Alarms on what a Prometheus uses of its limits, which sound where the cluster tells nobody."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection
 from datetime import timedelta
 
 import aws_cdk as cdk
@@ -44,7 +43,7 @@ class PrometheusAlarms(Construct):
 
     Args:
         pipeline: Whose roles may tell.
-        replicas: The pods of each origin, by name.
+        origins: Whose servers; those of all that are no databases when absent.
         cpu: From how many per cent on the first alarm sounds.
         memory: Likewise; at most 85, above which a Prometheus shows no more what it needs.
         disk: Likewise.
@@ -52,8 +51,8 @@ class PrometheusAlarms(Construct):
         notifications: Who hears of alarms; nobody when absent.
         runbooks: The URL below which each alarm has a page of its name, to which its description leads.
     Raises:
-        ConstructError: no replica, one twice or of nobody that the pipeline knows, one of a database, a threshold that
-            is never reached, another hold, another region than the bucket's, or runbooks that are no URL.
+        ConstructError: an origin that the pipeline does not know, or that is a database, a threshold that is never
+            reached, another hold, another region than the bucket's, or runbooks that are no URL.
     Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
     """
 
@@ -63,7 +62,7 @@ class PrometheusAlarms(Construct):
         id: str,
         *,
         pipeline: BackupPipeline,
-        replicas: Mapping[Origin, Sequence[str]],
+        origins: Collection[Origin] | None = None,
         cpu: float = 80,
         memory: float = 85,
         disk: float = 85,
@@ -71,7 +70,7 @@ class PrometheusAlarms(Construct):
         notifications: Notifications | None = None,
         runbooks: str | None = None,
     ) -> None:
-        _refuse_replicas(pipeline, replicas)
+        replicas = pipeline.replicas_of(origins, databases=False)
         _refuse_limits(cpu=cpu, memory=memory, disk=disk)
         if not PERIOD <= hold <= LONGEST or hold % PERIOD:
             raise ConstructError(
@@ -85,7 +84,7 @@ class PrometheusAlarms(Construct):
         for origin, pods in replicas.items():
             let_tell(pipeline.roles[origin].role, USAGE)
             for pod in pods:
-                self._watch(f"{origin.path}/{pod}", cpu=cpu, memory=memory, disk=disk)
+                self._watch(origin.source(pod), cpu=cpu, memory=memory, disk=disk)
 
     def _watch(self, source: str, *, cpu: float, memory: float, disk: float) -> None:
         """The alarms of one server."""
@@ -164,22 +163,3 @@ def _refuse_limits(*, cpu: float, memory: float, disk: float) -> None:
     for name, value, most in (("cpu", cpu, FULL - 1), ("memory", memory, MOST_MEMORY), ("disk", disk, FULL - 1)):
         if not 1 <= value <= most:
             raise ConstructError(f"an alarm on a Prometheus sounds above {value:g} % of {name}: use 1 to {most}")
-
-
-def _refuse_replicas(pipeline: BackupPipeline, replicas: Mapping[Origin, Sequence[str]]) -> None:
-    if not replicas:
-        raise ConstructError("alarms on a Prometheus have no replica to look at: name one, or leave them out")
-    for origin, pods in replicas.items():
-        if origin not in pipeline.roles:
-            known = ", ".join(sorted(each.path for each in pipeline.roles))
-            raise ConstructError(
-                f"no agent tells what {origin.path} uses, but those of {known} may: use one of these, or tell the "
-                "pipeline of it"
-            )
-        if origin.database:
-            raise ConstructError(f"{origin.path} is a database, beside which no agent tells what it uses: leave it out")
-        if not pods:
-            raise ConstructError(f"{origin.path} has no replica to look at: name its pods, or leave it out")
-        for pod, count in Counter(pods).items():
-            if count > 1:
-                raise ConstructError(f"{origin.path}/{pod} would have each alarm twice: name each replica once")

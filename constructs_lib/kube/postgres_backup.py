@@ -150,7 +150,7 @@ class PostgresBackup(Component):
             placement=placement,
         )
         self.origin = Origin(cluster=namespace.cluster.name, namespace=namespace.name, component=name, database=True)
-        self.source = f"{self.origin.path}/{DATABASE}"
+        self.source = self.origin.source(DATABASE)
         self.requests = requests_of(name)
         self._image, self._points, self._resources = image, points, resources
         self._scratch = Mount(source=Scratch("scratch", scratch), path=SCRATCH, read_only=False)

@@ -113,7 +113,7 @@ class RestoreDrill(Component):
         self._volume = volume
         source = ThrownAway(volume)
         data = Mount(source=source, path=DATA, read_only=False)
-        sources = [f"{self.origin.path}/{each}" for each in backup.replicas]
+        sources = [self.origin.source(each) for each in backup.replicas]
         self.add_init_container(
             Container(
                 name=RESTORE,

@@ -33,12 +33,11 @@ synth(app)
 
 aws = cdk.App()
 stack = cdk.Stack(aws, "ShopBackup", env=cdk.Environment(region=points.bucket.region))
-pipeline = BackupPipeline(stack, "RestorePoints", restore_points=points, origins=[backup.origin])
+pipeline = BackupPipeline(stack, "RestorePoints", restore_points=points, replicas={backup.origin: backup.replicas})
 BackupWatch(
     stack,
     "Watch",
     pipeline=pipeline,
-    replicas={backup.origin: backup.replicas},
     oldest=limits.oldest,
     notifications=Notifications(stack, "Notifications", emails=["shop-on-call@example.com"]),
 )

@@ -50,7 +50,9 @@ def looked_at(point: RestorePoint) -> Mapping[str, Any]:
     origin = Origin(cluster=cluster, namespace=namespace, component=component)
 
     def build(stack: cdk.Stack) -> None:
-        pipeline = BackupPipeline(stack, "Pipeline", restore_points=synthesized.POINTS, origins=[origin])
+        pipeline = BackupPipeline(
+            stack, "Pipeline", restore_points=synthesized.POINTS, replicas={origin: origin.replicas(2)}
+        )
         pipeline.add_drill(origin)
         RestoreDrillAlarm(stack, "Alarm", pipeline=pipeline, origin=origin)
 

@@ -15,6 +15,8 @@ STORE = Bucket(name="acme-logs", region=REGION)
 POINTS = RestorePoints(bucket=Bucket(name="acme-backup", region=REGION))
 LOKI = Identity(cluster="blue", namespace="monitoring", service_account="loki")
 PROMETHEUS = Origin(cluster="blue", namespace="monitoring", component="prometheus")
+# What its replicas are called.
+PAIR = PROMETHEUS.replicas(2)
 TRUSTED = WebIdentity(
     account="111122223333", issuer="oidc.eks.eu-central-1.amazonaws.com/id/EXAMPLED539D4633E53DE1B71EXAMPLE"
 )

@@ -31,10 +31,12 @@ from tests.aws.synthesized import (
 )
 
 GREEN = replace(PROMETHEUS, cluster="green")
+DUMPS = replace(PROMETHEUS, component="grafana-backup", database=True)
 
 
 def pipeline(scope: cdk.Stack, *origins: Origin, **more: Any) -> BackupPipeline:
-    settings = {"restore_points": POINTS, "origins": origins or (PROMETHEUS,), **more}
+    replicas = {each: each.replicas(1 if each.database else 2) for each in origins or (PROMETHEUS,)}
+    settings = {"restore_points": POINTS, "replicas": replicas, **more}
     return BackupPipeline(scope, "Pipeline", **settings)
 
 
@@ -149,6 +151,23 @@ def test_a_drill_may_come_by_web_identity() -> None:
     }
 
 
+def test_it_knows_the_replicas_of_all_that_others_are_made_for() -> None:
+    """Those of some origins, or of all; where no agent runs, those of databases have no part in it."""
+    found: list[Mapping[Origin, tuple[str, ...]]] = []
+
+    def build(stack: cdk.Stack) -> None:
+        made = pipeline(stack, PROMETHEUS, GREEN, DUMPS)
+        found.extend((made.replicas_of(), made.replicas_of(databases=False), made.replicas_of([GREEN])))
+
+    template(build)
+    pair = ("prometheus-0", "prometheus-1")
+    assert found == [
+        {PROMETHEUS: pair, GREEN: pair, DUMPS: ("database",)},
+        {PROMETHEUS: pair, GREEN: pair},
+        {GREEN: pair},
+    ]
+
+
 def test_what_it_made_can_be_used() -> None:
     """The bucket and each origin's role are there, for a statement more, or an alarm."""
 
@@ -162,7 +181,7 @@ def test_what_it_made_can_be_used() -> None:
 
 
 def nobody(stack: cdk.Stack) -> None:
-    BackupPipeline(stack, "Pipeline", restore_points=POINTS, origins=())
+    BackupPipeline(stack, "Pipeline", restore_points=POINTS, replicas={})
 
 
 def stranger(stack: cdk.Stack) -> None:
@@ -181,6 +200,14 @@ def drilled(stack: cdk.Stack) -> None:
     pipeline(stack).add_drill(GREEN)
 
 
+def unmeant(stack: cdk.Stack) -> None:
+    pipeline(stack, DUMPS).replicas_of(databases=False)
+
+
+def savers(stack: cdk.Stack) -> None:
+    pipeline(stack, PROMETHEUS, DUMPS).replicas_of([DUMPS], databases=False)
+
+
 def again(stack: cdk.Stack) -> None:
     made = pipeline(stack)
     made.add_drill(PROMETHEUS)
@@ -190,9 +217,20 @@ def again(stack: cdk.Stack) -> None:
 REFUSED: Mapping[Callable[[cdk.Stack], None], str] = {
     again: "blue/monitoring/prometheus has the drill restore-drill already: one is enough, which tries its replicas in",
     nobody: "nobody makes the restore points in the bucket acme-backup: name an origin, or leave the bucket out",
-    lambda stack: pipeline(stack, PROMETHEUS, PROMETHEUS) and None: (
-        "the restore points of blue/monitoring/prometheus have two origins: name it once"
+    lambda stack: pipeline(stack, replicas={PROMETHEUS: ("prometheus-0", "prometheus-0")}) and None: (
+        "the restore points of blue/monitoring/prometheus/prometheus-0 are there twice: name each replica once"
     ),
+    lambda stack: pipeline(stack, replicas={PROMETHEUS: ()}) and None: (
+        "blue/monitoring/prometheus has no replica: name those whose restore points there are, or leave it out"
+    ),
+    lambda stack: pipeline(stack, replicas={PROMETHEUS: ("thanos-0",)}) and None: (
+        "'thanos-0' is no replica of blue/monitoring/prometheus: use the name of a pod, such as 'prometheus-0'"
+    ),
+    lambda stack: pipeline(stack, replicas={DUMPS: ("grafana-0",)}) and None: (
+        "'grafana-0' is no replica of blue/monitoring/grafana-backup: use 'database', as it is a database"
+    ),
+    unmeant: "none of the restore points in acme-backup is meant: name some of blue/monitoring/grafana-backup",
+    savers: "blue/monitoring/grafana-backup is a database, beside which no agent runs: leave it out",
     stranger: "there are no restore points of green/monitoring/prometheus, but of blue/monitoring/prometheus: use one ",
     drilled: "there are no restore points of green/monitoring/prometheus, but of blue/monitoring/prometheus: use one ",
     itself: "blue/monitoring/prometheus has two roles, at ",
@@ -203,7 +241,10 @@ REFUSED: Mapping[Callable[[cdk.Stack], None], str] = {
 @pytest.mark.parametrize(
     ("build", "sentence"),
     REFUSED.items(),
-    ids=["again", "nobody", "twice", "stranger", "drilled", "itself", "wildcard"],
+    ids=[
+        *("again", "nobody", "twice", "no-replica", "another", "no-database", "unmeant", "savers"),
+        *("stranger", "drilled", "itself", "wildcard"),
+    ],
 )
 def test_what_cannot_work_is_refused(build: Callable[[cdk.Stack], None], sentence: str) -> None:
     """At once and in one sentence."""

@@ -14,7 +14,7 @@ from constructs_lib.aws.backup_pipeline import BackupPipeline
 from constructs_lib.aws.backup_schedule import BackupSchedule
 from constructs_lib.errors import ConstructError
 from constructs_lib.restore_points import Origin
-from tests.aws.synthesized import POINTS, POLICY, PROMETHEUS, REGION, ROLE, template
+from tests.aws.synthesized import PAIR, POINTS, POLICY, PROMETHEUS, REGION, ROLE, template
 from tests.aws.test_nag import found
 from tests.aws.test_policies import ACCOUNT, STRANGER, decided, opened, policy
 
@@ -22,14 +22,13 @@ GREEN = replace(PROMETHEUS, cluster="green")
 DUMPS = Origin(cluster="blue", namespace="monitoring", component="grafana-backup", database=True)
 QUEUE, QUEUE_POLICY = "AWS::SQS::Queue", "AWS::SQS::QueuePolicy"
 SCHEDULE, GROUP = "AWS::Scheduler::Schedule", "AWS::Scheduler::ScheduleGroup"
-PAIR = ("prometheus-0", "prometheus-1")
+REPLICAS = {PROMETHEUS: PAIR, GREEN: PAIR, DUMPS: DUMPS.replicas()}
 NAMES = [f"{cluster}_monitoring_{pod}" for cluster in ("blue", "green") for pod in PAIR]
 
 
 def schedule(scope: cdk.Stack, id: str = "Schedule", **more: Any) -> BackupSchedule:
-    origins = (PROMETHEUS, GREEN, DUMPS)
-    pipeline = more.pop("pipeline", None) or BackupPipeline(scope, "Points", restore_points=POINTS, origins=origins)
-    return BackupSchedule(scope, id, **{"pipeline": pipeline, "replicas": {PROMETHEUS: PAIR, GREEN: PAIR}, **more})
+    pipeline = more.pop("pipeline", None) or BackupPipeline(scope, "Points", restore_points=POINTS, replicas=REPLICAS)
+    return BackupSchedule(scope, id, **{"pipeline": pipeline, **more})
 
 
 @pytest.fixture(scope="module")
@@ -135,9 +134,7 @@ def test_without_a_schedule_the_roles_may_do_no_more_than_before(made: assertion
             if not key.startswith("Schedule")
         }
 
-    alone = template(
-        lambda stack: BackupPipeline(stack, "Points", restore_points=POINTS, origins=(PROMETHEUS, GREEN, DUMPS))
-    )
+    alone = template(lambda stack: BackupPipeline(stack, "Points", restore_points=POINTS, replicas=REPLICAS))
     assert rights(made) == rights(alone)
     (of_dumps,) = (each for key, each in made.find_resources(POLICY).items() if "grafanabackup" in key)
     assert "sqs:" not in str(of_dumps)
@@ -297,12 +294,12 @@ def test_nothing_is_found_by_cdk_nag_but_that_there_are_no_dead_letters(monkeypa
 
 def elsewhere(stack: cdk.Stack) -> None:
     other = cdk.Stack(stack, "Other", env=cdk.Environment(region=REGION))
-    schedule(stack, pipeline=BackupPipeline(other, "Points", restore_points=POINTS, origins=(PROMETHEUS, GREEN)))
+    schedule(stack, pipeline=BackupPipeline(other, "Points", restore_points=POINTS, replicas=REPLICAS))
 
 
 def twice(stack: cdk.Stack) -> None:
     first = schedule(stack)
-    schedule(stack, "Again", pipeline=first.pipeline, replicas={PROMETHEUS: PAIR[1:]})
+    schedule(stack, "Again", pipeline=first.pipeline, origins=[PROMETHEUS])
 
 
 def starting(**more: Any) -> Callable[[cdk.Stack], object]:
@@ -312,34 +309,21 @@ def starting(**more: Any) -> Callable[[cdk.Stack], object]:
 LONG = replace(PROMETHEUS, cluster="a" * 57)
 REFUSED: Mapping[str, tuple[Callable[[cdk.Stack], object], str]] = {
     "nobody": (
-        starting(replicas={}),
-        "a schedule starts the backup of no replica: name one, or leave the schedule out",
-    ),
-    "no-replica": (
-        starting(replicas={PROMETHEUS: ()}),
-        "blue/monitoring/prometheus has no replica to start: name its pods, or leave it out",
-    ),
-    "same-replica": (
-        starting(replicas={PROMETHEUS: ("prometheus-0", "prometheus-0")}),
-        "the backup of blue/monitoring/prometheus/prometheus-0 is started twice: name each replica once",
+        starting(origins=()),
+        "none of the restore points in acme-backup is meant: name some of blue/monitoring/grafana-backup, ",
     ),
     "stranger": (
-        starting(replicas={replace(PROMETHEUS, namespace="shop"): PAIR}),
+        starting(origins=[replace(PROMETHEUS, namespace="shop")]),
         "there are no restore points of blue/shop/prometheus, but of blue/monitoring/grafana-backup, blue/monitoring/p",
     ),
     "database": (
-        starting(replicas={DUMPS: ("database",)}),
-        "blue/monitoring/grafana-backup is a database, which is saved by a CronJob of its own: leave it out of the",
-    ),
-    "no-pod": (
-        starting(replicas={PROMETHEUS: ("prometheus",)}),
-        "'prometheus' is no replica of blue/monitoring/prometheus: use the name of a pod, such as 'prometheus-0'",
+        starting(origins=[DUMPS]),
+        "blue/monitoring/grafana-backup is a database, beside which no agent runs: leave it out",
     ),
     "long-name": (
         lambda stack: schedule(
             stack,
-            pipeline=BackupPipeline(stack, "Points", restore_points=POINTS, origins=(LONG,)),
-            replicas={LONG: PAIR},
+            pipeline=BackupPipeline(stack, "Points", restore_points=POINTS, replicas={LONG: PAIR}),
         ),
         "'a{57}_monitoring_prometheus-0' of 81 characters cannot be a queue of SQS, which takes up to 80 letters",
     ),
@@ -363,7 +347,7 @@ REFUSED: Mapping[str, tuple[Callable[[cdk.Stack], object], str]] = {
     ),
     "second-schedule": (
         twice,
-        "there are two queues blue_monitoring_prometheus-1, at Stack/Schedule and Stack/Again: start a replica by one",
+        "there are two queues blue_monitoring_prometheus-0, at Stack/Schedule and Stack/Again: start a replica by one",
     ),
 }
 
@@ -380,9 +364,9 @@ def test_two_schedules_of_one_pipeline_may_start_different_replicas() -> None:
     longest = replace(LONG, cluster="a" * 56)
 
     def build(stack: cdk.Stack) -> None:
-        pipeline = BackupPipeline(stack, "Points", restore_points=POINTS, origins=(PROMETHEUS, longest))
-        schedule(stack, pipeline=pipeline, replicas={PROMETHEUS: PAIR})
-        schedule(stack, "Later", pipeline=pipeline, replicas={longest: PAIR}, at=time(3))
+        pipeline = BackupPipeline(stack, "Points", restore_points=POINTS, replicas={PROMETHEUS: PAIR, longest: PAIR})
+        schedule(stack, pipeline=pipeline, origins=[PROMETHEUS])
+        schedule(stack, "Later", pipeline=pipeline, origins=[longest], at=time(3))
 
     made = template(build)
     made.resource_count_is(QUEUE, 4)

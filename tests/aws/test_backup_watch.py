@@ -36,8 +36,9 @@ SCHEDULE, GROUP, LOG = "AWS::Scheduler::Schedule", "AWS::Scheduler::ScheduleGrou
 def watch(stack: cdk.Stack, **more: Any) -> BackupWatch:
     """Both replicas of Prometheus, and Grafana's database."""
     key = more.pop("encryption_key", None)
-    pipeline = BackupPipeline(stack, "Pipeline", restore_points=POINTS, origins=list(REPLICAS), encryption_key=key)
-    settings = {"pipeline": pipeline, "replicas": REPLICAS, "oldest": 26 * HOUR, **more}
+    replicas = more.pop("replicas", REPLICAS)
+    pipeline = BackupPipeline(stack, "Pipeline", restore_points=POINTS, replicas=replicas, encryption_key=key)
+    settings = {"pipeline": pipeline, "oldest": 26 * HOUR, **more}
     return BackupWatch(stack, "Watch", **settings)
 
 
@@ -490,27 +491,10 @@ def test_each_acknowledgement_is_needed(unheard: list[str]) -> None:
 
 
 REFUSED: Mapping[str, tuple[Mapping[str, Any], str]] = {
-    "nobody": ({"replicas": {}}, "no replica's restore points in acme-backup are watched: name one, or no watch"),
-    "none": ({"replicas": {PROMETHEUS: ()}}, "no replica of blue/monitoring/prometheus is watched: name one, or leave"),
-    "twice": (
-        {"replicas": {PROMETHEUS: ("prometheus-0", "prometheus-0")}},
-        "the restore points of blue/monitoring/prometheus/prometheus-0 are watched twice: name it once",
-    ),
+    "nobody": ({"origins": ()}, "none of the restore points in acme-backup is meant: name some of blue/monitoring/"),
     "stranger": (
-        {"replicas": {replace(PROMETHEUS, cluster="green"): ("prometheus-0",)}},
+        {"origins": [replace(PROMETHEUS, cluster="green")]},
         "there are no restore points of green/monitoring/prometheus, but of blue/monitoring/grafana-backup, ",
-    ),
-    "name": (
-        {"replicas": {PROMETHEUS: ("Prometheus 0",)}},
-        "'blue/monitoring/prometheus/Prometheus 0' is no replica: use CLUSTER/NAMESPACE/COMPONENT/REPLICA",
-    ),
-    "no-database": (
-        {"replicas": {PROMETHEUS: (DATABASE,)}},
-        "'database' cannot be a replica of blue/monitoring/prometheus, no database: use the name of its own",
-    ),
-    "database": (
-        {"replicas": {GRAFANA: ("grafana-0",)}},
-        "'grafana-0' cannot be a replica of blue/monitoring/grafana-backup, a database, which is called 'database': ",
     ),
     "too-often": ({"every": timedelta(minutes=59)}, "restore points in acme-backup are looked at every 0:59:00: use "),
     "seldom": ({"every": timedelta(hours=13)}, "restore points in acme-backup are looked at every 13:00:00: use whole"),
@@ -528,7 +512,7 @@ REFUSED: Mapping[str, tuple[Mapping[str, Any], str]] = {
         "restore points of blue/monitoring/grafana-backup are watched, or have an age after which they are too old, ",
     ),
     "unwatched": (
-        {"replicas": {GRAFANA: (DATABASE,)}, "oldest": dict.fromkeys(REPLICAS, 26 * HOUR)},
+        {"origins": [GRAFANA], "oldest": dict.fromkeys(REPLICAS, 26 * HOUR)},
         "restore points of blue/monitoring/prometheus are watched, or have an age after which they are too old, but ",
     ),
     "old-at-once": (

@@ -13,7 +13,7 @@ from cdk_nag import AwsSolutionsChecks
 
 from apps import aws, environments
 from constructs_lib.aws import BackupPipeline, ObjectStore
-from tests.aws.synthesized import KEY, LOKI, POINTS, PROMETHEUS, REGION, STORE, TRUSTED
+from tests.aws.synthesized import KEY, LOKI, PAIR, POINTS, PROMETHEUS, REGION, STORE, TRUSTED
 
 PACK = "AwsSolutions"
 PIPELINE, WATCH = "MonitoringBackup/RestorePoints", "MonitoringBackup/Watch"
@@ -31,14 +31,14 @@ def with_key(app: cdk.App) -> None:
     stack = cdk.Stack(app, "Keyed", env=cdk.Environment(region=REGION))
     key = kms.Key.from_key_arn(stack, "Key", KEY)
     ObjectStore(stack, "Logs", bucket=STORE, identity=LOKI, encryption_key=key)
-    BackupPipeline(stack, "Points", restore_points=POINTS, origins=[PROMETHEUS], encryption_key=key)
+    BackupPipeline(stack, "Points", restore_points=POINTS, replicas={PROMETHEUS: PAIR}, encryption_key=key)
 
 
 def by_token(app: cdk.App) -> None:
     """What the library makes where roles are had by web identity."""
     stack = cdk.Stack(app, "Trusting", env=cdk.Environment(region=REGION))
     ObjectStore(stack, "Logs", bucket=STORE, identity=LOKI, web_identity=TRUSTED)
-    BackupPipeline(stack, "Points", restore_points=POINTS, origins=[PROMETHEUS], web_identity=TRUSTED)
+    BackupPipeline(stack, "Points", restore_points=POINTS, replicas={PROMETHEUS: PAIR}, web_identity=TRUSTED)
 
 
 def public(app: cdk.App) -> None:

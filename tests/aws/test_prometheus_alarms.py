@@ -14,12 +14,12 @@ from constructs_lib.aws import BackupPipeline, Notifications, PrometheusAlarms
 from constructs_lib.errors import ConstructError
 from constructs_lib.restore_points import Origin
 from tests.aws import test_nag, test_policies
-from tests.aws.synthesized import POINTS, POLICY, PROMETHEUS, REGION, TRUSTED, template
+from tests.aws.synthesized import PAIR, POINTS, POLICY, PROMETHEUS, REGION, TRUSTED, template
 
 ALARM = "AWS::CloudWatch::Alarm"
 GRAFANA = Origin(cluster="blue", namespace="monitoring", component="grafana-backup", database=True)
 THANOS = replace(PROMETHEUS, component="thanos")
-REPLICAS: Mapping[Origin, tuple[str, ...]] = {PROMETHEUS: ("prometheus-0", "prometheus-1")}
+REPLICAS = {PROMETHEUS: PAIR, GRAFANA: GRAFANA.replicas(), THANOS: THANOS.replicas(3)}
 SOURCE = "blue/monitoring/prometheus/prometheus-0"
 RUNBOOKS = "https://runbooks.example.com/"
 NAMES = ("PrometheusCpuHigh", "PrometheusDiskAlmostFull", "PrometheusMemoryHigh", "PrometheusUsageUnknown")
@@ -35,10 +35,8 @@ DIMENSIONS = [
 def alarms(stack: cdk.Stack, **more: Any) -> PrometheusAlarms:
     """On both servers."""
     web_identity = more.pop("web_identity", None)
-    pipeline = BackupPipeline(
-        stack, "Pipeline", restore_points=POINTS, origins=[PROMETHEUS, GRAFANA, THANOS], web_identity=web_identity
-    )
-    return PrometheusAlarms(stack, "Alarms", **{"pipeline": pipeline, "replicas": REPLICAS, **more})
+    pipeline = BackupPipeline(stack, "Pipeline", restore_points=POINTS, replicas=REPLICAS, web_identity=web_identity)
+    return PrometheusAlarms(stack, "Alarms", **{"pipeline": pipeline, "origins": [PROMETHEUS], **more})
 
 
 def heard(stack: cdk.Stack) -> PrometheusAlarms:
@@ -209,7 +207,7 @@ def test_nobody_else_may_tell(made: assertions.Template) -> None:
     """Neither a database's saver, nor who has no alarms, nor anybody before there are some."""
     assert policies(made, "grafanabackup")["Statement"] == []
     assert policies(made, "thanos")["Statement"] == []
-    without = template(lambda stack: BackupPipeline(stack, "P", restore_points=POINTS, origins=[PROMETHEUS]))
+    without = template(lambda stack: BackupPipeline(stack, "P", restore_points=POINTS, replicas={PROMETHEUS: PAIR}))
     assert "PutMetricData" not in str(without.to_json())
 
 
@@ -247,19 +245,14 @@ def test_the_acknowledgement_is_needed(unheard: list[str]) -> None:
 
 
 REFUSED: Mapping[str, tuple[Mapping[str, Any], str]] = {
-    "nobody": ({"replicas": {}}, "alarms on a Prometheus have no replica to look at: name one, or leave them out"),
-    "none": ({"replicas": {PROMETHEUS: ()}}, "blue/monitoring/prometheus has no replica to look at: name its pods, or"),
-    "twice": (
-        {"replicas": {PROMETHEUS: ("prometheus-0", "prometheus-0")}},
-        "blue/monitoring/prometheus/prometheus-0 would have each alarm twice: name each replica once",
-    ),
+    "nobody": ({"origins": ()}, "none of the restore points in acme-backup is meant: name some of blue/monitoring/"),
     "stranger": (
-        {"replicas": {replace(PROMETHEUS, cluster="green"): ("prometheus-0",)}},
-        "no agent tells what green/monitoring/prometheus uses, but those of blue/monitoring/grafana-backup, blue/",
+        {"origins": [replace(PROMETHEUS, cluster="green")]},
+        "there are no restore points of green/monitoring/prometheus, but of blue/monitoring/grafana-backup, blue/",
     ),
     "database": (
-        {"replicas": {GRAFANA: ("database",)}},
-        "blue/monitoring/grafana-backup is a database, beside which no agent tells what it uses: leave it out",
+        {"origins": [GRAFANA]},
+        "blue/monitoring/grafana-backup is a database, beside which no agent runs: leave it out",
     ),
     "nothing": ({"cpu": 0}, "an alarm on a Prometheus sounds above 0 % of cpu: use 1 to 99"),
     "never": ({"disk": 100}, "an alarm on a Prometheus sounds above 100 % of disk: use 1 to 99"),
@@ -282,9 +275,9 @@ def test_alarms_of_another_region_are_refused() -> None:
     """The agents tell the CloudWatch of their bucket's region."""
 
     def elsewhere(stack: cdk.Stack) -> None:
-        pipeline = BackupPipeline(stack, "Pipeline", restore_points=POINTS, origins=[PROMETHEUS])
+        pipeline = BackupPipeline(stack, "Pipeline", restore_points=POINTS, replicas={PROMETHEUS: PAIR})
         other = cdk.Stack(stack.node.root, "Other", env=cdk.Environment(region="us-east-1"))
-        PrometheusAlarms(other, "Alarms", pipeline=pipeline, replicas=REPLICAS)
+        PrometheusAlarms(other, "Alarms", pipeline=pipeline)
 
     with pytest.raises(ConstructError, match=r"^the alarms Other/Alarms are in us-east-1, but agents tell the Cloud"):
         template(elsewhere)

@@ -14,7 +14,7 @@ from constructs_lib.aws import BackupPipeline, Notifications, RestoreDrillAlarm
 from constructs_lib.errors import ConstructError
 from constructs_lib.rules.backups import BackupLimits
 from tests.aws import test_nag
-from tests.aws.synthesized import POINTS, POLICY, PROMETHEUS, REGION, TRUSTED, only, template
+from tests.aws.synthesized import PAIR, POINTS, POLICY, PROMETHEUS, REGION, TRUSTED, only, template
 
 ALARM, RUNBOOKS = "AWS::CloudWatch::Alarm", "https://runbooks.example.com"
 HOUR = timedelta(hours=1)
@@ -23,7 +23,9 @@ LIMITS = BackupLimits(every=24 * HOUR)
 
 def alarm(stack: cdk.Stack, **more: Any) -> RestoreDrillAlarm:
     web_identity = more.pop("web_identity", None)
-    pipeline = BackupPipeline(stack, "Pipeline", restore_points=POINTS, origins=[PROMETHEUS], web_identity=web_identity)
+    pipeline = BackupPipeline(
+        stack, "Pipeline", restore_points=POINTS, replicas={PROMETHEUS: PAIR}, web_identity=web_identity
+    )
     pipeline.add_drill(PROMETHEUS)
     return RestoreDrillAlarm(stack, "Drills", **{"pipeline": pipeline, "origin": PROMETHEUS, **more})
 
@@ -142,7 +144,7 @@ def test_an_alarm_of_another_region_is_refused() -> None:
     """The drill tells the CloudWatch of its bucket's region."""
 
     def elsewhere(stack: cdk.Stack) -> None:
-        pipeline = BackupPipeline(stack, "Pipeline", restore_points=POINTS, origins=[PROMETHEUS])
+        pipeline = BackupPipeline(stack, "Pipeline", restore_points=POINTS, replicas={PROMETHEUS: PAIR})
         other = cdk.Stack(stack.node.root, "Other", env=cdk.Environment(region="us-east-1"))
         pipeline.add_drill(PROMETHEUS)
         RestoreDrillAlarm(other, "Drills", pipeline=pipeline, origin=PROMETHEUS)

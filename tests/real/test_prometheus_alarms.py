@@ -72,8 +72,8 @@ def looked_at() -> Mapping[str, Mapping[str, Any]]:
     """The metrics of one server that the rendered alarms look at, by name."""
 
     def build(stack: Any) -> None:
-        pipeline = BackupPipeline(stack, "Pipeline", restore_points=POINTS, origins=[ORIGIN])
-        PrometheusAlarms(stack, "Alarms", pipeline=pipeline, replicas={ORIGIN: [POD]})
+        pipeline = BackupPipeline(stack, "Pipeline", restore_points=POINTS, replicas={ORIGIN: [POD]})
+        PrometheusAlarms(stack, "Alarms", pipeline=pipeline)
 
     made = synthesized.template(build, region=REGION).find_resources("AWS::CloudWatch::Alarm").values()
     alarms = [each["Properties"] for each in made]

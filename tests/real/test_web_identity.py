@@ -250,8 +250,10 @@ def roles(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Role]:
     points = RestorePoints(bucket=Bucket(name=BUCKET, region=REGION))
 
     def build(stack: cdk.Stack) -> None:
-        pipeline = BackupPipeline(stack, "Points", restore_points=points, origins=[PROMETHEUS], web_identity=TRUSTED)
-        BackupSchedule(stack, "Schedule", pipeline=pipeline, replicas={PROMETHEUS: ["prometheus-0"]})
+        pipeline = BackupPipeline(
+            stack, "Points", restore_points=points, replicas={PROMETHEUS: PROMETHEUS.replicas()}, web_identity=TRUSTED
+        )
+        BackupSchedule(stack, "Schedule", pipeline=pipeline)
         ObjectStore(stack, "Logs", bucket=LOGS, identity=LOKI, web_identity=TRUSTED)
 
     (directory / "Both.template.json").write_text(json.dumps(template(build, region=REGION).to_json()))

@@ -41,8 +41,8 @@ def deployed(prometheus: Place) -> Iterator[tuple[Path, str, Mapping[str, str]]]
     with tempfile.TemporaryDirectory() as directory:
         app = cdk.App(outdir=directory, analytics_reporting=False, builtin_cloud_formation_validation=False)
         stack = cdk.Stack(app, "Stack", env=cdk.Environment(region=REGION))
-        pipeline = BackupPipeline(stack, "Pipeline", restore_points=points, origins=[origin])
-        BackupWatch(stack, "Watch", pipeline=pipeline, replicas={origin: [replica]}, oldest=26 * HOUR)
+        pipeline = BackupPipeline(stack, "Pipeline", restore_points=points, replicas={origin: [replica]})
+        BackupWatch(stack, "Watch", pipeline=pipeline, oldest=26 * HOUR)
         (function,) = assertions.Template.from_stack(stack).find_resources("AWS::Lambda::Function").values()
         (code,) = Path(directory).glob("asset.*")
         yield code, function["Properties"]["Handler"], function["Properties"]["Environment"]["Variables"]
