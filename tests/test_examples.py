@@ -32,7 +32,9 @@ def test_example_renders(example: Path, tmp_path: Path):
 
 
 def test_halves_of_the_example_agree(tmp_path: Path) -> None:
-    """Who restores by the manifests may by the templates, in the same bucket; and somebody outside looks at it."""
+    """Who backs up and restores by the manifests may by the templates, in the same bucket, from the same queues; and what
+    agents tell, somebody outside looks at.
+    """
     app, halves = EXAMPLES_DIRECTORY / "backup" / "app.py", {half: tmp_path / half for half in ("k8s", "aws")}
     outputs = {"CDK8S_OUTDIR": str(halves["k8s"]), "CDK_OUTDIR": str(tmp_path / "cdk.out")}
     subprocess.run([sys.executable, str(app)], cwd=tmp_path, env={**os.environ, **outputs}, check=True)
@@ -44,7 +46,10 @@ def test_halves_of_the_example_agree(tmp_path: Path) -> None:
     assert manifests == templates
     assert {use.prefix for use in manifests.uses} == {f"{top}/shop/shop/prometheus/" for top in ("blocks", "points")}
     made = Counter(each["Type"] for each in json.loads(Path(template).read_text())["Resources"].values())
-    assert (made["AWS::Lambda::Function"], made["AWS::SNS::Subscription"], made["AWS::CloudWatch::Alarm"]) == (1, 1, 8)
+    assert (made["AWS::Lambda::Function"], made["AWS::SNS::Subscription"]) == (1, 1)
+    assert (len(manifests.watched), len(manifests.started), len(manifests.told)) == (2, 2, 2 + 1)
+    of_replicas, of_the_watch, of_servers, of_drills = 3 * 2, 2, 4 * 2, 1
+    assert made["AWS::CloudWatch::Alarm"] == of_replicas + of_the_watch + of_servers + of_drills
 
 
 def test_dashboard_of_the_example_is_handed_over(tmp_path: Path) -> None:
