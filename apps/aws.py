@@ -114,7 +114,7 @@ def _back_up(stack: cdk.Stack, values: Environment, points: RestorePoints, limit
             "Drill",
             pipeline=pipeline,
             origin=origin,
-            undrilled=limits.undrilled,
+            drill_within=limits.drill_within,
             notifications=heard,
             runbooks=runbooks,
         )

@@ -6,21 +6,10 @@ that is all by which a policy tells metrics apart: who may say one thing cannot 
 
 from datetime import timedelta
 
-from constructs_lib.watch.contract import DIMENSIONS
-
 # What a server uses, in per cent: of the processor time and of the memory that its container may have, and of its
 # volume. Its dimensions are those of its restore points.
 USAGE = "constructs-lib/prometheus"
 CPU, MEMORY, VOLUME = "CpuUsed", "MemoryUsed", "VolumeUsed"
 TOLD_EVERY = timedelta(minutes=1)
-# 1 when a drill has succeeded, whichever server's turn it was.
+# 1 when a server's restore point was restored with success. Its dimensions are those of its restore points, too.
 DRILLS, DRILLED = "constructs-lib/restore-drill", "RestoreDrillSucceeded"
-
-
-def of_component(path: str) -> dict[str, str]:
-    """The dimensions of a component.
-
-    Args:
-        path: Cluster, namespace and component, with slashes between them.
-    """
-    return dict(zip(DIMENSIONS[:-1], path.split("/"), strict=True))

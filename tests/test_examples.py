@@ -32,7 +32,7 @@ def test_example_renders(example: Path, tmp_path: Path):
 
 
 def test_halves_of_the_example_agree(tmp_path: Path) -> None:
-    """Who backs up and restores by the manifests may by the templates, in the same bucket, from the same queues; and what
+    """Who backs up and restores by the manifests may by the templates, in the same bucket, by the same queues; and what
     agents tell, somebody outside looks at.
     """
     app, halves = EXAMPLES_DIRECTORY / "backup" / "app.py", {half: tmp_path / half for half in ("k8s", "aws")}
@@ -47,8 +47,8 @@ def test_halves_of_the_example_agree(tmp_path: Path) -> None:
     assert {use.prefix for use in manifests.uses} == {f"{top}/shop/shop/prometheus/" for top in ("blocks", "points")}
     made = Counter(each["Type"] for each in json.loads(Path(template).read_text())["Resources"].values())
     assert (made["AWS::Lambda::Function"], made["AWS::SNS::Subscription"]) == (1, 1)
-    assert (len(manifests.watched), len(manifests.started), len(manifests.told)) == (2, 2, 2 + 1)
-    of_replicas, of_the_watch, of_servers, of_drills = 3 * 2, 2, 4 * 2, 1
+    assert (len(manifests.watched), len(manifests.started), len(manifests.told)) == (2, 2, 2 + 2)
+    of_replicas, of_the_watch, of_servers, of_drills = 3 * 2, 2, 4 * 2, 2
     assert made["AWS::CloudWatch::Alarm"] == of_replicas + of_the_watch + of_servers + of_drills
 
 

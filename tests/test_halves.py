@@ -171,7 +171,7 @@ def of_manifests(directory: Path) -> Half:
 
 
 def telling(workload: Mapping[str, Any]) -> Iterator[Told]:
-    """What an agent beside a server tells of it, and a drill of its component."""
+    """What an agent beside a server tells of it, and a drill of each server in its turn."""
     account, sources = spec(workload)["serviceAccountName"], [each["source"] for each in agents(workload)]
     for options in agents(workload):
         if "server" in options:
@@ -181,8 +181,8 @@ def telling(workload: Mapping[str, Any]) -> Iterator[Told]:
                 yield Told(service_account=account, metrics=USAGE, source=source, region=region)
     for container in (*spec(workload).get("initContainers", ()), *spec(workload)["containers"]):
         for region in (each.partition("=")[2] for each in container.get("args", ()) if each.startswith("--tell=")):
-            for component in {source.rpartition("/")[0] for source in sources}:
-                yield Told(service_account=account, metrics=DRILLS, source=component, region=region)
+            for source in sources:
+                yield Told(service_account=account, metrics=DRILLS, source=source, region=region)
 
 
 @cache

@@ -43,7 +43,7 @@ function store(stack: cdk.Stack, { cluster, namespace, region, logsBucket }: Env
 
 function backUp(stack: cdk.Stack, values: Environment): void {
   const { cluster, namespace, region, backupBucket, keepDays, expiryDays } = values;
-  const { oldestHours, undrilledHours, emails, runbooks } = values;
+  const { oldestHours, drillHours, emails, runbooks } = values;
   const points = { bucketName: backupBucket, region, keepDays, expiryDays };
   const replicas = Array.from({ length: values.prometheusReplicas }, (_, ordinal) => `prometheus-${ordinal}`);
   const prometheus: Origin = { cluster, namespace, component: "prometheus", replicas, database: false };
@@ -62,7 +62,7 @@ function backUp(stack: cdk.Stack, values: Environment): void {
   const alarms = new Alarms(runbooks, notifications);
   new BackupWatch(stack, "Watch", { pipeline, origins, points, oldestHours, alarms });
   new PrometheusAlarms(stack, "Servers", { pipeline, origin: prometheus, alarms });
-  new RestoreDrillAlarm(stack, "Drill", { origin: prometheus, drill, undrilledHours, alarms });
+  new RestoreDrillAlarm(stack, "Drill", { origin: prometheus, drill, drillHours, alarms });
 }
 
 if (require.main === module) {

@@ -78,30 +78,34 @@ export class PrometheusAlarms extends Construct {
 export interface RestoreDrillAlarmProps {
   readonly origin: Origin;
   readonly drill: ServiceAccountRole;
-  readonly undrilledHours: number;
+  readonly drillHours: number;
   readonly alarms: Alarms;
 }
 
 export class RestoreDrillAlarm extends Construct {
-  constructor(scope: Construct, id: string, { origin, drill, undrilledHours, alarms }: RestoreDrillAlarmProps) {
+  constructor(scope: Construct, id: string, { origin, drill, drillHours, alarms }: RestoreDrillAlarmProps) {
     super(scope, id);
     letTell(drill.role, DRILLS);
-    const success = new cloudwatch.Metric({
-      namespace: DRILLS,
-      metricName: "RestoreDrillSucceeded",
-      dimensionsMap: dimensionsOf(origin),
-      statistic: "Maximum",
-      period: cdk.Duration.hours(1),
-    });
-    alarms.add(new Construct(this, pathOf(origin)), "RestoreDrillTooOld", {
-      metric: filled(success, 0),
-      comparisonOperator: cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
-      threshold: 1,
-      evaluationPeriods: undrilledHours,
-      treatMissingData: BREACHING,
-      alarmDescription:
-        `No drill has restored a point of ${pathOf(origin)} with success for more than 1d${undrilledHours - 24}h, or ` +
-        "none could tell: see what its last Job said.",
-    });
+    const days = origin.replicas.length;
+    for (const replica of origin.replicas) {
+      const source = `${pathOf(origin)}/${replica}`;
+      const success = new cloudwatch.Metric({
+        namespace: DRILLS,
+        metricName: "RestoreDrillSucceeded",
+        dimensionsMap: dimensionsOf(origin, replica),
+        statistic: "Maximum",
+        period: cdk.Duration.hours(1),
+      });
+      alarms.add(new Construct(this, source), "RestoreDrillTooOld", {
+        metric: filled(success, 0),
+        comparisonOperator: cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
+        threshold: 1,
+        evaluationPeriods: 24 * days + drillHours,
+        treatMissingData: BREACHING,
+        alarmDescription:
+          `No drill has restored the newest point of ${source} with success for more than ${days}d${drillHours}h, or ` +
+          "none could tell: see what its last Job said.",
+      });
+    }
   }
 }

@@ -10,7 +10,7 @@ export interface Environment {
   readonly expiryDays: number;
   readonly prometheusReplicas: number;
   readonly oldestHours: number;
-  readonly undrilledHours: number;
+  readonly drillHours: number;
   readonly emails: readonly string[];
   readonly runbooks: string;
 }
@@ -25,7 +25,7 @@ const PROD: Environment = {
   expiryDays: 90,
   prometheusReplicas: 2,
   oldestHours: 26,
-  undrilledHours: 28,
+  drillHours: 4,
   emails: ["platform@insurance-lead-gen.com"],
   runbooks: "https://runbooks.insurance-lead-gen.com",
 };

@@ -15,8 +15,9 @@ from constructs_lib.agent.prometheus import Held, Loaded, Prometheus, Prometheus
 from constructs_lib.agent.restore import restore
 from constructs_lib.agent.restore_point import Block, RestorePoint
 from constructs_lib.agent.store import NEWEST, Store
-from constructs_lib.cloudwatch import DRILLED, DRILLS, of_component
+from constructs_lib.cloudwatch import DRILLED, DRILLS
 from constructs_lib.errors import DamagedError
+from constructs_lib.watch.contract import dimensions
 
 POINT = "point.json"  # on the volume: the manifest of what was restored
 TRIES = 10  # to tell it, within some minutes: it is told once a day
@@ -81,10 +82,9 @@ def tell(point: RestorePoint, region: str) -> None:
         point: What was restored.
         region: Of the CloudWatch.
     """
-    component, _, _ = point.source.rpartition("/")
     cloudwatch = CloudWatch.connect(region=region, namespace=DRILLS, tries=TRIES)
     try:
-        cloudwatch.tell({DRILLED: 1}, unit="None", dimensions=of_component(component))
+        cloudwatch.tell({DRILLED: 1}, unit="None", dimensions=dimensions(point.source))
     except CloudWatchError as error:  # what was restored is whole all the same
         log.warning("%s", error)
 

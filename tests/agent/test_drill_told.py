@@ -35,8 +35,8 @@ def cloudwatch(remote: Remote, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture
 def point(remote: Remote, tmp_path: Path) -> RestorePoint:
-    """What was restored, as it lies on the volume; no other test has its component: moto remembers them all."""
-    source = remote.source.replace("/prometheus/", f"/{remote.source.rpartition('/')[2]}/")
+    """What was restored, as it lies on the volume; no other test has its server: moto remembers them all."""
+    source = remote.source
     files = tuple(replace(file, key=file.key.replace(SOURCE, source)) for file in WHOLE.files)
     at = datetime(2026, 11, 28, 2, tzinfo=UTC)
     point = RestorePoint(source=source, id="20261128T020000Z", made=at, blocks=(replace(WHOLE, files=files),))
@@ -46,13 +46,11 @@ def point(remote: Remote, tmp_path: Path) -> RestorePoint:
 
 def looked_at(point: RestorePoint) -> Mapping[str, Any]:
     """The metric that the rendered alarm on these drills looks at."""
-    cluster, namespace, component, _ = point.source.split("/")
+    cluster, namespace, component, pod = point.source.split("/")
     origin = Origin(cluster=cluster, namespace=namespace, component=component)
 
     def build(stack: cdk.Stack) -> None:
-        pipeline = BackupPipeline(
-            stack, "Pipeline", restore_points=synthesized.POINTS, replicas={origin: origin.replicas(2)}
-        )
+        pipeline = BackupPipeline(stack, "Pipeline", restore_points=synthesized.POINTS, replicas={origin: [pod]})
         pipeline.add_drill(origin)
         RestoreDrillAlarm(stack, "Alarm", pipeline=pipeline, origin=origin)
 
@@ -85,7 +83,7 @@ def drill(volume: Path, answers: dict[str, list[tuple[int, bytes]]], *more: str)
 
 
 def test_a_success_is_told_where_the_alarm_looks(point: RestorePoint, cloudwatch: str, tmp_path: Path) -> None:
-    """Once, of the component: whose turn it was, its log says."""
+    """Once, of the server whose turn it was."""
     ended = drill(tmp_path, GOOD, f"--tell={REGION}")
     assert ended.returncode == 0, ended.stderr
     assert "Prometheus answers them" in ended.stdout

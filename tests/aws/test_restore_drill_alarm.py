@@ -1,4 +1,4 @@
-"""The alarm on drills: exactly this, who may tell what it looks at, and what is refused."""
+"""The alarms on drills: exactly this, who may tell what it looks at, and what is refused."""
 
 import re
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from constructs_lib.aws import BackupPipeline, Notifications, RestoreDrillAlarm
 from constructs_lib.errors import ConstructError
 from constructs_lib.rules.backups import BackupLimits
 from tests.aws import test_nag
-from tests.aws.synthesized import PAIR, POINTS, POLICY, PROMETHEUS, REGION, TRUSTED, only, template
+from tests.aws.synthesized import PAIR, POINTS, POLICY, PROMETHEUS, REGION, TRUSTED, template
 
 ALARM, RUNBOOKS = "AWS::CloudWatch::Alarm", "https://runbooks.example.com"
 HOUR = timedelta(hours=1)
@@ -22,10 +22,8 @@ LIMITS = BackupLimits(every=24 * HOUR)
 
 
 def alarm(stack: cdk.Stack, **more: Any) -> RestoreDrillAlarm:
-    web_identity = more.pop("web_identity", None)
-    pipeline = BackupPipeline(
-        stack, "Pipeline", restore_points=POINTS, replicas={PROMETHEUS: PAIR}, web_identity=web_identity
-    )
+    web_identity, replicas = more.pop("web_identity", None), more.pop("replicas", {PROMETHEUS: PAIR})
+    pipeline = BackupPipeline(stack, "Pipeline", restore_points=POINTS, replicas=replicas, web_identity=web_identity)
     pipeline.add_drill(PROMETHEUS)
     return RestoreDrillAlarm(stack, "Drills", **{"pipeline": pipeline, "origin": PROMETHEUS, **more})
 
@@ -39,15 +37,25 @@ def made() -> assertions.Template:
     return template(heard)
 
 
-def test_the_alarm_is_exactly_this(made: assertions.Template) -> None:
-    """28 hours without a success, each of which is judged as it is; and where there never was one."""
-    found = dict(only(made, ALARM)["Properties"])
+def alarms(made: assertions.Template) -> dict[str, dict[str, Any]]:
+    """By server."""
+    return {
+        pod: dict(each["Properties"])
+        for pod in PAIR
+        for logical, each in made.find_resources(ALARM).items()
+        if pod.replace("-", "") in logical
+    }
+
+
+def test_the_alarm_of_a_server_is_exactly_this(made: assertions.Template) -> None:
+    """52 hours without a success of it, each of which is judged as it is; and where there never was one."""
+    found = alarms(made)["prometheus-1"]
     (topic,) = made.find_resources("AWS::SNS::Topic")
     assert found.pop("AlarmActions") == found.pop("OKActions") == [{"Ref": topic}]
     said = found.pop("AlarmDescription")
     assert said == (
-        "No drill has restored a point of blue/monitoring/prometheus with success for more than 1d4h, or none could "
-        "tell: see what its last Job said. https://runbooks.example.com/RestoreDrillTooOld.md"
+        "No drill has restored the newest point of blue/monitoring/prometheus/prometheus-1 with success for more than "
+        "2d4h, or none could tell: see what its last Job said. https://runbooks.example.com/RestoreDrillTooOld.md"
     )
     told, filled = sorted(found.pop("Metrics"), key=lambda each: "Expression" in each)
     assert filled["Expression"] == f"FILL({told['Id']}, 0)"
@@ -58,6 +66,7 @@ def test_the_alarm_is_exactly_this(made: assertions.Template) -> None:
                 {"Name": "Cluster", "Value": "blue"},
                 {"Name": "Component", "Value": "prometheus"},
                 {"Name": "Namespace", "Value": "monitoring"},
+                {"Name": "Replica", "Value": "prometheus-1"},
             ],
             "MetricName": "RestoreDrillSucceeded",
             "Namespace": "constructs-lib/restore-drill",
@@ -67,27 +76,33 @@ def test_the_alarm_is_exactly_this(made: assertions.Template) -> None:
     }
     assert found == {
         "ComparisonOperator": "LessThanThreshold",
-        "EvaluationPeriods": 28,
+        "EvaluationPeriods": 52,
         "Threshold": 1,
         "TreatMissingData": "breaching",
     }
 
 
-def test_it_waits_as_long_as_the_alert_in_the_cluster() -> None:
-    """By default, and where a drill may take longer."""
-    default = only(template(alarm), ALARM)["Properties"]
-    assert default["EvaluationPeriods"] * HOUR == LIMITS.undrilled
-    longer = replace(LIMITS, drill_within=23 * HOUR).undrilled
-    found = only(template(lambda stack: alarm(stack, undrilled=longer)), ALARM)["Properties"]
-    assert found["EvaluationPeriods"] * HOUR == longer
-    assert found["EvaluationPeriods"] <= 7 * 24  # at which CloudWatch looks
+@pytest.mark.parametrize(("servers", "hours"), [(1, 28), (2, 52), (6, 148)])
+def test_each_server_has_its_turn(servers: int, hours: int) -> None:
+    """A day for each of them, and the time that a drill may take: a single one is that of the alert in the cluster."""
+    made = template(lambda stack: alarm(stack, replicas={PROMETHEUS: PROMETHEUS.replicas(servers)}))
+    found = [each["Properties"]["EvaluationPeriods"] for each in made.find_resources(ALARM).values()]
+    assert found == servers * [hours]
+    assert hours <= 7 * 24  # at which CloudWatch looks
+    assert servers > 1 or hours * HOUR == LIMITS.undrilled
+
+
+def test_a_drill_may_take_longer() -> None:
+    """As long as the alert in the cluster grants it."""
+    longer = template(lambda stack: alarm(stack, drill_within=23 * HOUR))
+    assert {each["EvaluationPeriods"] for each in alarms(longer).values()} == {71}
 
 
 def test_nobody_hears_where_nobody_is_named() -> None:
     """And there is no page."""
-    found = only(template(alarm), ALARM)["Properties"]
-    assert not {"AlarmActions", "OKActions"} & found.keys()
-    assert "http" not in found["AlarmDescription"]
+    for found in alarms(template(alarm)).values():
+        assert not {"AlarmActions", "OKActions"} & found.keys()
+        assert "http" not in found["AlarmDescription"]
 
 
 @pytest.mark.parametrize("web_identity", [None, TRUSTED], ids=["pod-identity", "web-identity"])
@@ -119,12 +134,16 @@ def test_nothing_is_found() -> None:
 
 REFUSED: Mapping[str, tuple[Mapping[str, Any], str]] = {
     "a-day": (
-        {"undrilled": 24 * HOUR},
-        "a drill of blue/monitoring/prometheus is missed after 1d, but there is one each day, of servers in turns: "
-        "use whole hours, more than 1d and less than 2d",
+        {"drill_within": 24 * HOUR},
+        "a drill of blue/monitoring/prometheus may take 1d, but there is one each day, and CloudWatch counts hours: "
+        "use whole hours, less than 1d",
     ),
-    "two-days": ({"undrilled": 48 * HOUR}, "a drill of blue/monitoring/prometheus is missed after 2d, but there is"),
-    "half-an-hour": ({"undrilled": 28.5 * HOUR}, "a drill of blue/monitoring/prometheus is missed after 1d4h30m, but"),
+    "at-once": ({"drill_within": 0 * HOUR}, "a drill of blue/monitoring/prometheus may take 0s, but there is one each"),
+    "half-an-hour": ({"drill_within": 4.5 * HOUR}, "a drill of blue/monitoring/prometheus may take 4h30m, but there"),
+    "many": (
+        {"replicas": {PROMETHEUS: PROMETHEUS.replicas(7)}},
+        "each of 7 servers of blue/monitoring/prometheus is tried within 7d4h, but CloudWatch looks at 7d: leave the",
+    ),
     "stranger": (
         {"origin": replace(PROMETHEUS, namespace="shop")},
         "nobody tries to restore blue/shop/prometheus, so that its alarm would never end: add a drill to the pipeline",
