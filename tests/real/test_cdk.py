@@ -48,6 +48,11 @@ SOURCES = {
     *(f"{ORIGINS[PROMETHEUS].path}/prometheus-{ordinal}" for ordinal in range(PROD.prometheus_replicas)),
     f"{ORIGINS[GRAFANA_BACKUP].path}/{DATABASE}",
 }
+SERVERS = {source for source in SOURCES if not source.endswith(DATABASE)}
+TELLS_USAGE, TELLS_SUCCESS = (
+    ("cloudwatch:PutMetricData", "*", f"constructs-lib/{each}") for each in ("prometheus", "restore-drill")
+)
+CONDITIONS = {("StringLike", "s3:prefix"), ("StringEquals", "cloudwatch:namespace")}
 STACK, REPLICA = "MonitoringBackup-prod", ("Cluster", "Namespace", "Component", "Replica")
 PODS, SCHEDULER = "pods.eks.amazonaws.com", "scheduler.amazonaws.com"
 FUNCTIONS, SCHEDULES, STARTS = "Watch/lambda.amazonaws.com", f"Watch/{SCHEDULER}", f"Schedule/{SCHEDULER}"
@@ -158,7 +163,7 @@ class Operator:
 
 
 def allowed(policy: dict[str, Any]) -> set[tuple[str, str, str]]:
-    """What a policy allows: each action, on what, and the prefix below which it is."""
+    """What a policy allows: each action, on what, and the prefix or the namespace of metrics that it is about."""
     found = set()
     for statement in policy["Statement"]:
         assert statement["Effect"] == "Allow"
@@ -167,11 +172,11 @@ def allowed(policy: dict[str, Any]) -> set[tuple[str, str, str]]:
             [value] if isinstance(value, str) else value for value in (statement["Action"], statement["Resource"])
         )
         condition = statement.get("Condition", {"StringLike": {"s3:prefix": ""}})
-        assert set(condition) == {"StringLike"}
-        assert set(condition["StringLike"]) == {"s3:prefix"}
-        prefixes = condition["StringLike"]["s3:prefix"]
-        for prefix in [prefixes] if isinstance(prefixes, str) else prefixes:
-            found |= {(action, resource, prefix) for action in actions for resource in resources}
+        ((operator, about),) = condition.items()
+        ((key, values),) = about.items()
+        assert (operator, key) in CONDITIONS
+        for value in [values] if isinstance(values, str) else values:
+            found |= {(action, resource, value) for action in actions for resource in resources}
     return found
 
 
@@ -260,7 +265,9 @@ def test_the_bucket_keeps_versions_and_takes_tls_alone(operator: Operator, deplo
 
 
 def test_pods_of_each_add_below_their_prefixes(operator: Operator, deployed: dict[str, dict[str, Any]]) -> None:
-    """They read there, too, and take from their queues; nothing else is theirs to do, and nobody else's the role."""
+    """They read there, too, take from their queues, and tell what a server uses; nothing else is theirs to do, and the
+    role is nobody else's.
+    """
     roles = operator.roles("MonitoringBackup-prod")
     arn, actions = f"arn:aws:s3:::{BACKUP}", ("s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload")
     assert roles.keys() == {*ORIGINS, RESTORE_DRILL, FUNCTIONS, SCHEDULES, STARTS}
@@ -272,16 +279,18 @@ def test_pods_of_each_add_below_their_prefixes(operator: Operator, deployed: dic
             objects
             | {("s3:ListBucket", arn, f"{prefix}*") for prefix in origin.prefixes}
             | {(f"sqs:{action}", queue_arn(name), "") for action in TAKE for name in queues}
+            | ({TELLS_USAGE} if component == PROMETHEUS else set())
         )
         assert taken == taken_by(component)
 
 
 def test_a_drill_reads_restore_points_of_servers(operator: Operator, deployed: dict[str, dict[str, Any]]) -> None:
-    """And does nothing else; nobody but it gets the role."""
+    """And tells that it has succeeded; it does nothing else, and nobody but it gets the role."""
     taken, policy = operator.roles("MonitoringBackup-prod")[RESTORE_DRILL]
     arn, prefixes = f"arn:aws:s3:::{BACKUP}", ORIGINS[PROMETHEUS].prefixes
     listed = {("s3:ListBucket", arn, f"{prefix}*") for prefix in prefixes}
-    assert allowed(policy) == listed | {("s3:GetObject", f"{arn}/{prefix}*", "") for prefix in prefixes}
+    read = {("s3:GetObject", f"{arn}/{prefix}*", "") for prefix in prefixes}
+    assert allowed(policy) == listed | read | {TELLS_SUCCESS}
     assert taken == taken_by(RESTORE_DRILL)
 
 
@@ -365,7 +374,8 @@ def test_alarms_alone_may_tell_them(operator: Operator, deployed: dict[str, dict
 def test_each_alarm_says_that_it_begins_and_that_it_is_over(
     operator: Operator, deployed: dict[str, dict[str, Any]]
 ) -> None:
-    """Of each replica's age and wholeness, with silence for an alarm; of what is put off, fails, and was given up.
+    """Of each replica's age and wholeness, with silence for an alarm; of what is put off, fails, and was given up; of
+    what each server uses, and of its drills.
 
     Each leads to its page, by whose name it is called.
     """
@@ -375,18 +385,29 @@ def test_each_alarm_says_that_it_begins_and_that_it_is_over(
         metric = seen(alarm)
         said = metric.dimensions
         of = "/".join(said[name] for name in REPLICA) if said.keys() == {*REPLICA} else "".join(said.values())
-        found[metric.metric, of] = (alarm["Threshold"], metric.silence, alarm["TreatMissingData"])
         assert alarm["AlarmActions"] == alarm["OKActions"] == [topic]
         page = alarm["AlarmDescription"].rpartition(f" {PROD.runbooks_url}/")[2].removesuffix(".md")
         assert page in logical[alarm["AlarmName"]]
         assert (ROOT / "docs" / "runbooks" / f"{page}.md").exists()
+        found[page, of] = (metric.metric, alarm["Threshold"], metric.silence, alarm["TreatMissingData"])
     queue = operator.physical("AWS::SQS::Queue", "Watch").rpartition("/")[2]
+    of_sources = {
+        "RestorePointTooOld": ("RestorePointAge", 26 * 3600, 52 * 3600, "breaching"),
+        "RestorePointNotWhole": ("RestorePointWhole", 1, 0, "breaching"),
+        "RestorePointPutOff": ("RestorePointPutOff", 0, None, "notBreaching"),
+    }
+    of_servers = {
+        "PrometheusCpuHigh": ("CpuUsed", 80, None, "ignore"),
+        "PrometheusMemoryHigh": ("MemoryUsed", 85, None, "ignore"),
+        "PrometheusDiskAlmostFull": ("VolumeUsed", 85, None, "ignore"),
+        "PrometheusUsageUnknown": ("VolumeUsed", 100, 200, "breaching"),
+        "RestoreDrillTooOld": ("RestoreDrillSucceeded", 1, 0, "breaching"),
+    }
     assert found == {
-        **{("RestorePointAge", source): (26 * 3600, 52 * 3600, "breaching") for source in SOURCES},
-        **{("RestorePointWhole", source): (1, 0, "breaching") for source in SOURCES},
-        **{("RestorePointPutOff", source): (0, None, "notBreaching") for source in SOURCES},
-        ("Errors", operator.physical("AWS::Lambda::Function")): (0, None, "notBreaching"),
-        ("ApproximateNumberOfMessagesVisible", queue): (0, None, "notBreaching"),
+        **{(page, source): said for page, said in of_sources.items() for source in SOURCES},
+        **{(page, server): said for page, said in of_servers.items() for server in SERVERS},
+        ("BackupWatchFailing", operator.physical("AWS::Lambda::Function")): ("Errors", 0, None, "notBreaching"),
+        ("BackupWatchGaveUp", queue): ("ApproximateNumberOfMessagesVisible", 0, None, "notBreaching"),
     }
 
 
