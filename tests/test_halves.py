@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.alarms import seen
+from tests.alarms import Seen, seen
 from tests.cluster.outside.templates import Role, actions, conditions, deployment, listed
 
 ROOT = Path(__file__).parent.parent
@@ -374,10 +374,12 @@ def alarming(resources: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str]
     """Where alarms look that are on servers and on drills: the namespace, and the values of the dimensions."""
     for alarm in (each["Properties"] for each in resources if each["Type"] == "AWS::CloudWatch::Alarm"):
         if (metric := seen(alarm)).namespace in (USAGE, DRILLS):
-            yield (
-                metric.namespace,
-                "/".join(metric.dimensions[name] for name in DIMENSIONS if name in metric.dimensions),
-            )
+            yield metric.namespace, source_of(metric)
+
+
+def source_of(metric: Seen) -> str:
+    """Whose metric it is: cluster, namespace, component and replica, with slashes between them."""
+    return "/".join(metric.dimensions[name] for name in DIMENSIONS)
 
 
 def looked_at(resources: Iterable[Mapping[str, Any]]) -> Iterator[Watched]:
@@ -386,7 +388,7 @@ def looked_at(resources: Iterable[Mapping[str, Any]]) -> Iterator[Watched]:
     oldest = {}
     for alarm in (each for kind, each in properties if kind == "AWS::CloudWatch::Alarm"):
         if (metric := seen(alarm)).metric == AGE:
-            oldest["/".join(metric.dimensions[name] for name in DIMENSIONS)] = alarm["Threshold"]
+            oldest[source_of(metric)] = alarm["Threshold"]
     for function in (each for kind, each in properties if kind == "AWS::Lambda::Function"):
         told = json.loads(function["Environment"]["Variables"]["WATCHED"])
         for source in told["sources"]:
