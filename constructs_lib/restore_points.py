@@ -16,7 +16,8 @@ from constructs_lib.units import prometheus_duration
 SLACK = timedelta(days=7)
 # https://github.com/prometheus/prometheus/blob/v3.13.3/cmd/prometheus/main.go
 LONGEST_BLOCK = timedelta(days=31)
-# How long a restore may be tried, by default.
+# A restore is tried every day, of another server each time; how long it may take, by default.
+DRILL_EVERY = timedelta(days=1)
 DRILL_WITHIN = timedelta(hours=4)
 
 

@@ -11,12 +11,11 @@ from constructs_lib.aws.backup_pipeline import BackupPipeline
 from constructs_lib.aws.notifications import Notifications
 from constructs_lib.cloudwatch import DRILLED, DRILLS
 from constructs_lib.errors import ConstructError
-from constructs_lib.restore_points import DRILL_WITHIN, Origin
+from constructs_lib.restore_points import DRILL_EVERY, DRILL_WITHIN, Origin
 from constructs_lib.units import prometheus_duration
 from constructs_lib.watch.contract import dimensions
 
 PERIOD = timedelta(hours=1)
-DAY = timedelta(days=1)  # from one drill to the next
 # At which an alarm of such periods may look.
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
 LONGEST = timedelta(days=7)
@@ -58,11 +57,11 @@ class RestoreDrillAlarm(Construct):
                 "pipeline, by BackupPipeline.add_drill, or leave the alarm out"
             )
         replicas = pipeline.replicas[origin]
-        undrilled = len(replicas) * DAY + drill_within
-        if not PERIOD <= drill_within < DAY or drill_within % PERIOD:
+        undrilled = len(replicas) * DRILL_EVERY + drill_within
+        if not PERIOD <= drill_within < DRILL_EVERY or drill_within % PERIOD:
             raise ConstructError(
                 f"a drill of {origin.path} may take {prometheus_duration(drill_within)}, but there is one each day, "
-                f"and CloudWatch counts hours: use whole hours, less than {prometheus_duration(DAY)}"
+                f"and CloudWatch counts hours: use whole hours, less than {prometheus_duration(DRILL_EVERY)}"
             )
         if undrilled > LONGEST:
             raise ConstructError(

@@ -12,7 +12,7 @@ from constructs_lib.errors import ConstructError
 from constructs_lib.metrics.backup import BACKUP
 from constructs_lib.metrics.prometheus import SCRAPE
 from constructs_lib.promql import metric
-from constructs_lib.restore_points import DRILL_WITHIN
+from constructs_lib.restore_points import DRILL_EVERY, DRILL_WITHIN
 from constructs_lib.rules.counting import lasting
 from constructs_lib.rules.course import PEACE, Course
 from constructs_lib.rules.cron_jobs import overdue
@@ -24,7 +24,6 @@ from constructs_lib.units import prometheus_duration
 MADE, SUCCEEDED = "backup_last_success_timestamp_seconds", "backup_last_attempt_succeeded"
 # Between two evaluations of a proof that goes on for a day: as far as Prometheus looks back for a sample.
 SPARSE = timedelta(minutes=5)
-DRILLED = timedelta(days=1)  # another server each time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,10 +55,10 @@ class BackupLimits:
             unsaved=self.unsaved,
             drill_within=self.drill_within,
         )
-        if self.drill_within >= DRILLED:
+        if self.drill_within >= DRILL_EVERY:
             raise ConstructError(
                 f"drill_within is {prometheus_duration(self.drill_within)}, but servers take turns, and one that "
-                f"cannot be restored would be hidden by the next one: use less than {prometheus_duration(DRILLED)}"
+                f"cannot be restored would be hidden by the next one: use less than {prometheus_duration(DRILL_EVERY)}"
             )
 
     @property
@@ -70,7 +69,7 @@ class BackupLimits:
     @property
     def undrilled(self) -> timedelta:
         """How long ago a restore may have been tried with success."""
-        return DRILLED + self.drill_within
+        return DRILL_EVERY + self.drill_within
 
 
 def backups(
