@@ -24,8 +24,7 @@ from constructs_lib.aws import (
 )
 from constructs_lib.contract import GRAFANA_BACKUP, LOKI, PROMETHEUS, Identity
 from constructs_lib.errors import ConstructError
-from constructs_lib.restore_points import Origin, RestorePoints
-from constructs_lib.rules.backups import BackupLimits
+from constructs_lib.restore_points import BackupLimits, Origin, RestorePoints
 
 DEFAULT = "prod"
 

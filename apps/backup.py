@@ -9,7 +9,7 @@ from constructs_lib.config.grafana import PostgresStore
 from constructs_lib.contract import Namespace
 from constructs_lib.errors import ConstructError
 from constructs_lib.kube import Backup, PostgresBackup, PrometheusHA, RestoreDrill, StorageClass, Volume
-from constructs_lib.rules.backups import BackupLimits
+from constructs_lib.restore_points import BackupLimits
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,7 @@ from constructs_lib.contract import Bucket, Cluster, PortRange, WebIdentity
 from constructs_lib.errors import ConstructError
 from constructs_lib.image import Image
 from constructs_lib.names import cidr, object_name
-from constructs_lib.restore_points import RestorePoints
-from constructs_lib.rules.backups import BackupLimits
+from constructs_lib.restore_points import BackupLimits, RestorePoints
 from constructs_lib.units import Bytes, Cpu, parse_duration, prometheus_duration
 
 TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
@@ -395,7 +394,9 @@ class Environment(BaseModel):
     @property
     def backup_limits(self) -> BackupLimits | None:
         """From where on somebody must hear of restore points; None where there are none."""
-        return BackupLimits(every=self.backup_every) if self.restore_points else None
+        if not self.restore_points:
+            return None
+        return BackupLimits(every=self.backup_every, queued=self.backups_start is not None)
 
     @property
     def backups_start(self) -> time | None:

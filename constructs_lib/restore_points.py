@@ -10,6 +10,7 @@ from datetime import timedelta
 from constructs_lib.agent.restore_point import BLOCKS, DATABASE, POINTS
 from constructs_lib.contract import Bucket
 from constructs_lib.errors import ConstructError
+from constructs_lib.thresholds import check_durations
 from constructs_lib.units import prometheus_duration
 
 # S3 removes what has expired days later, and a point may be made as much later as a server was away.
@@ -19,6 +20,9 @@ LONGEST_BLOCK = timedelta(days=31)
 # A restore is tried every day, of another server each time; how long it may take, by default.
 DRILL_EVERY = timedelta(days=1)
 DRILL_WITHIN = timedelta(hours=4)
+# How much longer a server waits for a start that a queue sends it before it begins by itself: EventBridge tries for up
+# to an hour to send one, and one day of the year may have 25.
+START_WITHIN = timedelta(minutes=75)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +95,61 @@ class RestorePoints:
                 f"which objects in {self.bucket.name} expire, so that a point would lose some: lower the retention or "
                 "keep, or let objects expire later"
             )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackupLimits:
+    """From when on somebody must hear of restore points, in the cluster and outside of it.
+
+    Args:
+        every: Between two restore points of a server.
+        late: How much later one may be: it takes its time, and what fails is tried again.
+        queued: Whether queues start them, as those of `BackupSchedule`. A server whose start does not come begins by
+            itself, 75 minutes later: it must have time left.
+        failing: How long attempts may fail one after the other.
+        unsaved: How long ago a database may have been saved, which happens every day.
+        drill_within: How long a drill may take, which begins every day. Less than a day, since servers take turns, and
+            one whose restore always fails would be hidden by another one.
+    Raises:
+        ConstructError: a duration that is too short, or a drill in whose time another server's turn comes.
+    """
+
+    every: timedelta
+    late: timedelta = timedelta(hours=2)
+    failing: timedelta = timedelta(hours=1)
+    unsaved: timedelta = timedelta(hours=26)
+    drill_within: timedelta = DRILL_WITHIN
+    queued: bool = False
+
+    def __post_init__(self) -> None:
+        check_durations(
+            every=self.every,
+            late=self.late,
+            failing=self.failing,
+            unsaved=self.unsaved,
+            drill_within=self.drill_within,
+        )
+        if self.queued and self.late <= START_WITHIN:
+            raise ConstructError(
+                f"late is {prometheus_duration(self.late)}, but a server whose start does not come begins "
+                f"{prometheus_duration(START_WITHIN)} later by itself: use more, or restore points would be called too "
+                "old before they can be made"
+            )
+        if self.drill_within >= DRILL_EVERY:
+            raise ConstructError(
+                f"drill_within is {prometheus_duration(self.drill_within)}, but servers take turns, and one that "
+                f"cannot be restored would be hidden by the next one: use less than {prometheus_duration(DRILL_EVERY)}"
+            )
+
+    @property
+    def oldest(self) -> timedelta:
+        """How old the newest restore point of a server may be."""
+        return self.every + self.late
+
+    @property
+    def undrilled(self) -> timedelta:
+        """How long ago a restore may have been tried with success."""
+        return DRILL_EVERY + self.drill_within
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)

@@ -14,13 +14,13 @@ from prometheus_client.registry import Collector as Source
 from constructs_lib.agent.backup import Backup
 from constructs_lib.agent.blocks import remove_left
 from constructs_lib.agent.serving import serve
-from constructs_lib.agent.starts import LATER, Queue, Starts
+from constructs_lib.agent.starts import Queue, Starts
 from constructs_lib.agent.store import Store, StoreError
 from constructs_lib.agent.trigger import Answer, Trigger
 from constructs_lib.agent.usage import Usage
 from constructs_lib.contract import Bucket
 from constructs_lib.errors import ConstructError
-from constructs_lib.restore_points import RestorePoints
+from constructs_lib.restore_points import START_WITHIN, RestorePoints
 from constructs_lib.units import Bytes, Cpu
 
 IDLE = timedelta(seconds=0.2)
@@ -201,7 +201,7 @@ def backup(options: Options) -> None:
         store,
         options.data,
         Backup(store, options.data, oldest=points.oldest),
-        every=timedelta(seconds=options.every) + (LATER if options.queue else timedelta(0)),
+        every=timedelta(seconds=options.every) + (START_WITHIN if options.queue else timedelta(0)),
         starts=starts,
         usage=usage,
     )

@@ -29,9 +29,6 @@ LIFE = timedelta(hours=12)
 AT_ONCE, MOST = 10, 100  # messages: in one answer, and in memory, of which there is one a day
 PAUSE = timedelta(seconds=15)  # after a failure
 WARNED = timedelta(minutes=15)  # between two warnings
-# How much longer the agent's own timer waits where a queue starts it: EventBridge tries for up to an hour to send, and
-# one day of the year may have 25.
-LATER = timedelta(minutes=75)
 HARMED = (*FAILURES, KeyError, ValueError)  # the latter of a harmed answer
 log = logging.getLogger(__name__)
 

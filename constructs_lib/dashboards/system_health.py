@@ -23,7 +23,8 @@ from constructs_lib.metrics.backup import BACKUP
 from constructs_lib.metrics.kube_state_metrics import KUBE_STATE_METRICS
 from constructs_lib.metrics.node_exporter import NODE_EXPORTER
 from constructs_lib.promql import matches, matches_not, metric
-from constructs_lib.rules.backups import BackupLimits, age
+from constructs_lib.restore_points import BackupLimits
+from constructs_lib.rules.backups import age
 from constructs_lib.rules.filling import ROOM, RoomLimits
 from constructs_lib.rules.model import Severity
 from constructs_lib.rules.nodes import FILESYSTEMS, POD_VOLUMES, UTILISATION, NodeLimits

@@ -9,9 +9,9 @@ from constructs_lib.metrics.application import APPLICATION
 from constructs_lib.promql import Matcher, matches, metric
 from constructs_lib.rules.course import Course, counter
 from constructs_lib.rules.jobs import among
-from constructs_lib.rules.limits import check_counts, check_durations, check_shares
 from constructs_lib.rules.model import BACKEND, Alert, Evaluator, Proof, Recording, RuleGroup, Severity
 from constructs_lib.rules.requests import STRANGER, Lasting, Pace, Words, failing, slow
+from constructs_lib.thresholds import check_counts, check_durations, check_shares
 from constructs_lib.units import prometheus_duration
 
 # Requests per second, over the window of the limits.

@@ -5,71 +5,23 @@ What the volume bears, the group `services` says; and that an agent is away, Tar
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 
-from constructs_lib.errors import ConstructError
 from constructs_lib.metrics.backup import BACKUP
 from constructs_lib.metrics.prometheus import SCRAPE
 from constructs_lib.promql import metric
-from constructs_lib.restore_points import DRILL_EVERY, DRILL_WITHIN
+from constructs_lib.restore_points import BackupLimits
 from constructs_lib.rules.counting import lasting
 from constructs_lib.rules.course import PEACE, Course
 from constructs_lib.rules.cron_jobs import overdue
 from constructs_lib.rules.jobs import among
-from constructs_lib.rules.limits import check_durations
 from constructs_lib.rules.model import PLATFORM, Alert, Evaluator, Proof, RuleGroup, Severity, samples
 from constructs_lib.units import prometheus_duration
 
 MADE, SUCCEEDED = "backup_last_success_timestamp_seconds", "backup_last_attempt_succeeded"
+REACHED = "backup_queue_reached"
 # Between two evaluations of a proof that goes on for a day: as far as Prometheus looks back for a sample.
 SPARSE = timedelta(minutes=5)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BackupLimits:
-    """What the group `backups` bears.
-
-    Args:
-        every: Between two restore points of a server.
-        late: How much later one may be: it takes its time, and what fails is tried again.
-        failing: How long attempts may fail one after the other.
-        unsaved: How long ago a database may have been saved, which happens every day.
-        drill_within: How long a drill may take, which begins every day. Less than a day, since servers take turns, and
-            one whose restore always fails would be hidden by another one.
-    Raises:
-        ConstructError: a duration that is too short, or a drill in whose time another server's turn comes.
-    """
-
-    every: timedelta
-    late: timedelta = timedelta(hours=2)
-    failing: timedelta = timedelta(hours=1)
-    unsaved: timedelta = timedelta(hours=26)
-    drill_within: timedelta = DRILL_WITHIN
-
-    def __post_init__(self) -> None:
-        check_durations(
-            every=self.every,
-            late=self.late,
-            failing=self.failing,
-            unsaved=self.unsaved,
-            drill_within=self.drill_within,
-        )
-        if self.drill_within >= DRILL_EVERY:
-            raise ConstructError(
-                f"drill_within is {prometheus_duration(self.drill_within)}, but servers take turns, and one that "
-                f"cannot be restored would be hidden by the next one: use less than {prometheus_duration(DRILL_EVERY)}"
-            )
-
-    @property
-    def oldest(self) -> timedelta:
-        """How old the newest restore point of a server may be."""
-        return self.every + self.late
-
-    @property
-    def undrilled(self) -> timedelta:
-        """How long ago a restore may have been tried with success."""
-        return DRILL_EVERY + self.drill_within
 
 
 def backups(
@@ -90,6 +42,8 @@ def backups(
         drills: The CronJobs that try to restore, each from one Prometheus.
     """
     alerts = [_too_old(by, limits, job), _unknown(by, limits, job), _failing(by, limits, job)]
+    if limits.queued:
+        alerts.append(_unreached(by, limits, job))
     if databases:
         alerts.append(_unsaved(by, limits, databases))
     if drills:
@@ -181,27 +135,52 @@ def _unknown(by: Evaluator, limits: BackupLimits, job: str) -> Alert:
 
 def _failing(by: Evaluator, limits: BackupLimits, job: str) -> Alert:
     """What one attempt does not bring about, the next one may."""
+    return _zero(
+        by,
+        limits,
+        "BackupFailing",
+        of=SUCCEEDED,
+        job=job,
+        summary="Restore points of a Prometheus server cannot be made.",
+        sentence="every attempt to back up {{ $labels.pod }} has failed.",
+    )
+
+
+def _unreached(by: Evaluator, limits: BackupLimits, job: str) -> Alert:
+    """Restore points are made all the same, but later than they should be, and nothing else says so."""
+    return _zero(
+        by,
+        limits,
+        "BackupQueueNotAnswering",
+        of=REACHED,
+        job=job,
+        summary="The queue that starts backups of a Prometheus server does not answer.",
+        sentence="the agent of {{ $labels.pod }} could not ask the queue that starts its backups.",
+    )
+
+
+def _zero(by: Evaluator, limits: BackupLimits, name: str, *, of: str, job: str, summary: str, sentence: str) -> Alert:
+    """An agent has said for a while that something fails, which can wait for the morning."""
     course = Course(interval=by.interval, hold=max(limits.failing, lasting(by).hold))
 
-    def succeeded(pod: int, run: str, job: str = job) -> Mapping[str, str]:
-        return {BACKUP.series(SUCCEEDED, job=job, pod=_pod(by, pod)): run}
+    def told(pod: int, run: str, job: str = job) -> Mapping[str, str]:
+        return {BACKUP.series(of, job=job, pod=_pod(by, pod)): run}
 
     return Alert(
-        name="BackupFailing",
-        expr=f"max by (pod) ({metric(SUCCEEDED, job=job)}) == 0",
+        name=name,
+        expr=f"max by (pod) ({metric(of, job=job)}) == 0",
         hold=course.hold,
         severity=Severity.WARNING,
         team=PLATFORM,
-        summary="Restore points of a Prometheus server cannot be made.",
-        description=f"For {prometheus_duration(course.hold)}, every attempt to back up {{{{ $labels.pod }}}} has "
-        "failed.",
+        summary=summary,
+        description=f"For {prometheus_duration(course.hold)}, {sentence}",
         proof=Proof(
-            fires={**succeeded(0, course.lasts(1, 0)), **succeeded(1, course.steady(1))},
+            fires={**told(0, course.lasts(1, 0)), **told(1, course.steady(1))},
             at=course.at,
             quiet={
-                **succeeded(0, course.recovers(1, 0)),
-                **succeeded(1, course.steady(1)),
-                **succeeded(2, course.steady(0), job="another"),
+                **told(0, course.recovers(1, 0)),
+                **told(1, course.steady(1)),
+                **told(2, course.steady(0), job="another"),
             },
         ),
     )

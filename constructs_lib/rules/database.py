@@ -6,8 +6,8 @@ from datetime import timedelta
 from constructs_lib.metrics.model import Program
 from constructs_lib.promql import metric
 from constructs_lib.rules.course import Course
-from constructs_lib.rules.limits import check_counts, check_durations, check_shares
 from constructs_lib.rules.model import DATABASE, Alert, Evaluator, Proof, Severity
+from constructs_lib.thresholds import check_counts, check_durations, check_shares
 
 STEP = 0.02  # of a share, which proofs must notice
 EXPORTER = "{{ $labels.namespace }}/{{ $labels.pod }}"

@@ -8,8 +8,8 @@ from constructs_lib.errors import ConstructError
 from constructs_lib.metrics.model import Program
 from constructs_lib.promql import Matcher, metric
 from constructs_lib.rules.course import Course
-from constructs_lib.rules.limits import check_durations, check_shares
 from constructs_lib.rules.model import PLATFORM, Alert, Evaluator, Proof, Severity
+from constructs_lib.thresholds import check_durations, check_shares
 from constructs_lib.units import prometheus_duration
 
 STEP = 0.002  # of a share, which proofs must notice

@@ -9,8 +9,8 @@ from constructs_lib.metrics.blackbox_exporter import BLACKBOX_EXPORTER
 from constructs_lib.promql import metric
 from constructs_lib.rules.counting import lasting
 from constructs_lib.rules.course import PEACE, Course
-from constructs_lib.rules.limits import check_durations
 from constructs_lib.rules.model import PLATFORM, Alert, Evaluator, Proof, RuleGroup, Severity
+from constructs_lib.thresholds import check_durations
 from constructs_lib.units import prometheus_duration
 
 ONE, TWO, ANOTHER = (f"https://{name}.example.com/" for name in ("one", "two", "another"))

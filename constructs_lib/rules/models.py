@@ -8,10 +8,10 @@ from constructs_lib.errors import ConstructError
 from constructs_lib.metrics.models import MODELS
 from constructs_lib.promql import Matcher, metric
 from constructs_lib.rules.jobs import among
-from constructs_lib.rules.limits import check_shares
 from constructs_lib.rules.model import ML, Alert, Evaluator, Proof, Recording, RuleGroup, Severity
 from constructs_lib.rules.onset import Onset
 from constructs_lib.rules.requests import STRANGER, Lasting, Pace, Words, failing, slow
+from constructs_lib.thresholds import check_shares
 from constructs_lib.units import prometheus_duration
 
 # Calls per second, over the window of the limits.

@@ -10,9 +10,9 @@ from constructs_lib.promql import matches, matches_not, metric
 from constructs_lib.rules.clock import clock_alerts
 from constructs_lib.rules.course import PEACE, Course, counter
 from constructs_lib.rules.filling import ROOM, Disks, RoomLimits, room
-from constructs_lib.rules.limits import check_durations, check_shares
 from constructs_lib.rules.model import PLATFORM, Alert, Evaluator, Proof, Recording, RuleGroup, Severity
 from constructs_lib.rules.objects import KEEP_FIRING
+from constructs_lib.thresholds import check_durations, check_shares
 from constructs_lib.units import prometheus_duration
 
 UTILISATION = "node:cpu_utilisation:ratio"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from constructs_lib.rules.limits import check_counts, check_durations
+from constructs_lib.thresholds import check_counts, check_durations
 
 CONTAINER = "namespace, pod, container"
 # kube-state-metrics restarts within that time, and its series are gone meanwhile.

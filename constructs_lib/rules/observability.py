@@ -7,12 +7,12 @@ from constructs_lib.metrics.application import APPLICATION
 from constructs_lib.promql import metric
 from constructs_lib.rules.alertmanager import alertmanager_alerts
 from constructs_lib.rules.counting import lasting
-from constructs_lib.rules.limits import check_shares
 from constructs_lib.rules.model import HEARTBEAT, PLATFORM, Alert, Evaluator, Proof, RuleGroup, Severity
 from constructs_lib.rules.onset import Onset
 from constructs_lib.rules.prometheus import prometheus_alerts
 from constructs_lib.rules.scraping import OF_TEAM, scraping_alerts
 from constructs_lib.rules.watching import discovery_alerts
+from constructs_lib.thresholds import check_shares
 from constructs_lib.units import prometheus_duration
 
 COST_OVER = timedelta(hours=1)

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 from constructs_lib.metrics.model import Program
 from constructs_lib.promql import metric
-from constructs_lib.rules.limits import check_counts, check_durations
 from constructs_lib.rules.model import Alert, Evaluator, Proof, Severity
 from constructs_lib.rules.onset import Onset
+from constructs_lib.thresholds import check_counts, check_durations
 
 # Whose series say nothing of the jobs that are watched, though they have the same names and labels.
 STRANGER = "stranger"

@@ -13,10 +13,10 @@ from constructs_lib.promql import matches_not, metric
 from constructs_lib.rules.course import PEACE, Course, counter
 from constructs_lib.rules.filling import ROOM, RoomLimits, room
 from constructs_lib.rules.jobs import among, pod_of, pods_of
-from constructs_lib.rules.limits import check_durations, check_shares
 from constructs_lib.rules.model import BACKEND, PLATFORM, Alert, Evaluator, Proof, RuleGroup, Severity
 from constructs_lib.rules.objects import CONTAINER, KEEP_FIRING
 from constructs_lib.rules.volumes import lasting_volumes
+from constructs_lib.thresholds import check_durations, check_shares
 from constructs_lib.units import prometheus_duration
 
 CONTAINER_NAMED = "{{ $labels.container }} of {{ $labels.namespace }}/{{ $labels.pod }}"

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from constructs_lib.errors import ConstructError
-from constructs_lib.rules.limits import check_durations, check_shares
 from constructs_lib.rules.requests import Lasting
+from constructs_lib.thresholds import check_durations, check_shares
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,13 +16,13 @@ from constructs_lib.aws import (
 from constructs_lib.contract import Bucket, Cluster, Namespace
 from constructs_lib.image import Image
 from constructs_lib.kube import Backup, Links, PrometheusHA, RestoreDrill, Retention, StorageClass, Volume, synth
-from constructs_lib.restore_points import RestorePoints
-from constructs_lib.rules.backups import BackupLimits, backups
+from constructs_lib.restore_points import BackupLimits, RestorePoints
+from constructs_lib.rules.backups import backups
 from constructs_lib.units import Bytes
 
 cluster = Cluster(name="shop", environment="prod", api_server=("172.20.0.1/32", "10.0.0.0/24"), nodes=("10.0.16.0/20",))
 points = RestorePoints(bucket=Bucket(name="acme-shop-backup", region="eu-central-1"))
-limits = BackupLimits(every=timedelta(days=1))
+limits = BackupLimits(every=timedelta(days=1), queued=True)
 anywhere = ("0.0.0.0/0",)
 agent = Image.parse("registry.shop.example.com/constructs-lib/agent:0.4.0")
 

@@ -18,8 +18,9 @@ from constructs_lib.agent import schedule as schedule_module
 from constructs_lib.agent import starts as module
 from constructs_lib.agent.backup import Backup
 from constructs_lib.agent.schedule import Schedule
-from constructs_lib.agent.starts import LATER, Queue, Starts
+from constructs_lib.agent.starts import Queue, Starts
 from constructs_lib.agent.trigger import Trigger
+from constructs_lib.restore_points import START_WITHIN
 from tests.agent.conftest import OLDEST, Remote
 from tests.agent.test_schedule import DAY, FAILURES, HOUR, SUCCESSES, told
 from tests.agent.volume import Volume
@@ -81,7 +82,9 @@ def queue(sent: Sent, starts: Starts) -> Queue:
 def agent(remote: Remote, volume: Volume, starts: Starts, queue: Queue) -> Iterator[Schedule]:
     """One that has made its first restore point, and has nothing to do until a day and a while later."""
     store = remote.store()
-    made = Schedule(store, volume.path, Backup(store, volume.path, oldest=OLDEST), every=DAY + LATER, starts=starts)
+    made = Schedule(
+        store, volume.path, Backup(store, volume.path, oldest=OLDEST), every=DAY + START_WITHIN, starts=starts
+    )
     with Trigger(volume.path).served():
         made.look()
         made.step()
@@ -306,7 +309,9 @@ def test_a_queue_that_is_away_stops_nothing(
     queue = Queue.connect(sent.name, region=REGION, starts=starts)
     assert [queue.poll(NOTHING) for _ in range(3)] == [False] * 3
     store = remote.store()
-    agent = Schedule(store, volume.path, Backup(store, volume.path, oldest=OLDEST), every=DAY + LATER, starts=starts)
+    agent = Schedule(
+        store, volume.path, Backup(store, volume.path, oldest=OLDEST), every=DAY + START_WITHIN, starts=starts
+    )
     with Trigger(volume.path).served():
         agent.step()
     assert points(remote) == 1
@@ -353,7 +358,7 @@ def test_many_messages_fill_no_memory(
 
 @pytest.mark.parametrize(
     ("every", "after", "expected"),
-    [(DAY, DAY, 2), (DAY + LATER, DAY + HOUR, 1), (DAY + LATER, DAY + LATER, 2)],
+    [(DAY, DAY, 2), (DAY + START_WITHIN, DAY + HOUR, 1), (DAY + START_WITHIN, DAY + START_WITHIN, 2)],
     ids=["timer-alone", "time-for-a-start", "no-start"],
 )
 def test_a_start_that_never_comes_is_made_up_for(

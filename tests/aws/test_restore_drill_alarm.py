@@ -12,7 +12,7 @@ from aws_cdk import assertions
 
 from constructs_lib.aws import BackupPipeline, Notifications, RestoreDrillAlarm
 from constructs_lib.errors import ConstructError
-from constructs_lib.rules.backups import BackupLimits
+from constructs_lib.restore_points import BackupLimits
 from tests.aws import test_nag
 from tests.aws.synthesized import PAIR, POINTS, POLICY, PROMETHEUS, REGION, TRUSTED, template
 

@@ -10,8 +10,9 @@ from constructs_lib.dashboards.loki import loki_health
 from constructs_lib.dashboards.model import Dashboard
 from constructs_lib.dashboards.prometheus import prometheus_health
 from constructs_lib.dashboards.system_health import system_health
+from constructs_lib.restore_points import BackupLimits
 from constructs_lib.rules.application import application
-from constructs_lib.rules.backups import BackupLimits, backups
+from constructs_lib.rules.backups import backups
 from constructs_lib.rules.kubernetes import kubernetes
 from constructs_lib.rules.logs import logs
 from constructs_lib.rules.model import Evaluator

@@ -20,8 +20,8 @@ from constructs_lib.dashboards.panels import ANY, CRITICAL, FINE, WARNING
 from constructs_lib.dashboards.prometheus import prometheus_health
 from constructs_lib.dashboards.system_health import system_health
 from constructs_lib.promql import without_strings
+from constructs_lib.restore_points import BackupLimits
 from constructs_lib.rules.application import ApplicationLimits, application
-from constructs_lib.rules.backups import BackupLimits
 from constructs_lib.rules.filling import RoomLimits
 from constructs_lib.rules.kubernetes import kubernetes
 from constructs_lib.rules.log_limits import LogStoreLimits

@@ -11,8 +11,8 @@ import pytest
 from constructs_lib.contract import Bucket, BucketAccess, Identity, Namespace, PortRange, Rights
 from constructs_lib.errors import ConstructError
 from constructs_lib.kube import API_ACCESS, Allowed, Backup, Collector, ConfigMap, PrometheusHA, Retention
-from constructs_lib.restore_points import RestorePoints
-from constructs_lib.rules.backups import BackupLimits, backups
+from constructs_lib.restore_points import BackupLimits, RestorePoints
+from constructs_lib.rules.backups import backups
 from constructs_lib.rules.model import Evaluator, RuleGroup
 from constructs_lib.rules.observability import observability
 from tests.minimal import CLUSTER, IMAGE, component, container, loki, prometheus, unrendered

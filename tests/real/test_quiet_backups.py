@@ -7,7 +7,8 @@ import pytest
 from apps.environments import PROD
 from constructs_lib.contract import GRAFANA_BACKUP, RESTORE_DRILL
 from constructs_lib.metrics.backup import BACKUP
-from constructs_lib.rules.backups import BackupLimits, backups
+from constructs_lib.restore_points import BackupLimits
+from constructs_lib.rules.backups import backups
 from constructs_lib.rules.cron_jobs import SUCCEEDED
 from constructs_lib.rules.model import HEARTBEAT, Evaluator
 from constructs_lib.rules.observability import observability
@@ -20,14 +21,15 @@ from tests.real.simulation import WHOLE, Course, judged, minute, steady
 VALUES = PROD.but(backup_every=timedelta(hours=1))
 BY = Evaluator(interval=VALUES.scrape_interval, job="prometheus", replicas=2, jobs=("prometheus",))
 (BEAT,) = (alert for alert in observability(BY).alerts if alert.name == HEARTBEAT)
-LIMITS = BackupLimits(every=VALUES.backup_every, late=timedelta(hours=1))
+LIMITS = BackupLimits(every=VALUES.backup_every, late=timedelta(hours=2), queued=True)
 BACKUPS = backups(BY, LIMITS, databases=(GRAFANA_BACKUP,), drills=(RESTORE_DRILL,))
 GROUPS = (BACKUPS, alone(BEAT))
 MADE = "backup_last_success_timestamp_seconds prometheus-1"
 TROUBLES: dict[str, tuple[str, Course]] = {
-    "BackupTooOld": (MADE, steady(minute(-121))),
+    "BackupTooOld": (MADE, steady(minute(-181))),
     "BackupMissing": (MADE, lambda _: None),
     "BackupFailing": ("backup_last_attempt_succeeded prometheus-1", steady(0)),
+    "BackupQueueNotAnswering": ("backup_queue_reached prometheus-1", steady(0)),
     "DatabaseBackupTooOld": (f"{SUCCEEDED} {GRAFANA_BACKUP}", steady(-DAY)),
     "RestoreDrillTooOld": (f"{SUCCEEDED} {RESTORE_DRILL}", steady(-1.5 * DAY)),
 }

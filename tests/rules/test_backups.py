@@ -10,18 +10,20 @@ from constructs_lib.errors import ConstructError
 from constructs_lib.metrics.backup import BACKUP
 from constructs_lib.metrics.kube_state_metrics import KUBE_STATE_METRICS
 from constructs_lib.metrics.prometheus import SCRAPE
-from constructs_lib.rules.backups import BackupLimits, backups
+from constructs_lib.restore_points import BackupLimits
+from constructs_lib.rules.backups import backups
 from constructs_lib.rules.model import PLATFORM, Alert, Evaluator, Severity
 from tests.rules.reading import complaints, reads_as_sentences
 
 BY = Evaluator(interval=timedelta(seconds=15), job="prom", replicas=2, jobs=("prom",))
-DAILY = BackupLimits(every=timedelta(days=1))
+DAILY = BackupLimits(every=timedelta(days=1), queued=True)
 CONDITIONS = {
     "BackupTooOld": 'time() - max by (pod) (backup_last_success_timestamp_seconds{job="saves"}) > 93600',
     "BackupMissing": (
         'max by (pod) (up{job="prom"}) unless on (pod) backup_last_success_timestamp_seconds{job="saves"}'
     ),
     "BackupFailing": 'max by (pod) (backup_last_attempt_succeeded{job="saves"}) == 0',
+    "BackupQueueNotAnswering": 'max by (pod) (backup_queue_reached{job="saves"}) == 0',
 }
 OF_DATABASES = {
     "DatabaseBackupTooOld": (
@@ -72,6 +74,11 @@ def test_without_databases_nothing_is_said_of_any() -> None:
     """An alert on them could never fire; nor could one on drills."""
     assert [alert.name for alert in backups(BY, DAILY).alerts] == list(CONDITIONS)
     assert [alert.name for alert in backups(BY, DAILY, drills=DRILLS).alerts] == [*CONDITIONS, *OF_DRILLS]
+
+
+def test_without_queues_nothing_is_said_of_any() -> None:
+    """Agents do not tell of what they were not given."""
+    assert "BackupQueueNotAnswering" not in alerts(limits=replace(DAILY, queued=False))
 
 
 def test_what_says_that_there_is_no_backup_wakes_somebody() -> None:
@@ -154,6 +161,18 @@ def test_how_long_nothing_may_have_been_tried_can_be_chosen() -> None:
         ),
     ):
         replace(DAILY, drill_within=timedelta(days=1))
+
+
+def test_a_start_that_does_not_come_leaves_time_for_a_run() -> None:
+    """The agent waits for one before it begins by itself; where there is no queue, it does not."""
+    assert replace(DAILY, late=timedelta(minutes=76)).oldest == timedelta(days=1, minutes=76)
+    assert replace(DAILY, late=timedelta(minutes=75), queued=False).oldest == timedelta(days=1, minutes=75)
+    with pytest.raises(
+        ConstructError,
+        match=r"^late is 1h15m, but a server whose start does not come begins 1h15m later by itself: use more, or "
+        r"restore points would be called too old before they can be made$",
+    ):
+        replace(DAILY, late=timedelta(minutes=75))
 
 
 @pytest.mark.parametrize("name", ["every", "late", "failing", "unsaved", "drill_within"])
