@@ -91,8 +91,8 @@ class ClusterSpec:
         thrown_away_class: Class of as many local volumes again; none when absent.
         cpus_per_node: Nominal too, so that the requests of a production environment fit: the scheduler counts them.
         outside: Public addresses of the outside world: number 1 is a host that is nobody's, AWS has those from number 2
-            on, OpenSearch has number 6, the load balancer number 7, who logs people in number 8, SQS number 9, and the
-            hosts of `services` follow from number 10 on.
+            on, OpenSearch has number 6, the load balancer number 7, who logs people in number 8, SQS and CloudWatch
+            number 9, and the hosts of `services` follow from number 10 on.
         outside_ports: Of the host that is nobody's, TCP and UDP.
         services: What receives notifications outside.
         search: OpenSearch outside, if there is one.

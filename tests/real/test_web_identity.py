@@ -1,9 +1,9 @@
 """IAM roles for service accounts: a real STS reads the trust that is rendered, and our programs bring it tokens.
 
 versitygw is STS, IAM and S3, and fetches the keys of two issuers that it knows; only one of them is the cluster's. moto
-is SQS, behind a door at which the same IAM is asked. The agent and Loki find their tokens as EKS' webhook gives them to
-containers: by variables and a file. All of it is in a network of its own, since versitygw refuses issuers with private
-addresses.
+is SQS and CloudWatch, behind a door at which the same IAM is asked. The agent and Loki find their tokens as EKS'
+webhook gives them to containers: by variables and a file. All of it is in a network of its own, since versitygw refuses
+issuers with private addresses.
 """
 
 import json
@@ -26,14 +26,18 @@ import aws_cdk as cdk
 import boto3
 import pytest
 
-from constructs_lib.aws import BackupPipeline, BackupSchedule, ObjectStore
+from constructs_lib.aws import BackupPipeline, BackupSchedule, ObjectStore, PrometheusAlarms
+from constructs_lib.cloudwatch import DRILLS, USAGE
 from constructs_lib.config.loki import LokiConfig
 from constructs_lib.contract import Bucket, Identity, WebIdentity
 from constructs_lib.restore_points import Origin, RestorePoints
 from constructs_lib.units import Bytes
 from tests.aws.synthesized import template
+from tests.cluster.errors import ClusterError
 from tests.cluster.fixture import needed
 from tests.cluster.machine import Machine, in_network
+from tests.cluster.outside.metrics import Metrics
+from tests.cluster.outside.moto import Moto
 from tests.cluster.outside.provider import base64url, openssl
 from tests.cluster.outside.queues import Queues
 from tests.cluster.outside.signature import Credentials
@@ -48,8 +52,8 @@ from tests.rendered import ROOT
 
 ACCOUNT = "000000000000"  # versitygw knows no other
 HOST = "203.0.113.77"  # IAM takes no issuer with a port
-DOOR = "203.0.113.78"  # of SQS
-STS, S3, SQS = "http://127.0.0.1:8001", "http://127.0.0.1:8002", f"https://{DOOR}"
+DOOR = "203.0.113.78"  # of SQS and CloudWatch
+STS, S3 = "http://127.0.0.1:8001", "http://127.0.0.1:8002"
 TRUSTED = WebIdentity(account=ACCOUNT, issuer=f"{HOST}/id/OURS")
 STRANGE = replace(TRUSTED, issuer=f"{HOST}/id/STRANGE")
 PROMETHEUS = Origin(cluster="blue", namespace="monitoring", component="prometheus")
@@ -81,6 +85,14 @@ try:
     client.send_message(QueueUrl=client.get_queue_url(QueueName=name)["QueueUrl"], MessageBody="start")
 except ClientError as error:
     print(error.response["Error"]["Code"])
+"""
+# Likewise, with CloudWatch.
+TELL = """
+import sys
+from constructs_lib.agent.cloudwatch import CloudWatch
+
+namespace, region = sys.argv[1:]
+CloudWatch.connect(region=region, namespace=namespace).tell({"CpuUsed": 12.5}, unit="Percent", dimensions={"A": "b"})
 """
 
 
@@ -180,6 +192,7 @@ class Aws:
         strange: Of another one.
         objects: Where those of the buckets are files.
         queues: Of SQS.
+        metrics: Of CloudWatch.
         certificate: Whom its clients trust.
     """
 
@@ -188,6 +201,7 @@ class Aws:
     strange: Issuer
     objects: Path
     queues: Queues
+    metrics: Metrics
     certificate: Path
 
     def make(self, name: str, trust: Mapping[str, Any], policies: Mapping[str, Any]) -> None:
@@ -225,10 +239,18 @@ class Aws:
 
     def taken(self, token: Path, queue: str) -> CompletedProcess[str]:
         """What the agent does with a queue, likewise."""
+        return self._ran(token, TAKE, queue, REGION)
+
+    def told(self, token: Path, namespace: str) -> CompletedProcess[str]:
+        """What the agent does with CloudWatch, likewise."""
+        return self._ran(token, TELL, namespace, REGION)
+
+    def _ran(self, token: Path, program: str, *arguments: str) -> CompletedProcess[str]:
         own = {name: value for name, value in environment(S3).items() if "ACCESS_KEY" not in name}
-        reached = {"AWS_ENDPOINT_URL_SQS": SQS, "AWS_CA_BUNDLE": str(self.certificate)}
+        there = {f"AWS_ENDPOINT_URL_{name}": f"https://{DOOR}" for name in ("SQS", "CLOUDWATCH")}
+        reached = {**there, "AWS_CA_BUNDLE": str(self.certificate)}
         return subprocess.run(
-            [*in_network(self.machine.network), sys.executable, "-c", TAKE, queue, REGION],
+            [*in_network(self.machine.network), sys.executable, "-c", program, *arguments],
             check=False,
             capture_output=True,
             text=True,
@@ -254,6 +276,7 @@ def roles(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Role]:
             stack, "Points", restore_points=points, replicas={PROMETHEUS: PROMETHEUS.replicas()}, web_identity=TRUSTED
         )
         BackupSchedule(stack, "Schedule", pipeline=pipeline)
+        PrometheusAlarms(stack, "Alarms", pipeline=pipeline)
         ObjectStore(stack, "Logs", bucket=LOGS, identity=LOKI, web_identity=TRUSTED)
 
     (directory / "Both.template.json").write_text(json.dumps(template(build, region=REGION).to_json()))
@@ -286,12 +309,13 @@ def account(roles: Mapping[str, Role], tmp_path_factory: pytest.TempPathFactory)
                 port = ("--port", url.removeprefix("http://"), "--region", REGION, "--health", "/health")
                 machine.start(url.rpartition(":")[2], ["env", *root, built("versitygw"), *port, *options])
                 machine.call(partial(soon, f"{url}/health"))
-            queues = Queues(machine, directory, host=DOOR, region=REGION)
+            moto = Moto(machine, directory, region=REGION)
+            queues = Queues(moto, host=DOOR)
             identity = Credentials(access_key=ACCESS, secret_key=SECRET)
-            queues.start(address=DOOR, certificate=str(certificate), key=str(key), iam=socket, root=identity)
+            moto.start(address=DOOR, certificate=str(certificate), key=str(key), iam=socket, root=identity)
             for name in (REPLICA, FOREIGN):
                 wait("there is a queue", lambda name=name: queues.ask("CreateQueue", QueueName=name), SOON)
-            made = Aws(machine, ours, strange, directory / "s3", queues, certificate)
+            made = Aws(machine, ours, strange, directory / "s3", queues, Metrics(moto), certificate)
             for issuer in (ours, strange):
                 made.know(issuer)
             for role in roles.values():
@@ -329,6 +353,23 @@ def test_no_other_cluster_s_queue_is_its(account: Aws) -> None:
     assert done.returncode != 0
     assert f"no identity-based policy allows the sqs:GetQueueUrl action on arn:aws:sqs:{REGION}" in done.stderr
     assert account.queues.waiting(FOREIGN) == (1, 0)
+
+
+def test_the_agent_tells_what_its_server_uses_by_its_token(account: Aws) -> None:
+    """CloudWatch takes it of the one namespace of which the role may tell, and of no other."""
+    begin = time.time()
+    for namespace, code in ((USAGE, 0), (DRILLS, 1)):
+        done = account.told(account.ours.token(), namespace)
+        assert done.returncode == code, done.stderr
+    assert "no identity-based policy allows the cloudwatch:PutMetricData action on * constructs-lib/rest" in done.stderr
+    (told,) = account.metrics.told(USAGE, "CpuUsed", {"A": "b"}, since=begin)
+    assert (told.value, told.unit) == (12.5, "Percent")
+    assert begin < told.at < time.time()
+    assert account.metrics.told(USAGE, "CpuUsed", {"A": "b"}, since=told.at + 0.01) == []
+    assert account.metrics.told(USAGE, "CpuUsed", {"A": "c"}) == []
+    assert account.metrics.told(DRILLS, "CpuUsed", {"A": "b"}) == []
+    with pytest.raises(ClusterError, match="name all dimensions"):
+        account.metrics.told(USAGE, "CpuUsed", {})
 
 
 def test_loki_has_the_rights_of_its_role_by_its_token(account: Aws, tmp_path: Path) -> None:

@@ -329,6 +329,15 @@ def test_a_queue_whose_policy_says_more_is_refused(tmp_path: Path, statement: di
         refuse_plain(made.queues["blue_shop_till-0"])
 
 
+NAMESPACE = {"StringEquals": {"cloudwatch:namespace": "constructs-lib/prometheus"}}
+
+
+def test_the_door_tells_versitygw_of_namespaces(tmp_path: Path) -> None:
+    """So a role that may tell the metrics of one alone means the same here."""
+    tell = {"Action": "cloudwatch:PutMetricData", "Resource": "*", "Condition": NAMESPACE}
+    refuse_unknown(read(tmp_path, set_in("Policy", "PolicyDocument", {"Statement": tell})).roles[WHO.role])
+
+
 @pytest.mark.parametrize(
     ("statement", "message"),
     [
@@ -340,8 +349,16 @@ def test_a_queue_whose_policy_says_more_is_refused(tmp_path: Path, statement: di
             {"Action": "s3:GetObject", "Resource": "arn:aws:s3:::things/${aws:PrincipalTag/kubernetes-namespace}/*"},
             r"aws:PrincipalTag/kubernetes-namespace of own, \['s3:GetObject'\]",
         ),
+        (
+            {"Action": ["cloudwatch:PutMetricData", "s3:GetObject"], "Condition": NAMESPACE},
+            r"cloudwatch:namespace of own, \['cloudwatch:PutMetricData', 's3:GetObject'\]",
+        ),
+        (
+            {"Action": "sqs:SendMessage", "Condition": {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}},
+            "aws:SourceIp of own",
+        ),
     ],
-    ids=["condition", "variable"],
+    ids=["condition", "variable", "of-another-service", "of-the-door"],
 )
 def test_what_versitygw_does_not_know_is_told(tmp_path: Path, statement: dict[str, Any], message: str) -> None:
     """A condition that would never hold, and a variable that would stay one, are no policy that is proven."""

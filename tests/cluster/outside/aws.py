@@ -1,4 +1,4 @@
-"""AWS: S3, IAM with STS, SQS, and those parts of EKS that give pods their roles."""
+"""AWS: S3, IAM with STS, SQS, CloudWatch, and those parts of EKS that give pods their roles."""
 
 import json
 import re
@@ -19,10 +19,12 @@ from tests.cluster.errors import ClusterError
 from tests.cluster.injection import AUDIENCE, associations, seen
 from tests.cluster.machine import Machine
 from tests.cluster.outside.client import FORM, ask
+from tests.cluster.outside.door import SQS
 from tests.cluster.outside.eks import S3
 from tests.cluster.outside.files import write
-from tests.cluster.outside.queues import ACCOUNT, Queues, target
-from tests.cluster.outside.queues_proxy import SERVICE
+from tests.cluster.outside.metrics import Metrics
+from tests.cluster.outside.moto import ACCOUNT, Moto
+from tests.cluster.outside.queues import Queues
 from tests.cluster.outside.record import Record
 from tests.cluster.outside.signature import Credentials, signed
 from tests.cluster.outside.templates import Association, Role, Schedule, deployment
@@ -91,14 +93,15 @@ class Aws:
     """A machine that is AWS for the cluster.
 
     S3 is versitygw, twice, for the two names that clients know, and `versitygw iam` is IAM and STS: a pod's token
-    really becomes a session, and a request that no policy of its role allows is really refused. SQS is moto, and before
-    it a door at which the same IAM is asked. What schedules send, and when, is up to a test: see `fire`.
+    really becomes a session, and a request that no policy of its role allows is really refused. SQS and CloudWatch are
+    moto, and before it a door at which the same IAM is asked. What schedules send, and when, is up to a test: `fire`.
 
     Args:
         kubectl: `Kubernetes.kubectl` of the cluster.
     Attributes:
         addresses: Name of a host -> its address, which is also that of all names below one of S3.
         queues: SQS.
+        metrics: CloudWatch.
         schedules: Those that are deployed, by the name of the queue to which they send.
     """
 
@@ -111,7 +114,8 @@ class Aws:
         self._record = Record(directory)
         self._roles: dict[str, str] = {}  # cluster/namespace/service account -> ARN
         self._made: set[str] = set()  # ARNs of roles
-        self.queues = Queues(self.machine, directory, host=spec.aws.sqs, region=spec.region)
+        self._moto = Moto(self.machine, directory, region=spec.region)
+        self.queues, self.metrics = Queues(self._moto, host=spec.aws.sqs), Metrics(self._moto)
         self.schedules: dict[str, Schedule] = {}
         self._starters: dict[str, Credentials] = {}  # by the ARN of the role
 
@@ -126,7 +130,7 @@ class Aws:
         for host in self._hosts.s3_addresses:
             options = ("--virtual-domain", host, "--iam-standalone-endpoint", IAM_SOCKET, "--iam-cache-disable")
             self._gateway(host, *options, "posix", str(self._objects))
-        self.queues.start(
+        self._moto.start(
             address=str(self.addresses[self._hosts.sqs]),
             certificate=self._authority.path(f"{PUBLIC}.crt"),
             key=self._authority.path(f"{PUBLIC}.key"),
@@ -202,8 +206,8 @@ class Aws:
         host = self._hosts.sqs
         body = json.dumps({"QueueUrl": self.queues.url(queue), "MessageBody": schedule.input}).encode()
         starter = self._starters[schedule.role]
-        headers = signed(starter, "POST", f"https://{host}/", body, service=SERVICE, region=self._spec.region)
-        self._ask(host, "POST", "/", body, headers=headers | target("SendMessage"))
+        headers = signed(starter, "POST", f"https://{host}/", body, service=SQS.service, region=self._spec.region)
+        self._ask(host, "POST", "/", body, headers=headers | SQS.target("SendMessage"))
 
     def bucket(self, name: str) -> Bucket:
         """Make a bucket."""
@@ -261,8 +265,9 @@ class Aws:
     def _ready(self) -> bool:
         self.machine.check()
         self.queues.ask("ListQueues")
-        if (status := self._status(self._hosts.sqs)) != UNSIGNED:
-            raise ClusterError(f"SQS answers nobody with {status}")
+        for host in (self._hosts.sqs, self._hosts.cloudwatch):
+            if (status := self._status(host)) != UNSIGNED:
+                raise ClusterError(f"{host} answers nobody with {status}")
         self._iam("ListRoles")
         for host in self._hosts.s3_addresses:
             self._ask_s3(host, "GET", "/")

@@ -38,6 +38,11 @@ class AwsHosts:
         return f"sqs.{self.region}.amazonaws.com"
 
     @property
+    def cloudwatch(self) -> str:
+        """CloudWatch."""
+        return f"monitoring.{self.region}.amazonaws.com"
+
+    @property
     def issuer(self) -> str:
         """Who publishes the keys of clusters."""
         return f"oidc.eks.{self.region}.amazonaws.com"
@@ -55,8 +60,12 @@ class AwsHosts:
     @property
     def addresses(self) -> Mapping[str, IPv4Address]:
         """Name -> its address."""
-        iam, eks = self.network[4], self.network[5]
-        others = {self.iam: iam, self.sts: iam, self.issuer: eks, self.auth: eks, self.sqs: self.network[9]}
+        iam, eks, door = self.network[4], self.network[5], self.network[9]
+        others = {
+            **{self.iam: iam, self.sts: iam},
+            **{self.issuer: eks, self.auth: eks},
+            **{self.sqs: door, self.cloudwatch: door},
+        }
         return {**self.s3_addresses, **others}
 
     @property

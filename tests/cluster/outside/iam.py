@@ -6,6 +6,7 @@ Source: https://github.com/versity/versitygw/blob/v1.8.0/iamapi/private/types.go
 import base64
 import json
 import socket
+from collections.abc import Mapping
 from http.client import HTTPConnection
 from typing import Any
 
@@ -35,9 +36,17 @@ class Iam:
         answer = self._ask("derive-signing-key", access_key, token, asked)
         return base64.b64decode(answer["derivedKey"]) if answer else None
 
-    def allows(self, access_key: str, token: str, action: str, resource: str) -> bool:
-        """Whether the policies of a user, or of the role of a session, allow it, and none of them denies it."""
-        answer = self._ask("evaluate-policy", access_key, token, {"actions": [action], "resources": [resource]})
+    def allows(
+        self, access_key: str, token: str, action: str, resource: str, conditions: Mapping[str, str] = {}
+    ) -> bool:
+        """Whether the policies of a user, or of the role of a session, allow it, and none of them denies it.
+
+        Args:
+            conditions: By key, what they may have conditions on; what is said of who asks, IAM knows by itself.
+        """
+        about = {"actions": [action], "resources": [resource]}
+        condition = {key: [value] for key, value in conditions.items()}
+        answer = self._ask("evaluate-policy", access_key, token, {**about, "condition": condition})
         if answer is None or answer.get("hasSessionPolicy"):
             return False
         return bool(answer["decisions"] == [["allow"]])

@@ -6,15 +6,14 @@ takes no time of creation from anybody.
 
 import json
 import sys
-from http.client import HTTPConnection, HTTPException, HTTPMessage
-from http.server import BaseHTTPRequestHandler
+from http.client import HTTPException, HTTPMessage
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
 from tests.cluster.outside.files import Numbers
 from tests.cluster.outside.record import Record
-from tests.cluster.outside.servers import PATIENCE, WebServer, context
+from tests.cluster.outside.servers import HandingOn, WebServer, context
 from tests.cluster.outside.services import WEB_PORT
 
 STORE = ("127.0.0.1", 9200)
@@ -60,22 +59,12 @@ class Proxy(WebServer):
         return json.dumps(document).encode()
 
 
-class Handler(BaseHTTPRequestHandler):
-    """One connection, with one request after the other, and one to the store for it."""
+class Handler(HandingOn):
+    """What the proxy says."""
 
-    protocol_version = "HTTP/1.1"
-    timeout = 10 * PATIENCE  # seconds: longer than clients keep a connection that nobody uses
-    wbufsize = -1  # else the second packet of an answer would wait for the client to acknowledge the first one
+    store = STORE
 
-    def setup(self) -> None:
-        super().setup()
-        self._store = HTTPConnection(*STORE, timeout=PATIENCE)
-
-    def finish(self) -> None:
-        self._store.close()
-        super().finish()
-
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 - as below
         proxy, body = cast("Proxy", self.server), self._body()
         if self.headers.get("Authorization") != proxy.authorization:
             self._refuse(401, "the user or the password is wrong")
@@ -83,9 +72,9 @@ class Handler(BaseHTTPRequestHandler):
             self._refuse(fault, "the store fails just now")
         else:
             try:
-                status, headers, content = self._handed_on(body)
+                asked = {name: value for name, value in self.headers.items() if name.lower() not in OWN}
+                status, headers, content = self.handed_on(body, asked)
             except (HTTPException, OSError) as error:
-                self._store.close()  # the next request opens it again
                 self._refuse(502, f"the store does not answer: {error!r}")
             else:
                 self._say(status, headers, proxy.aged(content) if self.command == "GET" else content)
@@ -102,12 +91,6 @@ class Handler(BaseHTTPRequestHandler):
         while self.rfile.readline().strip():  # fields after the last chunk, and the empty line
             pass
         return b"".join(chunks)
-
-    def _handed_on(self, body: bytes) -> tuple[int, HTTPMessage, bytes]:
-        headers = {name: value for name, value in self.headers.items() if name.lower() not in OWN}
-        self._store.request(self.command, self.path, body or None, headers)
-        answer = self._store.getresponse()
-        return answer.status, answer.headers, answer.read()
 
     def _refuse(self, status: int, reason: str) -> None:
         headers = HTTPMessage()

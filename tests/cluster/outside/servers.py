@@ -1,9 +1,12 @@
 """Servers of the processes outside."""
 
 import ssl
+from collections.abc import Mapping
+from http.client import HTTPConnection, HTTPException, HTTPMessage
+from http.server import BaseHTTPRequestHandler
 from socket import socket
 from socketserver import BaseRequestHandler, ThreadingTCPServer
-from typing import Any
+from typing import Any, ClassVar
 
 from tests.cluster.outside.record import Record
 from tests.cluster.outside.services import Service
@@ -43,6 +46,42 @@ class WebServer(Server):
             request.close()
             return
         super().process_request_thread(secure, client_address)
+
+
+class HandingOn(BaseHTTPRequestHandler):
+    """One connection, with one request after the other, and one to a store for it.
+
+    Attributes:
+        store: Host and port of the store, on the same machine.
+    """
+
+    store: ClassVar[tuple[str, int]]
+    protocol_version = "HTTP/1.1"
+    timeout = 10 * PATIENCE  # seconds: longer than clients keep a connection that nobody uses
+    wbufsize = -1  # else the second packet of an answer would wait for the client to acknowledge the first one
+
+    def setup(self) -> None:
+        super().setup()
+        self._store = HTTPConnection(*self.store, timeout=PATIENCE)
+
+    def finish(self) -> None:
+        self._store.close()
+        super().finish()
+
+    def handed_on(self, body: bytes, headers: Mapping[str, str]) -> tuple[int, HTTPMessage, bytes]:
+        """Status, headers and body of the store's answer to a request.
+
+        Raises:
+            HTTPException: it does not answer.
+            OSError: likewise.
+        """
+        try:
+            self._store.request(self.command, self.path, body or None, headers)
+            answer = self._store.getresponse()
+            return answer.status, answer.headers, answer.read()
+        except (HTTPException, OSError):
+            self._store.close()  # the next request opens it again
+            raise
 
 
 def context(certificate: str, key: str) -> ssl.SSLContext:

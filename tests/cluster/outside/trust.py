@@ -17,17 +17,19 @@ from tests.cluster.outside.templates import Association, Queue, Role, Schedule, 
 
 SERVICE, SCHEDULER = "pods.eks.amazonaws.com", "scheduler.amazonaws.com"
 NEEDED = {"sts:AssumeRole", "sts:TagSession"}
-# What versitygw 1.8.0 tells the policies of a session, beside its own role's tags, of which the tests have none.
-# A condition on anything else would never hold, or if it denies, always.
+# What policies of a session may have conditions on, beside its own role's tags, of which the tests have none: what
+# versitygw 1.8.0 knows of who asks, and by service, what it is told of a request, by its own S3 or by the door. A
+# condition on anything else would never hold, or if it denies, always.
 # https://github.com/versity/versitygw/blob/v1.8.0/auth/condition_context.go
 # https://github.com/versity/versitygw/blob/v1.8.0/iamapi/internal/iammiddleware/policy.go
-KNOWN = {
-    *("aws:CurrentTime", "aws:EpochTime", "aws:SecureTransport", "aws:SourceIp", "aws:UserAgent", "aws:Referer"),
-    *("aws:PrincipalArn", "aws:PrincipalAccount", "aws:PrincipalType", "aws:userid"),
-    *("s3:prefix", "s3:delimiter", "s3:max-keys", "s3:x-amz-acl", "s3:VersionId"),
+KNOWN = {"aws:PrincipalArn", "aws:PrincipalAccount", "aws:PrincipalType", "aws:userid"}
+TOLD = {
+    "s3": {
+        *("aws:CurrentTime", "aws:EpochTime", "aws:SecureTransport", "aws:SourceIp", "aws:UserAgent", "aws:Referer"),
+        *("s3:prefix", "s3:delimiter", "s3:max-keys", "s3:x-amz-acl", "s3:VersionId"),
+    },
+    "cloudwatch": {"cloudwatch:namespace"},
 }
-# There is none here, so that nobody asks whether it may be told anything.
-ABSENT = "cloudwatch"
 # What nobody meets who comes by TLS.
 PLAIN = {"Bool": {"aws:SecureTransport": "false"}}
 VARIABLE = re.compile(r"\$\{([^*?$][^}]*)\}")
@@ -78,8 +80,6 @@ def refuse_plain(queue: Queue) -> None:
 def refuse_unknown(role: Role) -> None:
     """Refuse policies that mean something else here, since versitygw does not know what they ask about.
 
-    What they say of services that are not here is left aside.
-
     Raises:
         ClusterError: conditions and variables of policies, each with its statement.
     """
@@ -87,9 +87,8 @@ def refuse_unknown(role: Role) -> None:
         f"{what} of {name}, {statement.get('Sid', actions(statement))}"
         for name, policy in role.policies.items()
         for statement in listed(policy["Statement"])
-        if {action.partition(":")[0] for action in actions(statement)} != {ABSENT}
         for what in _asked(statement)
-        if what not in KNOWN
+        if what not in _known_of(statement)
     ]
     if unknown:
         raise ClusterError(f"versitygw does not know what policies of {role.name} ask about: {'; '.join(unknown)}")
@@ -122,6 +121,12 @@ def _known(operator: str, key: str, asked: Mapping[str, str], role: Role) -> boo
 
 def _fits(operator: str, given: str, value: str) -> bool:
     return given == value if operator == "StringEquals" else fnmatchcase(given, value)
+
+
+def _known_of(statement: Mapping[str, Any]) -> set[str]:
+    """What all services that a statement is about are told of a request, and what is known of who asks."""
+    told = [TOLD.get(action.partition(":")[0], set()) for action in actions(statement)]
+    return KNOWN | (set.intersection(*told) if told else set())
 
 
 def _asked(statement: Mapping[str, Any]) -> Iterator[str]:

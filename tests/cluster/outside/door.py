@@ -1,10 +1,10 @@
-"""The door of SQS: `python -m tests.cluster.outside.queues_proxy CONFIGURATION`.
+"""The door of SQS and CloudWatch: `python -m tests.cluster.outside.door CONFIGURATION`.
 
-Behind it moto keeps the queues, and lets everybody do everything. What S3 checks by itself is checked here, and by the
-same IAM: the signature, by the key of the user or of the session, whose token must be its own; and whether their
-policies allow the action on the queue. The latter alone are asked, as no policy of a queue may say more than that it
-takes TLS alone; a request that names no queue is refused, and so are the older protocol and signatures in a URL, which
-no client of ours has.
+Behind it moto keeps queues and metrics, and lets everybody do everything. What S3 checks by itself is checked here, and
+by the same IAM: the signature, by the key of the user or of the session, whose token must be its own; and whether their
+policies allow the action, on the queue or of the namespace. The latter alone are asked, as no policy of a queue may say
+more than that it takes TLS alone; a request that names neither is refused, and so are the other protocols and
+signatures in a URL, which no client of ours has.
 
 Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-making-api-requests-json.html
 """
@@ -12,30 +12,63 @@ Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGui
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.client import HTTPConnection, HTTPException
-from http.server import BaseHTTPRequestHandler
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, cast
 
 from tests.cluster.outside.iam import Iam
 from tests.cluster.outside.record import Record
-from tests.cluster.outside.servers import PATIENCE, WebServer, context
+from tests.cluster.outside.servers import HandingOn, WebServer, context
 from tests.cluster.outside.services import WEB_PORT
 from tests.cluster.outside.signature import TIME, Credentials, Request, SignedBy
 
 STORE = ("127.0.0.1", 5000)  # moto, on the machine of both
-TARGET, JSON = "AmazonSQS.", "application/x-amz-json-1.0"
-SERVICE, TOKEN = "sqs", "x-amz-security-token"
+JSON, TOKEN = "application/x-amz-json-1.0", "x-amz-security-token"
 APART = timedelta(minutes=15)  # how far clocks may be
 SIGNED = {"host", "x-amz-date"}  # and the token, where there is one
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """A service by the JSON protocol.
+
+    Args:
+        service: For which its clients sign.
+        prefix: Of what they ask.
+    """
+
+    service: str
+    prefix: str
+
+    def target(self, action: str) -> dict[str, str]:
+        """The headers by which it knows what is asked."""
+        return {"Content-Type": JSON, "X-Amz-Target": f"{self.prefix}{action}"}
+
+
+SQS, CLOUDWATCH = Api("sqs", "AmazonSQS."), Api("monitoring", "GraniteServiceVersion20100801.")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What policies are asked.
+
+    Args:
+        action: As they call it.
+        conditions: By key, what they may have conditions on.
+    """
+
+    action: str
+    resource: str
+    conditions: Mapping[str, str] = field(default_factory=dict)
 
 
 class RefusedError(Exception):
     """What a client is told.
 
     Args:
-        code: As SQS calls it.
+        code: As AWS calls it.
     """
 
     def __init__(self, code: str, message: str, status: int = 403) -> None:
@@ -63,54 +96,41 @@ class Door(WebServer):
         by, token = SignedBy.read(headers.get("authorization", "")), headers.get(TOKEN, "")
         if by is None:
             raise RefusedError("MissingAuthenticationToken", "the request is not signed")
-        refuse_scope(by, headers, region=self._region, now=datetime.now(UTC))
+        api = asked_by(headers)
+        refuse_scope(by, headers, service=api.service, region=self._region, now=datetime.now(UTC))
         key = self._iam.key(by.access_key, token, by.scope)
         if key is None:
             raise RefusedError("InvalidClientTokenId", "nobody has this key, or it is that of another token")
         if request.signature(key, by.scope, by.headers) != by.signature:
             raise RefusedError("SignatureDoesNotMatch", "the signature is not that of the request")
-        action, name = asked(headers, request.body)
-        arn = f"{self._queues}{name}"
-        if not self._iam.allows(by.access_key, token, action, arn):
-            raise RefusedError("AccessDeniedException", f"no identity-based policy allows the {action} action on {arn}")
+        asks = asked(api, headers, request.body, queues=self._queues)
+        if not self._iam.allows(by.access_key, token, asks.action, asks.resource, asks.conditions):
+            what = " ".join([f"the {asks.action} action on {asks.resource}", *asks.conditions.values()])
+            raise RefusedError("AccessDeniedException", f"no identity-based policy allows {what}")
 
 
-class Handler(BaseHTTPRequestHandler):
-    """One connection, with one request after the other, and one to moto for it."""
+class Handler(HandingOn):
+    """What the door says."""
 
-    protocol_version = "HTTP/1.1"
-    timeout = 10 * PATIENCE  # seconds: longer than clients keep a connection that nobody uses
-    wbufsize = -1  # else the second packet of an answer would wait for the client to acknowledge the first one
+    store = STORE
 
-    def setup(self) -> None:
-        super().setup()
-        self._store = HTTPConnection(*STORE, timeout=PATIENCE)
-
-    def finish(self) -> None:
-        self._store.close()
-        super().finish()
-
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802 - the base class asks for this name
         door, body = cast("Door", self.server), self.rfile.read(int(self.headers.get("Content-Length", 0)))
         headers = {name.lower(): value for name, value in self.headers.items()}
         try:
             door.let_in(Request(self.command, self.path, headers, body))
-            self._store.request("POST", "/", body, headers)
-            answer = self._store.getresponse()
-            status, content = answer.status, answer.read()
+            status, _, content = self.handed_on(body, headers)
         except RefusedError as error:
             self._refuse(error)
         except (HTTPException, OSError) as error:
-            self._store.close()  # the next request opens it again
-            self._refuse(RefusedError("ServiceUnavailable", f"the queues do not answer: {error!r}", 503))
+            self._refuse(RefusedError("ServiceUnavailable", f"moto does not answer: {error!r}", 503))
         else:
             # moto does not know that they came by TLS.
             self._say(status, content.replace(b'"QueueUrl": "http:', b'"QueueUrl": "https:'))
 
     def _refuse(self, error: RefusedError) -> None:
         self.log_message("%s: %s", error.code, error)
-        told = {"__type": f"com.amazonaws.sqs#{error.code}", "message": str(error)}
-        self._say(error.status, json.dumps(told).encode())
+        self._say(error.status, json.dumps({"__type": error.code, "message": str(error)}).encode())
 
     def _say(self, status: int, content: bytes) -> None:
         self.send_response(status)
@@ -120,7 +140,20 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
 
-def refuse_scope(by: SignedBy, headers: Mapping[str, str], *, region: str, now: datetime) -> None:
+def asked_by(headers: Mapping[str, str]) -> Api:
+    """Of which service something is asked.
+
+    Args:
+        headers: By names in lower case.
+    """
+    target = headers.get("x-amz-target", "")
+    for api in (SQS, CLOUDWATCH):
+        if target.startswith(api.prefix):
+            return api
+    raise RefusedError("UnsupportedOperation", "this is no request by the JSON protocol of a service that is here", 400)
+
+
+def refuse_scope(by: SignedBy, headers: Mapping[str, str], *, service: str, region: str, now: datetime) -> None:
     """Refuse a signature for another service, region or time, and one beside which somebody may change the rest.
 
     Args:
@@ -129,7 +162,7 @@ def refuse_scope(by: SignedBy, headers: Mapping[str, str], *, region: str, now: 
     needed = SIGNED | ({TOKEN} if TOKEN in headers else set())
     if not needed <= set(by.headers):
         raise RefusedError("IncompleteSignature", f"{', '.join(sorted(needed - set(by.headers)))} must be signed")
-    if (by.scope.service, by.scope.region) != (SERVICE, region):
+    if (by.scope.service, by.scope.region) != (service, region):
         raise RefusedError("SignatureDoesNotMatch", f"it is signed for {by.scope.service} in {by.scope.region}")
     try:
         at = datetime.strptime(headers["x-amz-date"], TIME).replace(tzinfo=UTC)
@@ -139,24 +172,30 @@ def refuse_scope(by: SignedBy, headers: Mapping[str, str], *, region: str, now: 
         raise RefusedError("SignatureDoesNotMatch", f"it is signed at {at}, and now it is {now}")
 
 
-def asked(headers: Mapping[str, str], body: bytes) -> tuple[str, str]:
-    """The action as policies call it, and the name of the queue.
+def asked(api: Api, headers: Mapping[str, str], body: bytes, *, queues: str) -> Asked:
+    """What policies are asked of a request.
 
     Args:
         headers: By names in lower case.
+        queues: What the ARN of each queue begins with.
     """
-    target = headers.get("x-amz-target", "")
+    action = headers["x-amz-target"].removeprefix(api.prefix)
     try:
         given: Any = json.loads(body)
     except ValueError:
         given = None
-    if not target.startswith(TARGET) or not isinstance(given, dict):
-        raise RefusedError("UnsupportedOperation", "this is no request by the JSON protocol of SQS", 400)
+    if not isinstance(given, dict):
+        raise RefusedError("UnsupportedOperation", "this is no request by the JSON protocol", 400)
+    if api is CLOUDWATCH:
+        namespace = given.get("Namespace")
+        if action != "PutMetricData" or not namespace:
+            raise RefusedError("AccessDeniedException", "the request tells no metrics, which alone policies allow here")
+        return Asked(f"cloudwatch:{action}", "*", {"cloudwatch:namespace": namespace})
     name = given.get("QueueName") or given.get("QueueUrl", "").rpartition("/")[2]
     if not name:
         raise RefusedError("AccessDeniedException", "the request names no queue, of which alone policies speak here")
     # One policy is asked for all messages of a batch.
-    return f"sqs:{target.removeprefix(TARGET).removesuffix('Batch')}", name
+    return Asked(f"sqs:{action.removesuffix('Batch')}", f"{queues}{name}")
 
 
 if __name__ == "__main__":

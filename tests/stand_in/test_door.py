@@ -1,21 +1,25 @@
-"""The door of the tests' SQS: whom it believes, by the signatures of AWS's own client, and what it asks about."""
+"""The door of the tests' SQS and CloudWatch: whom it believes, by AWS's own client, and what it asks about."""
 
+import io
 import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import botocore.session
 import pytest
 from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
+from botocore.awsrequest import AWSPreparedRequest, AWSRequest, AWSResponse
 from botocore.credentials import Credentials as Keys
+from urllib3 import HTTPResponse
 
-from tests.cluster.outside.queues_proxy import RefusedError, asked, refuse_scope
+from tests.cluster.outside.door import CLOUDWATCH, SQS, Asked, RefusedError, asked, asked_by, refuse_scope
 from tests.cluster.outside.signature import TIME, Credentials, Request, Scope, SignedBy, signed
 
 REGION, HOST = "us-east-1", "sqs.us-east-1.amazonaws.com"
 SESSION = Credentials(access_key="ASIAEXAMPLE", secret_key="secret/+key", token="a token/+=")  # noqa: S106  # nobody's
 URL = f"https://{HOST}/000000000000/blue_shop_till-0"
+QUEUES = f"arn:aws:sqs:{REGION}:000000000000:"
 BODY = json.dumps({"QueueUrl": URL, "WaitTimeSeconds": 20}).encode()
 HEADERS = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": "AmazonSQS.ReceiveMessage"}
 
@@ -97,11 +101,11 @@ def test_what_is_no_signature_is_none(text: str) -> None:
     assert SignedBy.read(text) is None
 
 
-def refused(request: Request, *, region: str = REGION, later: timedelta = timedelta(0)) -> str:
+def refused(request: Request, *, service: str = "sqs", region: str = REGION, later: timedelta = timedelta(0)) -> str:
     """The code with which the scope of a request is refused; empty when it is not."""
     at = datetime.strptime(request.headers["x-amz-date"], TIME).replace(tzinfo=UTC)
     try:
-        refuse_scope(by(request), request.headers, region=region, now=at + later)
+        refuse_scope(by(request), request.headers, service=service, region=region, now=at + later)
     except RefusedError as error:
         return error.code
     return ""
@@ -114,7 +118,7 @@ def test_a_signature_is_for_this_service_region_and_time() -> None:
     for minutes in (-15, 15):
         assert refused(request, later=timedelta(minutes=minutes)) == ""
         assert refused(request, later=timedelta(minutes=minutes, seconds=minutes / 15)) == "SignatureDoesNotMatch"
-    assert refused(request, region="eu-west-1") == "SignatureDoesNotMatch"
+    assert refused(request, region="eu-west-1") == refused(request, service="monitoring") == "SignatureDoesNotMatch"
     other = signed(SESSION, "POST", f"https://{HOST}/", BODY, service="s3", region=REGION)
     assert refused(replace(request, headers=other)) == "SignatureDoesNotMatch"
     added = replace(plain, headers={**plain.headers, "x-amz-security-token": "stolen"})
@@ -133,7 +137,36 @@ def test_policies_are_asked_about_the_action_on_the_queue(
     target: str, given: dict[str, object], action: str, queue: str
 ) -> None:
     """By the names that policies have for them."""
-    assert asked({"x-amz-target": f"AmazonSQS.{target}"}, json.dumps(given).encode()) == (action, queue)
+    headers = {"x-amz-target": f"AmazonSQS.{target}"}
+    assert asked_by(headers) is SQS
+    assert asked(SQS, headers, json.dumps(given).encode(), queues=QUEUES) == Asked(action, f"{QUEUES}{queue}")
+
+
+def test_policies_are_asked_about_the_namespace_of_metrics() -> None:
+    """By what AWS's own client really sends; there is no resource, so that a condition alone tells namespaces apart."""
+    session = botocore.session.Session()
+    session.set_credentials(SESSION.access_key, SESSION.secret_key, SESSION.token)
+    client = session.create_client("cloudwatch", region_name=REGION)
+    sent: list[AWSPreparedRequest] = []
+
+    def take(request: AWSPreparedRequest, **_: object) -> AWSResponse:
+        sent.append(request)
+        return AWSResponse(request.url, 200, {}, HTTPResponse(io.BytesIO(b"{}"), preload_content=False))
+
+    client.meta.events.register("before-send", take)
+    data = [{"MetricName": "CpuUsed", "Dimensions": [{"Name": "Cluster", "Value": "blue"}], "Value": 1.5}]
+    client.put_metric_data(Namespace="constructs-lib/prometheus", MetricData=data)
+    (request,) = sent
+    headers = {name.lower(): each if isinstance(each, str) else each.decode() for name, each in request.headers.items()}
+    body = request.body if isinstance(request.body, bytes) else request.body.encode()
+    there = Request("POST", "/", {**headers, "host": f"monitoring.{REGION}.amazonaws.com"}, body)
+
+    assert valid(there)
+    assert by(there).scope.service == CLOUDWATCH.service
+    assert request.url == f"https://monitoring.{REGION}.amazonaws.com/"
+    assert asked_by(headers) is CLOUDWATCH
+    namespace = {"cloudwatch:namespace": "constructs-lib/prometheus"}
+    assert asked(CLOUDWATCH, headers, body, queues=QUEUES) == Asked("cloudwatch:PutMetricData", "*", namespace)
 
 
 @pytest.mark.parametrize(
@@ -143,11 +176,13 @@ def test_policies_are_asked_about_the_action_on_the_queue(
         ("DynamoDB.GetItem", b"{}", "UnsupportedOperation"),
         ("", b"Action=ReceiveMessage&QueueUrl=a", "UnsupportedOperation"),
         ("AmazonSQS.ReceiveMessage", b'["QueueUrl"]', "UnsupportedOperation"),
+        (f"{CLOUDWATCH.prefix}PutMetricData", b"{}", "AccessDeniedException"),
+        (f"{CLOUDWATCH.prefix}GetMetricStatistics", b'{"Namespace": "a"}', "AccessDeniedException"),
     ],
-    ids=["no-queue", "service", "form", "list"],
+    ids=["no-queue", "service", "form", "list", "no-namespace", "reading"],
 )
 def test_what_no_policy_can_be_asked_about_is_refused(target: str, body: bytes, code: str) -> None:
     """It is never handed on unasked."""
     with pytest.raises(RefusedError) as refusal:
-        asked({"x-amz-target": target}, body)
+        asked(asked_by({"x-amz-target": target}), {"x-amz-target": target}, body, queues=QUEUES)
     assert refusal.value.code == code
