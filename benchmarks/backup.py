@@ -18,7 +18,7 @@ from statistics import median
 from time import perf_counter, sleep
 
 from constructs_lib.agent.blocks import TSDB
-from constructs_lib.agent.restore_point import points_prefix
+from constructs_lib.restore_point import points_prefix
 from tests.real.agents import Agent
 from tests.real.local_prometheus import END, HOUR, LONGEST, write
 from tests.real.loopback import free_port

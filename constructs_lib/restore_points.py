@@ -7,9 +7,9 @@ import re
 from dataclasses import dataclass
 from datetime import timedelta
 
-from constructs_lib.agent.restore_point import BLOCKS, DATABASE, POINTS
 from constructs_lib.contract import Bucket
 from constructs_lib.errors import ConstructError
+from constructs_lib.restore_point import BLOCKS, DATABASE, POINTS
 from constructs_lib.thresholds import check_durations
 from constructs_lib.units import prometheus_duration
 

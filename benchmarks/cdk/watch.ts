@@ -21,15 +21,15 @@ const DAY = 86400;
 /** What of the clone is the function: FILES of the original, as its `_all_but` says it. */
 const FILES = [
   "__init__.py",
-  "agent/__init__.py",
-  "agent/restore_point.py",
+  "cloudwatch.py",
   "errors.py",
+  "restore_point.py",
   "watch/__init__.py",
   "watch/contract.py",
   "watch/handler.py",
   "watch/verify.py",
 ];
-const FOLDERS = ["", "/agent", "/watch"];
+const FOLDERS = ["", "/watch"];
 const EXCLUDED = [
   "/*",
   ...FOLDERS.flatMap((folder) => [`!/constructs_lib${folder}`, `/constructs_lib${folder}/*`]),

@@ -18,8 +18,8 @@ from constructs_lib.errors import ConstructError, DamagedError
 
 if TYPE_CHECKING:
     from constructs_lib.agent.dump import Dump
-    from constructs_lib.agent.restore_point import RestorePoint
     from constructs_lib.agent.store import Store
+    from constructs_lib.restore_point import RestorePoint
 
 HOUR = 3600
 FAILED = 1  # an exit code; 2 is that of the parser
@@ -119,7 +119,7 @@ def _fetch_dump(file: Path, requests: Path | None, point: str | None, **where: s
 
 
 def _list(**where: str) -> None:
-    from constructs_lib.agent.restore_point import is_database
+    from constructs_lib.restore_point import is_database
 
     store = _store(**where)
     if is_database(store.source):
@@ -154,7 +154,7 @@ def _list_points(store: "Store") -> None:
 
 def _verify(point: str, read: bool, **where: str) -> None:
     from constructs_lib.agent import dump, restore
-    from constructs_lib.agent.restore_point import is_database
+    from constructs_lib.restore_point import is_database
 
     store = _store(**where)
     if is_database(store.source):

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from constructs_lib.agent import blocks
 from constructs_lib.agent.blocks import TSDB, Meta, Stamp
-from constructs_lib.agent.restore_point import META, Block, File, RestorePoint, Stored, object_key
 from constructs_lib.agent.store import Store, in_parallel
 from constructs_lib.errors import ConstructError
+from constructs_lib.restore_point import META, Block, File, RestorePoint, Stored, object_key
 
 # What was listed is remembered for so long: with what was sent since, it is what the bucket holds, since nobody but its
 # lifecycle deletes there, whose days `oldest` counts.

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from constructs_lib.agent.restore_point import CHUNKS, INDEX, META, PATH, REPLACED, ULID
 from constructs_lib.errors import ConstructError
+from constructs_lib.restore_point import CHUNKS, INDEX, META, PATH, REPLACED, ULID
 
 TSDB, BACKUP = "tsdb", "backup"  # on the volume
 LINKS = "links"  # below the latter: a link cannot leave its file system

@@ -13,11 +13,10 @@ from pathlib import Path
 from constructs_lib.agent.cloudwatch import CloudWatch, CloudWatchError
 from constructs_lib.agent.prometheus import Held, Loaded, Prometheus, PrometheusError
 from constructs_lib.agent.restore import restore
-from constructs_lib.agent.restore_point import Block, RestorePoint
 from constructs_lib.agent.store import NEWEST, Store
-from constructs_lib.cloudwatch import DRILLED, DRILLS
+from constructs_lib.cloudwatch import DRILLED, DRILLS, dimensions
 from constructs_lib.errors import DamagedError
-from constructs_lib.watch.contract import dimensions
+from constructs_lib.restore_point import Block, RestorePoint
 
 POINT = "point.json"  # on the volume: the manifest of what was restored
 TRIES = 10  # to tell it, within some minutes: it is told once a day

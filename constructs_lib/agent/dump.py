@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from constructs_lib.agent.blocks import digest
-from constructs_lib.agent.restore_point import DATABASE, ID, File, dump_key, is_database, moment
 from constructs_lib.agent.store import NEWEST, SECOND, Store
 from constructs_lib.errors import ConstructError
+from constructs_lib.restore_point import DATABASE, ID, File, dump_key, is_database, moment
 
 # How a dump of PostgreSQL's own format begins.
 # https://github.com/postgres/postgres/blob/REL_17_STABLE/src/bin/pg_dump/pg_backup_archiver.c

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from constructs_lib.agent.blocks import TSDB
-from constructs_lib.agent.restore_point import CHUNKS, File, RestorePoint, Stored
 from constructs_lib.agent.store import Store, in_parallel
 from constructs_lib.errors import ConstructError, DamagedError
+from constructs_lib.restore_point import CHUNKS, File, RestorePoint, Stored
 
 UNFINISHED = "restore"  # on the volume, until all is there
 SLACK = 1.01  # what a file system needs besides the bytes

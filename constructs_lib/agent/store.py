@@ -23,7 +23,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 from botocore.session import get_session
 
-from constructs_lib.agent.restore_point import (
+from constructs_lib.errors import ConstructError, DamagedError
+from constructs_lib.restore_point import (
     DUMP,
     ID,
     MANIFEST,
@@ -39,7 +40,6 @@ from constructs_lib.agent.restore_point import (
     point_key,
     points_prefix,
 )
-from constructs_lib.errors import ConstructError, DamagedError
 from constructs_lib.units import Bytes
 
 if TYPE_CHECKING:

@@ -20,9 +20,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from constructs_lib.agent.cloudwatch import CloudWatch
 from constructs_lib.agent.prometheus import Prometheus, PrometheusError
-from constructs_lib.cloudwatch import CPU, MEMORY, TOLD_EVERY, USAGE, VOLUME
+from constructs_lib.cloudwatch import CPU, MEMORY, TOLD_EVERY, USAGE, VOLUME, dimensions
 from constructs_lib.units import Bytes, Cpu
-from constructs_lib.watch.contract import dimensions
 
 PATIENCE = timedelta(seconds=10)  # with Prometheus, for an answer or a piece of one
 # The names of what it exposes: seconds of all its threads, since when, and bytes of its runtime.

@@ -19,17 +19,18 @@ from constructs_lib.aws.alarms import Alarms, filled, let_tell
 from constructs_lib.aws.backup_pipeline import BackupPipeline
 from constructs_lib.aws.notifications import Notifications
 from constructs_lib.aws.schedules import role_of
+from constructs_lib.cloudwatch import AGE, BACKUPS, PUT_OFF, WHOLE, dimensions
 from constructs_lib.errors import ConstructError
 from constructs_lib.restore_points import Origin
-from constructs_lib.watch.contract import AGE, DAY, NAMESPACE, PUT_OFF, TIME, VARIABLE, WHOLE, Watched, dimensions
+from constructs_lib.watch.contract import DAY, TIME, VARIABLE, Watched
 
 PACKAGE = Path(__file__).resolve().parents[1]
 # All that the function imports of this library; the rest of it, and what lies beside it, is not sent.
 FILES = (
     "__init__.py",
-    "agent/__init__.py",
-    "agent/restore_point.py",
+    "cloudwatch.py",
     "errors.py",
+    "restore_point.py",
     "watch/__init__.py",
     "watch/contract.py",
     "watch/handler.py",
@@ -164,7 +165,7 @@ class BackupWatch(Construct):
             self, "Log", retention=logs.RetentionDays.ONE_MONTH, removal_policy=cdk.RemovalPolicy.DESTROY
         )
         log_group.grant_write(self._role)
-        let_tell(self._role, NAMESPACE)
+        let_tell(self._role, BACKUPS)
         return lambda_.Function(
             self,
             "Function",
@@ -279,7 +280,7 @@ class BackupWatch(Construct):
 
 def _metric(name: str, source: str, *, statistic: str, period: cdk.Duration) -> cloudwatch.Metric:
     return cloudwatch.Metric(
-        namespace=NAMESPACE,
+        namespace=BACKUPS,
         metric_name=name,
         dimensions_map=dimensions(source),
         statistic=statistic,

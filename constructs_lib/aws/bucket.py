@@ -10,10 +10,10 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from constructs_lib.agent.restore_point import POINTS
 from constructs_lib.aws.places import assert_when_deployed, differ
 from constructs_lib.contract import PLACEHOLDER, Bucket, BucketAccess, Rights
 from constructs_lib.errors import ConstructError
+from constructs_lib.restore_point import POINTS
 from constructs_lib.restore_points import RestorePoints
 
 # What was overwritten or deleted can be brought back for as long.

@@ -10,11 +10,10 @@ from constructs import Construct
 from constructs_lib.aws.alarms import Alarms, filled, let_tell, refuse_place
 from constructs_lib.aws.backup_pipeline import BackupPipeline
 from constructs_lib.aws.notifications import Notifications
-from constructs_lib.cloudwatch import CPU, MEMORY, USAGE, VOLUME
+from constructs_lib.cloudwatch import CPU, MEMORY, USAGE, VOLUME, dimensions
 from constructs_lib.errors import ConstructError
 from constructs_lib.restore_points import Origin
 from constructs_lib.units import prometheus_duration
-from constructs_lib.watch.contract import dimensions
 
 PERIOD = timedelta(minutes=5)  # in which an agent says something five times
 LONGEST = timedelta(days=1)  # at which an alarm of such periods may look

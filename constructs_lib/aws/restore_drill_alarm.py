@@ -9,11 +9,10 @@ from constructs import Construct
 from constructs_lib.aws.alarms import Alarms, filled, let_tell, refuse_place
 from constructs_lib.aws.backup_pipeline import BackupPipeline
 from constructs_lib.aws.notifications import Notifications
-from constructs_lib.cloudwatch import DRILLED, DRILLS
+from constructs_lib.cloudwatch import DRILLED, DRILLS, dimensions
 from constructs_lib.errors import ConstructError
 from constructs_lib.restore_points import DRILL_EVERY, DRILL_WITHIN, Origin
 from constructs_lib.units import prometheus_duration
-from constructs_lib.watch.contract import dimensions
 
 PERIOD = timedelta(hours=1)
 # At which an alarm of such periods may look.

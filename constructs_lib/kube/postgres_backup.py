@@ -5,7 +5,6 @@ from datetime import time, timedelta
 from constructs import Construct
 
 from constructs_lib import versions
-from constructs_lib.agent.restore_point import DATABASE
 from constructs_lib.config.grafana import PostgresStore
 from constructs_lib.config.secrets import SecretKey
 from constructs_lib.contract import GRAFANA_BACKUP, Namespace, Rights
@@ -17,6 +16,7 @@ from constructs_lib.kube.pod import Container, Placement, Resources, Text
 from constructs_lib.kube.restore_points import REQUESTS, RESOURCES, requested, requests_of, where
 from constructs_lib.kube.volumes import ConfigMapFiles, Mount, Scratch, SecretFiles
 from constructs_lib.kube.workload import Scheduled
+from constructs_lib.restore_point import DATABASE
 from constructs_lib.restore_points import Origin, RestorePoints
 from constructs_lib.units import Bytes, whole_seconds
 

@@ -1,6 +1,6 @@
-"""What the construct tells the function, and by what names the function says what it finds.
+"""What the construct tells the function.
 
-Standard library only: the construct, its alarms and the function read it alike.
+Standard library only: both read it alike.
 """
 
 import json
@@ -8,17 +8,11 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import timedelta
 
-from constructs_lib.agent.restore_point import SOURCE
 from constructs_lib.errors import ConstructError
+from constructs_lib.restore_point import SOURCE
 
 # Of the function's environment, and of the event that starts it: the moment for which it is started.
 VARIABLE, TIME = "WATCHED", "time"
-NAMESPACE = "constructs-lib/backup"
-# In seconds and in bytes, of the newest restore point that can be read; and 1 where all of the newest one is there.
-AGE, SIZE, WHOLE = "RestorePointAge", "RestorePointSize", "RestorePointWhole"
-# How many of its objects had their turn to be read again, but were not read, for want of time.
-PUT_OFF = "RestorePointPutOff"
-DIMENSIONS = ("Cluster", "Namespace", "Component", "Replica")
 DAY = timedelta(days=1)
 # Longer than all attempts of one look take, so that alarms count looks; and often enough for one that looks at a day.
 OFTENEST, SELDOMEST = timedelta(hours=1), DAY / 2
@@ -80,8 +74,3 @@ class Watched:
             keep=timedelta(seconds=body["keep"]),
             every=timedelta(seconds=body["every"]),
         )
-
-
-def dimensions(source: str) -> dict[str, str]:
-    """Of a replica's metrics."""
-    return dict(zip(DIMENSIONS, source.split("/"), strict=True))

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from botocore.config import Config
 from botocore.session import get_session
 
-from constructs_lib.watch.contract import AGE, NAMESPACE, PUT_OFF, SIZE, TIME, VARIABLE, WHOLE, Watched, dimensions
+from constructs_lib.cloudwatch import AGE, BACKUPS, PUT_OFF, SIZE, WHOLE, dimensions
+from constructs_lib.watch.contract import TIME, VARIABLE, Watched
 from constructs_lib.watch.verify import TRIES, WORKERS, Finding, look
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def handler(event: Mapping[str, Any], context: Context) -> None:
         try:
             finding = look(s3, watched, source, now=datetime.now(UTC), turn=turn, until=until)
             _log(source, finding)
-            cloudwatch.put_metric_data(Namespace=NAMESPACE, MetricData=_metrics(source, finding))
+            cloudwatch.put_metric_data(Namespace=BACKUPS, MetricData=_metrics(source, finding))
         except Exception as error:  # whatever it is: the other replicas are looked at
             log.exception("%s could not be looked at", source)
             failed.append(f"{source}: {' '.join(str(error).split())}")

@@ -30,7 +30,8 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from constructs_lib.agent.restore_point import (
+from constructs_lib.errors import ConstructError
+from constructs_lib.restore_point import (
     DUMP,
     MANIFEST,
     SHA256,
@@ -45,7 +46,6 @@ from constructs_lib.agent.restore_point import (
     point_key,
     points_prefix,
 )
-from constructs_lib.errors import ConstructError
 from constructs_lib.watch.contract import DAY, Watched
 
 if TYPE_CHECKING:

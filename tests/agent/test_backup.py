@@ -11,9 +11,9 @@ import pytest
 from constructs_lib.agent import backup as module
 from constructs_lib.agent import blocks
 from constructs_lib.agent import store as store_module
-from constructs_lib.agent.restore_point import RestorePoint, point_key
 from constructs_lib.agent.store import StoreError
 from constructs_lib.errors import ConstructError
+from constructs_lib.restore_point import RestorePoint, point_key
 from tests.agent.conftest import OLDEST, Remote
 from tests.agent.volume import Volume
 from tests.real.s3 import Harm, Request

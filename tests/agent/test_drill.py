@@ -12,8 +12,8 @@ import pytest
 from constructs_lib.agent.__main__ import main
 from constructs_lib.agent.drill import POINT, bring, compare, whose
 from constructs_lib.agent.prometheus import PrometheusError
-from constructs_lib.agent.restore_point import Block, File, RestorePoint, object_key, point_key
 from constructs_lib.errors import ConstructError
+from constructs_lib.restore_point import Block, File, RestorePoint, object_key, point_key
 from tests.agent.answering import QUIT, Answering, Chunk, Part, answering
 from tests.agent.conftest import Remote
 from tests.agent.volume import TWO_HOURS, Volume

@@ -12,8 +12,8 @@ import boto3
 import pytest
 
 from constructs_lib.agent import drill as module
-from constructs_lib.agent.restore_point import RestorePoint
 from constructs_lib.aws import BackupPipeline, RestoreDrillAlarm
+from constructs_lib.restore_point import RestorePoint
 from constructs_lib.restore_points import Origin
 from tests.agent.answering import answering
 from tests.agent.conftest import Remote

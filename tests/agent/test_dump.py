@@ -16,9 +16,9 @@ import pytest
 
 from constructs_lib.agent import store as module
 from constructs_lib.agent.dump import BEGINNING, Dump, fetch, find, requested, send, verify
-from constructs_lib.agent.restore_point import Block, File, dump_key, moment, object_key, points_prefix
 from constructs_lib.agent.store import NEWEST, SECOND, StoreError, in_parallel
 from constructs_lib.errors import ConstructError
+from constructs_lib.restore_point import Block, File, dump_key, moment, object_key, points_prefix
 from constructs_lib.units import Bytes
 from tests.agent.conftest import Remote
 from tests.cluster.waiting import wait

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from constructs_lib.agent.restore import requested, restore, verify
-from constructs_lib.agent.restore_point import Block, File, RestorePoint, object_key, point_key
 from constructs_lib.agent.store import StoreError
 from constructs_lib.errors import ConstructError
+from constructs_lib.restore_point import Block, File, RestorePoint, object_key, point_key
 from tests.agent.conftest import Remote
 from tests.agent.volume import Volume
 from tests.real.s3 import BUCKET, REGION, Harm

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from constructs_lib.agent import store as module
-from constructs_lib.agent.restore_point import Block, File, moment, object_key, point_key
 from constructs_lib.agent.store import Store, StoreError, in_parallel
 from constructs_lib.errors import ConstructError
+from constructs_lib.restore_point import Block, File, moment, object_key, point_key
 from constructs_lib.units import Bytes
 from tests.agent.conftest import Remote
 from tests.real.s3 import BUCKET, REFUSALS, REGION, Harm

@@ -16,9 +16,8 @@ from hypothesis import strategies as st
 
 from constructs_lib.agent import cloudwatch as cloudwatch_module
 from constructs_lib.agent.usage import Usage
-from constructs_lib.cloudwatch import CPU, MEMORY, USAGE, VOLUME
+from constructs_lib.cloudwatch import CPU, MEMORY, USAGE, VOLUME, dimensions
 from constructs_lib.units import Bytes, Cpu
-from constructs_lib.watch.contract import dimensions
 from tests.agent.answering import METRICS, Answering, answering
 from tests.agent.conftest import Remote
 from tests.agent.test_starts import options, points, until

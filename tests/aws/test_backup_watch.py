@@ -15,9 +15,9 @@ from aws_cdk import assertions
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 
-from constructs_lib.agent.restore_point import DATABASE
 from constructs_lib.aws import BackupPipeline, BackupWatch, Notifications, backup_watch
 from constructs_lib.errors import ConstructError
+from constructs_lib.restore_point import DATABASE
 from constructs_lib.restore_points import Origin
 from constructs_lib.watch import contract
 from constructs_lib.watch.contract import Watched

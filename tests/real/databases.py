@@ -14,12 +14,12 @@ from typing import Any
 
 import cdk8s
 
-from constructs_lib.agent.restore_point import DATABASE
 from constructs_lib.config.secrets import SecretKey
 from constructs_lib.contract import Bucket, ExternalHost
 from constructs_lib.kube import PostgresBackup, PostgresStore
 from constructs_lib.kube.postgres_backup import CREDENTIALS, FILE, SCRATCH, SCRIPT
 from constructs_lib.kube.restore_points import REQUESTS
+from constructs_lib.restore_point import DATABASE
 from constructs_lib.restore_points import RestorePoints
 from tests.cluster.authority import PUBLIC, SQL
 from tests.cluster.debian import OWNER

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from constructs_lib.agent.blocks import finished
-from constructs_lib.agent.restore_point import BLOCKS, Block, RestorePoint, blocks_prefix, point_key
+from constructs_lib.restore_point import BLOCKS, Block, RestorePoint, blocks_prefix, point_key
 from tests.cluster.waiting import wait
 from tests.real.agents import SOON, Agent, Running
 from tests.real.local_prometheus import END, FIRST, HOUR, LONGEST, Server, questions, running, write_history

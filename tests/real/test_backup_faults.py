@@ -25,11 +25,11 @@ import pytest
 from constructs_lib.agent.backup import Backup
 from constructs_lib.agent.blocks import BACKUP, LINKS, TSDB, finished
 from constructs_lib.agent.restore import restore, verify
-from constructs_lib.agent.restore_point import RestorePoint, object_key, point_key
 from constructs_lib.agent.store import NEWEST, StoreError
 from constructs_lib.agent.store import Store as Points
 from constructs_lib.agent.trigger import Trigger
 from constructs_lib.errors import ConstructError
+from constructs_lib.restore_point import RestorePoint, object_key, point_key
 from tests.cluster.programs import installed
 from tests.cluster.waiting import wait
 from tests.real.agents import OLDEST, SOON, Agent, command

@@ -25,9 +25,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from apps.environments import PROD
-from constructs_lib.agent.restore_point import DATABASE
 from constructs_lib.aws.backup_watch import FILES
 from constructs_lib.contract import GRAFANA_BACKUP, LOKI, PROMETHEUS, RESTORE_DRILL
+from constructs_lib.restore_point import DATABASE
 from constructs_lib.restore_points import Origin
 from tests.alarms import seen
 from tests.real.localstack import ACCOUNT, AWS, REGION, running

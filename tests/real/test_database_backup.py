@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from constructs_lib.agent.restore_point import dump_key, moment, points_prefix
 from constructs_lib.agent.store import SECOND
 from constructs_lib.kube.postgres_backup import CREDENTIALS, FILE, SCRIPT
+from constructs_lib.restore_point import dump_key, moment, points_prefix
 from tests.cluster.debian import OWNER
 from tests.cluster.fixture import needed
 from tests.cluster.outside.sql import SERVER

@@ -10,8 +10,8 @@ from datetime import timedelta
 import pytest
 
 from apps.environments import PROD
-from constructs_lib.agent.restore_point import DATABASE, blocks_prefix, dump_key, points_prefix
 from constructs_lib.contract import GRAFANA_BACKUP, PROMETHEUS
+from constructs_lib.restore_point import DATABASE, blocks_prefix, dump_key, points_prefix
 from tests.cluster.cluster import Cluster
 from tests.cluster.outside.aws import Bucket
 from tests.cluster.outside.sql import Sql

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 from apps.environments import PROD
-from constructs_lib.agent.restore_point import RestorePoint, blocks_prefix, point_key, points_prefix
 from constructs_lib.contract import PROMETHEUS, RESTORE_DRILL
 from constructs_lib.metrics.backup import BACKUP
 from constructs_lib.promql import metric
+from constructs_lib.restore_point import RestorePoint, blocks_prefix, point_key, points_prefix
 from constructs_lib.restore_points import Origin
 from constructs_lib.rules.model import HEARTBEAT
 from tests.cluster.cluster import Cluster

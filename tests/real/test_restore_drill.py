@@ -19,9 +19,9 @@ import pytest
 from constructs_lib.agent.blocks import finished, read_meta
 from constructs_lib.agent.drill import POINT, compare
 from constructs_lib.agent.prometheus import Prometheus, PrometheusError
-from constructs_lib.agent.restore_point import Block, RestorePoint, point_key
 from constructs_lib.contract import Bucket
 from constructs_lib.kube import Backup, RestoreDrill, Volume
+from constructs_lib.restore_point import Block, RestorePoint, point_key
 from constructs_lib.restore_points import RestorePoints
 from constructs_lib.units import Bytes
 from tests.cluster.programs import built

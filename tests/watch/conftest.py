@@ -9,9 +9,10 @@ import boto3
 import pytest
 
 from constructs_lib.agent import dump
-from constructs_lib.agent.restore_point import RestorePoint, point_key
 from constructs_lib.agent.store import Store
-from constructs_lib.watch.contract import AGE, NAMESPACE, PUT_OFF, SIZE, WHOLE, Watched, dimensions
+from constructs_lib.cloudwatch import AGE, BACKUPS, PUT_OFF, SIZE, WHOLE, dimensions
+from constructs_lib.restore_point import RestorePoint, point_key
+from constructs_lib.watch.contract import Watched
 from constructs_lib.watch.handler import connect
 from constructs_lib.watch.verify import Finding, look
 from tests.agent import conftest as agent
@@ -97,7 +98,7 @@ class Place(Remote):
         client, found = boto3.client("cloudwatch", region_name=REGION, endpoint_url=self.cloudwatch), {}
         for metric in (AGE, SIZE, WHOLE, PUT_OFF):
             statistics = client.get_metric_statistics(
-                Namespace=NAMESPACE,
+                Namespace=BACKUPS,
                 MetricName=metric,
                 Dimensions=[{"Name": name, "Value": value} for name, value in dimensions(self.source).items()],
                 StartTime=datetime.now(UTC) - HOUR,

@@ -13,9 +13,9 @@ import pytest
 from aws_cdk import assertions
 
 from constructs_lib.aws import BackupPipeline, BackupWatch
+from constructs_lib.cloudwatch import WHOLE
 from constructs_lib.contract import Bucket
 from constructs_lib.restore_points import Origin, RestorePoints
-from constructs_lib.watch.contract import WHOLE
 from tests.agent.volume import Volume
 from tests.real.s3 import BUCKET, REGION
 from tests.watch.conftest import HOUR, Place

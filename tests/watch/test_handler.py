@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from constructs_lib.agent.restore_point import RestorePoint, point_key
+from constructs_lib.cloudwatch import AGE, PUT_OFF, SIZE, WHOLE
+from constructs_lib.restore_point import RestorePoint, point_key
 from constructs_lib.watch import handler as module
-from constructs_lib.watch.contract import AGE, PUT_OFF, SIZE, VARIABLE, WHOLE
+from constructs_lib.watch.contract import VARIABLE
 from constructs_lib.watch.handler import WatchError, handler, share
 from constructs_lib.watch.verify import due
 from tests.agent.volume import Volume

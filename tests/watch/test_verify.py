@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from moto.backends import get_backend
 
 from constructs_lib.agent import store as sending
-from constructs_lib.agent.restore_point import Block, File, RestorePoint, dump_key, moment, object_key, point_key
+from constructs_lib.restore_point import Block, File, RestorePoint, dump_key, moment, object_key, point_key
 from constructs_lib.units import Bytes
 from constructs_lib.watch import verify
 from constructs_lib.watch.verify import Finding, due

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from constructs_lib.agent.restore_point import Block, File, RestorePoint, moment, object_key
 from constructs_lib.errors import ConstructError
+from constructs_lib.restore_point import Block, File, RestorePoint, moment, object_key
 
 SOURCE = "prod/monitoring/prometheus/prometheus-0"
 ULIDS = ("01J00000000000000000000000", "01J00000000000000000000001")
