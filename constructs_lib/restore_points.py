@@ -23,6 +23,9 @@ DRILL_WITHIN = timedelta(hours=4)
 # How much longer a server waits for a start that a queue sends it before it begins by itself: EventBridge tries for up
 # to an hour to send one, and one day of the year may have 25.
 START_WITHIN = timedelta(minutes=75)
+STARTS_EVERY = timedelta(days=1)
+# What is left for a run then, at least.
+RUN_WITHIN = timedelta(minutes=30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,11 +132,11 @@ class BackupLimits:
             unsaved=self.unsaved,
             drill_within=self.drill_within,
         )
-        if self.queued and self.late <= START_WITHIN:
+        if self.queued and self.late < START_WITHIN + RUN_WITHIN:
             raise ConstructError(
                 f"late is {prometheus_duration(self.late)}, but a server whose start does not come begins "
-                f"{prometheus_duration(START_WITHIN)} later by itself: use more, or restore points would be called too "
-                "old before they can be made"
+                f"{prometheus_duration(START_WITHIN)} later by itself: use "
+                f"{prometheus_duration(START_WITHIN + RUN_WITHIN)} or more, so that there is time for the run"
             )
         if self.drill_within >= DRILL_EVERY:
             raise ConstructError(

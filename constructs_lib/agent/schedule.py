@@ -149,6 +149,8 @@ class Schedule(Source):
         yield runs
         yield CounterMetricFamily("backup_sent_bytes", "Content that was sent.", value=self._backup.sent)
         yield _gauge("running", "Whether a restore point is being made.", self._running)
+        started = None if self._starts.reached is None else self._starts.last
+        yield _gauge("last_start_timestamp_seconds", "By the queue of starts, or begin of the wait.", started)
         yield _gauge("queue_reached", "Whether the queue of starts answered last.", self._starts.reached)
         told = self._usage.told if self._usage else None
         yield _gauge("cloudwatch_told", "Whether CloudWatch took what it was told last.", told)

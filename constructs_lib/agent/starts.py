@@ -57,12 +57,14 @@ class Starts:
 
     Attributes:
         reached: Whether the queue answered when it was asked last; None where nobody asks one.
+        last: When the last one was received, or the wait for it began, in seconds since 1970.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._held: dict[str, _Start] = {}
         self.reached: bool | None = None
+        self.last = time.time()
 
     @property
     def waiting(self) -> bool:
@@ -89,6 +91,7 @@ class Starts:
             known = self._held.get(message)
             if known is None:
                 self._held[message] = _Start(receipt, now, now)
+                self.last = time.time()
             else:
                 known.receipt, known.hidden = receipt, now
 

@@ -24,7 +24,7 @@ WITH_KEY = ["kms:Decrypt", "kms:GenerateDataKey*"]
 class Notifications(Construct):
     """A topic of SNS that alarms of its account and region publish to, by TLS alone, encrypted by a key of KMS.
 
-    SNS asks each subscriber first, and tells nobody who has not said yes within three days: a person follows a link, a
+    SNS asks each subscriber first, and tells nobody who has not said yes within 48 hours: a person follows a link, a
     webhook the SubscribeURL that it is sent. Slack and Teams do not, nor do they read what SNS says.
 
     The URL of a webhook is a credential, so it is not in the template: it is the value of a secret, which whoever

@@ -62,7 +62,6 @@ DEFAULT_INHIBITIONS = (
             ("NodeFilesystemFillingUp", "NodeFilesystemAlmostFull", "node", "device"),
             ("CertificateAboutToExpire", "CertificateNearExpiry", "instance"),
             *((each, "BackupFailing", "pod") for each in ("BackupTooOld", "BackupMissing")),
-            *((each, "BackupQueueNotAnswering", "pod") for each in ("BackupTooOld", "BackupMissing", "BackupFailing")),
             ("LogCollectorsStuck", "LogCollectorStuck", "host"),
             ("LogsStopped", "LogCollectorsStuck"),
             *(("LokiWritesFailing", each) for each in ("LogsStopped", "LogCollectorsStuck", "LogCollectorStuck")),

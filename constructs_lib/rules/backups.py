@@ -10,7 +10,7 @@ from datetime import timedelta
 from constructs_lib.metrics.backup import BACKUP
 from constructs_lib.metrics.prometheus import SCRAPE
 from constructs_lib.promql import metric
-from constructs_lib.restore_points import BackupLimits
+from constructs_lib.restore_points import STARTS_EVERY, BackupLimits
 from constructs_lib.rules.counting import lasting
 from constructs_lib.rules.course import PEACE, Course
 from constructs_lib.rules.cron_jobs import overdue
@@ -19,7 +19,7 @@ from constructs_lib.rules.model import PLATFORM, Alert, Evaluator, Proof, RuleGr
 from constructs_lib.units import prometheus_duration
 
 MADE, SUCCEEDED = "backup_last_success_timestamp_seconds", "backup_last_attempt_succeeded"
-REACHED = "backup_queue_reached"
+STARTED = "backup_last_start_timestamp_seconds"
 # Between two evaluations of a proof that goes on for a day: as far as Prometheus looks back for a sample.
 SPARSE = timedelta(minutes=5)
 
@@ -43,7 +43,7 @@ def backups(
     """
     alerts = [_too_old(by, limits, job), _unknown(by, limits, job), _failing(by, limits, job)]
     if limits.queued:
-        alerts.append(_unreached(by, limits, job))
+        alerts.append(_unstarted(by, limits, job))
     if databases:
         alerts.append(_unsaved(by, limits, databases))
     if drills:
@@ -52,8 +52,13 @@ def backups(
 
 
 def age(job: str) -> str:
-    """How old the newest restore point of each server is; a pod that is replaced has two addresses for a while."""
-    return f"time() - max by (pod) ({metric(MADE, job=job)})"
+    """How old the newest restore point of each server is."""
+    return _since(MADE, job)
+
+
+def _since(of: str, job: str) -> str:
+    """A pod that is replaced has two addresses for a while."""
+    return f"time() - max by (pod) ({metric(of, job=job)})"
 
 
 def _pod(by: Evaluator, ordinal: int) -> str:
@@ -62,24 +67,66 @@ def _pod(by: Evaluator, ordinal: int) -> str:
 
 def _too_old(by: Evaluator, limits: BackupLimits, job: str) -> Alert:
     """Of each server by itself: they hold slightly different samples, and none can be restored from another's."""
-    oldest, seconds = limits.oldest.total_seconds(), by.interval.total_seconds()
+    return _older(
+        by,
+        "BackupTooOld",
+        of=MADE,
+        than=limits.oldest,
+        job=job,
+        severity=Severity.CRITICAL,
+        summary="The newest restore point of a Prometheus server is too old.",
+        description="The newest restore point of {{ $labels.pod }} is {{ $value | humanizeDuration }} old.",
+    )
+
+
+def _unstarted(by: Evaluator, limits: BackupLimits, job: str) -> Alert:
+    """Restore points are made all the same, each day later than they should be, and nothing else says so.
+
+    Of two in a row: once a year there is none on the day on which a clock is put forward over the time of the day.
+    """
+    return _older(
+        by,
+        "BackupStartsMissing",
+        of=STARTED,
+        than=2 * STARTS_EVERY + limits.late,
+        job=job,
+        severity=Severity.WARNING,
+        summary="Backups of a Prometheus server are not started when they should be.",
+        description="The last start for {{ $labels.pod }} came {{ $value | humanizeDuration }} ago: its agent starts "
+        "by itself, later each day.",
+    )
+
+
+def _older(
+    by: Evaluator,
+    name: str,
+    *,
+    of: str,
+    than: timedelta,
+    job: str,
+    severity: Severity,
+    summary: str,
+    description: str,
+) -> Alert:
+    """What should have happened to each server is longer ago than it may be."""
+    oldest, seconds = than.total_seconds(), by.interval.total_seconds()
     course = lasting(by)
     # It becomes too old with the first evaluation after the peace; the next one is made just in time.
     then, soon = (PEACE - 0.5) * seconds - oldest, PEACE + course.evaluations
 
     def made(pod: int, *runs: tuple[float, int], job: str = job, host: int = 1) -> Mapping[str, str]:
         text = " ".join(f"{value:.12g}x{count - 1}" for value, count in runs)
-        return {BACKUP.series(MADE, job=job, pod=_pod(by, pod), instance=f"10.0.0.{host}:8083"): text}
+        return {BACKUP.series(of, job=job, pod=_pod(by, pod), instance=f"10.0.0.{host}:8083"): text}
 
     old, young = (then, course.long), (0, course.long)
     return Alert(
-        name="BackupTooOld",
-        expr=f"{age(job)} > {oldest:.0f}",
+        name=name,
+        expr=f"{_since(of, job)} > {oldest:.0f}",
         hold=course.hold,
-        severity=Severity.CRITICAL,
+        severity=severity,
         team=PLATFORM,
-        summary="The newest restore point of a Prometheus server is too old.",
-        description="The newest restore point of {{ $labels.pod }} is {{ $value | humanizeDuration }} old.",
+        summary=summary,
+        description=description,
         proof=Proof(
             fires={**made(0, old), **made(1, young), **made(0, young, job="another")},
             at=course.at,
@@ -135,52 +182,27 @@ def _unknown(by: Evaluator, limits: BackupLimits, job: str) -> Alert:
 
 def _failing(by: Evaluator, limits: BackupLimits, job: str) -> Alert:
     """What one attempt does not bring about, the next one may."""
-    return _zero(
-        by,
-        limits,
-        "BackupFailing",
-        of=SUCCEEDED,
-        job=job,
-        summary="Restore points of a Prometheus server cannot be made.",
-        sentence="every attempt to back up {{ $labels.pod }} has failed.",
-    )
-
-
-def _unreached(by: Evaluator, limits: BackupLimits, job: str) -> Alert:
-    """Restore points are made all the same, but later than they should be, and nothing else says so."""
-    return _zero(
-        by,
-        limits,
-        "BackupQueueNotAnswering",
-        of=REACHED,
-        job=job,
-        summary="The queue that starts backups of a Prometheus server does not answer.",
-        sentence="the agent of {{ $labels.pod }} could not ask the queue that starts its backups.",
-    )
-
-
-def _zero(by: Evaluator, limits: BackupLimits, name: str, *, of: str, job: str, summary: str, sentence: str) -> Alert:
-    """An agent has said for a while that something fails, which can wait for the morning."""
     course = Course(interval=by.interval, hold=max(limits.failing, lasting(by).hold))
 
-    def told(pod: int, run: str, job: str = job) -> Mapping[str, str]:
-        return {BACKUP.series(of, job=job, pod=_pod(by, pod)): run}
+    def succeeded(pod: int, run: str, job: str = job) -> Mapping[str, str]:
+        return {BACKUP.series(SUCCEEDED, job=job, pod=_pod(by, pod)): run}
 
     return Alert(
-        name=name,
-        expr=f"max by (pod) ({metric(of, job=job)}) == 0",
+        name="BackupFailing",
+        expr=f"max by (pod) ({metric(SUCCEEDED, job=job)}) == 0",
         hold=course.hold,
         severity=Severity.WARNING,
         team=PLATFORM,
-        summary=summary,
-        description=f"For {prometheus_duration(course.hold)}, {sentence}",
+        summary="Restore points of a Prometheus server cannot be made.",
+        description=f"For {prometheus_duration(course.hold)}, every attempt to back up {{{{ $labels.pod }}}} has "
+        "failed.",
         proof=Proof(
-            fires={**told(0, course.lasts(1, 0)), **told(1, course.steady(1))},
+            fires={**succeeded(0, course.lasts(1, 0)), **succeeded(1, course.steady(1))},
             at=course.at,
             quiet={
-                **told(0, course.recovers(1, 0)),
-                **told(1, course.steady(1)),
-                **told(2, course.steady(0), job="another"),
+                **succeeded(0, course.recovers(1, 0)),
+                **succeeded(1, course.steady(1)),
+                **succeeded(2, course.steady(0), job="another"),
             },
         ),
     )

@@ -28,6 +28,7 @@ from tests.real.loopback import free_port, soon
 from tests.real.s3 import BUCKET, REGION, Harm, Request
 
 NOTHING = timedelta(0)
+STARTED = "backup_last_start_timestamp_seconds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +232,23 @@ def test_a_start_is_received_again_without_harm(
     assert points(remote) == 2
 
 
+def test_when_the_last_start_came_is_told(
+    agent: Schedule, queue: Queue, sent: Sent, starts: Starts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not when nothing came, nor when the same one comes again."""
+    monkeypatch.setattr(module, "HIDDEN", NOTHING)
+    begun = starts.last
+    queue.poll(NOTHING)
+    assert told(agent)[STARTED] == begun
+
+    sent.send()
+    queue.poll(NOTHING)
+    came = starts.last
+    assert came > begun
+    queue.poll(NOTHING)
+    assert told(agent)[STARTED] == came
+
+
 def test_the_receipt_of_the_last_time_counts(
     queue: Queue, sent: Sent, starts: Starts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -316,6 +334,7 @@ def test_a_queue_that_is_away_stops_nothing(
         agent.step()
     assert points(remote) == 1
     assert told(agent)["backup_queue_reached"] == 0
+    assert told(agent)[STARTED] == starts.last  # since then it waits
 
     (line,) = (record.getMessage() for record in caplog.records if record.levelno == logging.WARNING)
     assert line.startswith(f"the queue {sent.name} does not tell when to start, backups go on by the timer: ")
@@ -383,7 +402,7 @@ def test_nothing_is_told_of_a_queue_where_there_is_none(remote: Remote, volume: 
     """Neither reached nor away."""
     store = remote.store()
     agent = Schedule(store, volume.path, Backup(store, volume.path, oldest=OLDEST), every=DAY)
-    assert "backup_queue_reached" not in told(agent)
+    assert not {"backup_queue_reached", STARTED} & set(told(agent))
     assert SUCCESSES in told(agent)
 
 

@@ -29,7 +29,7 @@ TROUBLES: dict[str, tuple[str, Course]] = {
     "BackupTooOld": (MADE, steady(minute(-181))),
     "BackupMissing": (MADE, lambda _: None),
     "BackupFailing": ("backup_last_attempt_succeeded prometheus-1", steady(0)),
-    "BackupQueueNotAnswering": ("backup_queue_reached prometheus-1", steady(0)),
+    "BackupStartsMissing": ("backup_last_start_timestamp_seconds prometheus-1", steady(-2.1 * DAY)),
     "DatabaseBackupTooOld": (f"{SUCCEEDED} {GRAFANA_BACKUP}", steady(-DAY)),
     "RestoreDrillTooOld": (f"{SUCCEEDED} {RESTORE_DRILL}", steady(-1.5 * DAY)),
 }

@@ -23,7 +23,7 @@ CONDITIONS = {
         'max by (pod) (up{job="prom"}) unless on (pod) backup_last_success_timestamp_seconds{job="saves"}'
     ),
     "BackupFailing": 'max by (pod) (backup_last_attempt_succeeded{job="saves"}) == 0',
-    "BackupQueueNotAnswering": 'max by (pod) (backup_queue_reached{job="saves"}) == 0',
+    "BackupStartsMissing": 'time() - max by (pod) (backup_last_start_timestamp_seconds{job="saves"}) > 180000',
 }
 OF_DATABASES = {
     "DatabaseBackupTooOld": (
@@ -78,7 +78,7 @@ def test_without_databases_nothing_is_said_of_any() -> None:
 
 def test_without_queues_nothing_is_said_of_any() -> None:
     """Agents do not tell of what they were not given."""
-    assert "BackupQueueNotAnswering" not in alerts(limits=replace(DAILY, queued=False))
+    assert "BackupStartsMissing" not in alerts(limits=replace(DAILY, queued=False))
 
 
 def test_what_says_that_there_is_no_backup_wakes_somebody() -> None:
@@ -165,14 +165,14 @@ def test_how_long_nothing_may_have_been_tried_can_be_chosen() -> None:
 
 def test_a_start_that_does_not_come_leaves_time_for_a_run() -> None:
     """The agent waits for one before it begins by itself; where there is no queue, it does not."""
-    assert replace(DAILY, late=timedelta(minutes=76)).oldest == timedelta(days=1, minutes=76)
-    assert replace(DAILY, late=timedelta(minutes=75), queued=False).oldest == timedelta(days=1, minutes=75)
+    assert replace(DAILY, late=timedelta(minutes=105)).oldest == timedelta(days=1, minutes=105)
+    assert replace(DAILY, late=timedelta(minutes=30), queued=False).oldest == timedelta(days=1, minutes=30)
     with pytest.raises(
         ConstructError,
-        match=r"^late is 1h15m, but a server whose start does not come begins 1h15m later by itself: use more, or "
-        r"restore points would be called too old before they can be made$",
+        match=r"^late is 1h44m, but a server whose start does not come begins 1h15m later by itself: use 1h45m or "
+        r"more, so that there is time for the run$",
     ):
-        replace(DAILY, late=timedelta(minutes=75))
+        replace(DAILY, late=timedelta(minutes=104))
 
 
 @pytest.mark.parametrize("name", ["every", "late", "failing", "unsaved", "drill_within"])

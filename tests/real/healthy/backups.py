@@ -40,4 +40,4 @@ def _add_agent(system: System, target: Target, every: timedelta) -> None:
     system.add(BACKUP, target, "backup_last_success_timestamp_seconds", but(made, minute(50), 2, None))
     succeeded = but(but(steady(1), DUE, 10, 0), minute(50), 60, None)
     system.add(BACKUP, target, "backup_last_attempt_succeeded", succeeded)
-    system.add(BACKUP, target, "backup_queue_reached", but(steady(1), DUE, 10, 0))
+    system.add(BACKUP, target, "backup_last_start_timestamp_seconds", steady(DUE))
