@@ -14,10 +14,12 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +32,18 @@ from constructs_lib.contract import GRAFANA_BACKUP, LOKI, PROMETHEUS, RESTORE_DR
 from constructs_lib.restore_point import DATABASE
 from constructs_lib.restore_points import Origin
 from tests.alarms import seen
+from tests.cluster.outside.provider import openssl
+from tests.cluster.outside.record import Record
+from tests.cluster.outside.servers import WebServer, context
+from tests.cluster.outside.services import Webhook
+from tests.cluster.outside.web import WebHandler
+from tests.cluster.waiting import wait
 from tests.real.localstack import ACCOUNT, AWS, REGION, running
 from tests.rendered import ROOT
 
 CDK = ROOT / "node_modules" / ".bin" / "cdk"
 # As operators set them for themselves; nothing else differs from production.
-WEBHOOK, URL = "monitoring-webhook", "https://127.0.0.1:9/hooks/T0B0"
+WEBHOOK, HOOK = "monitoring-webhook", Webhook(host="127.0.0.1", path="/hooks/T0B0")
 SITE = {"CONSTRUCTS_PROD__BUCKET_PREFIX": "acme", "CONSTRUCTS_PROD__ALARM_HTTPS": WEBHOOK}
 CHANGED = {**SITE, "CONSTRUCTS_PROD__BACKUP_KEEP": "20d"}
 BACKUP, LOGS = "acme-prod-backup", "acme-prod-logs"
@@ -67,7 +75,30 @@ module, _, name = sys.argv[2].rpartition(".")
 context = type("Context", (), {"get_remaining_time_in_millis": lambda self: 900_000})()
 getattr(importlib.import_module(module), name)({"time": "2026-11-28T02:00:00Z"}, context)
 """
+SOON = timedelta(seconds=30)
 ACCOUNT_OF_PODS = "aws:RequestTag/kubernetes-service-account"
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Who takes what is posted to the webhook.
+
+    Args:
+        url: A credential.
+        record: Of what came.
+    """
+
+    url: str
+    record: Record
+
+    def heard(self, kind: str) -> dict[str, Any]:
+        """The newest message of a kind, as SNS calls it, once there is one."""
+
+        def found() -> list[dict[str, Any]]:
+            bodies = [each.body for each in self.record.read(HOOK.host) if each.accepted]
+            return [body for body in bodies if body["Type"] == kind]
+
+        return wait(f"the webhook has heard a {kind}", found, SOON)[-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,12 +249,27 @@ def expiry(template: dict[str, Any]) -> dict[str, int]:
 
 
 @pytest.fixture(scope="module")
-def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
+def listener(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listener]:
+    """On loopback, by TLS; the stand-in believes any certificate."""
+    directory = tmp_path_factory.mktemp("listener")
+    certificate, key = (str(directory / name) for name in ("crt", "key"))
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=any", "-keyout", key, "-out", certificate)
+    record = Record(directory)
+    server = WebServer((HOOK.host, 0), WebHandler, context(certificate, key), record)
+    server.services = [HOOK]
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield Listener(f"https://{HOOK.host}:{server.server_address[1]}{HOOK.path}", record)
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def operator(tmp_path_factory: pytest.TempPathFactory, listener: Listener) -> Iterator[Operator]:
     """With an account that CDK was never used in, until now."""
     with running(tmp_path_factory.mktemp("aws")) as aws:
         operator = Operator(aws, tmp_path_factory.mktemp("operator"))
         operator.done("bootstrap", f"aws://{ACCOUNT}/{REGION}")
-        aws.client("secretsmanager").create_secret(Name=WEBHOOK, SecretString=URL)
+        aws.client("secretsmanager").create_secret(Name=WEBHOOK, SecretString=listener.url)
         yield operator
 
 
@@ -336,16 +382,18 @@ def of_alarms() -> dict[str, Any]:
     }
 
 
-def test_those_who_are_named_are_asked(operator: Operator, deployed: dict[str, dict[str, Any]]) -> None:
+def test_those_who_are_named_are_asked(
+    operator: Operator, deployed: dict[str, dict[str, Any]], listener: Listener
+) -> None:
     """The address, and the URL that the secret has, which is not in the template; none has said yes."""
     found = operator.aws.client("sns").list_subscriptions()["Subscriptions"]
     assert {each["TopicArn"] for each in found} == {operator.physical("AWS::SNS::Topic")}
     assert {(each["Protocol"], each["Endpoint"]) for each in found} == {
-        ("https", URL),
+        ("https", listener.url),
         *(("email", address) for address in PROD.alarm_emails),
     }
     assert {each["SubscriptionArn"] for each in found} == {"PendingConfirmation"}
-    assert URL not in json.dumps(operator.template(STACK))
+    assert listener.url not in json.dumps(operator.template(STACK))
 
 
 def test_alarms_alone_may_tell_them(operator: Operator, deployed: dict[str, dict[str, Any]]) -> None:
@@ -409,6 +457,30 @@ def test_each_alarm_says_that_it_begins_and_that_it_is_over(
         ("BackupWatchFailing", operator.physical("AWS::Lambda::Function")): ("Errors", 0, None, "notBreaching"),
         ("BackupWatchGaveUp", queue): ("ApproximateNumberOfMessagesVisible", 0, None, "notBreaching"),
     }
+
+
+def test_a_webhook_that_says_yes_hears_of_an_alarm(
+    operator: Operator, deployed: dict[str, dict[str, Any]], listener: Listener
+) -> None:
+    """That it begins and that it is over, through the topic that is deployed; what begins it is said here."""
+    aws, topic = operator.aws, operator.physical("AWS::SNS::Topic")
+    (name,) = (each["PhysicalResourceId"] for of, each in deployed.items() if "prometheus0RestorePointTooOld" in of)
+    asked = listener.heard("SubscriptionConfirmation")
+    assert asked["TopicArn"] == topic
+    aws.client("sns").confirm_subscription(TopicArn=topic, Token=asked["Token"])  # as its SubscribeURL does
+
+    for state in ("ALARM", "OK"):
+        aws.client("cloudwatch").set_alarm_state(AlarmName=name, StateValue=state, StateReason="tried")
+
+        def told(state: str = state) -> dict[str, Any]:
+            notification = listener.heard("Notification")
+            message: dict[str, Any] = json.loads(notification["Message"])
+            assert (notification["TopicArn"], message["NewStateValue"]) == (topic, state)
+            return message
+
+        message = wait("it is told", told, SOON)
+        assert message["AlarmName"] == name
+        assert message["AlarmDescription"].endswith(f" {PROD.runbooks_url}/RestorePointTooOld.md")
 
 
 def test_what_fails_is_kept_in_a_queue(operator: Operator, deployed: dict[str, dict[str, Any]]) -> None:
