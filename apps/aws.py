@@ -20,7 +20,7 @@ from constructs_lib.aws import (
     Notifications,
     ObjectStore,
     PrometheusAlarms,
-    RestoreDrillAlarm,
+    RestoreDrillAlarms,
 )
 from constructs_lib.contract import GRAFANA_BACKUP, LOKI, PROMETHEUS, Identity
 from constructs_lib.errors import ConstructError
@@ -89,13 +89,13 @@ def _back_up(stack: cdk.Stack, values: Environment, points: RestorePoints, limit
             time_zone=values.backup_time_zone,
         )
     emails, https, runbooks = values.alarm_emails, values.alarm_https, values.runbooks_url
-    heard = Notifications(stack, "Alarms", emails=emails, https=https) if emails or https else None
+    heard = [Notifications(stack, "Alarms", emails=emails, https=https)] if emails or https else []
     BackupWatch(
         stack,
         "Watch",
         pipeline=pipeline,
         oldest=oldest,
-        notifications=heard,
+        notify=heard,
         runbooks=runbooks,
     )
     if not values.cloudwatch_at:
@@ -104,17 +104,16 @@ def _back_up(stack: cdk.Stack, values: Environment, points: RestorePoints, limit
         stack,
         "Servers",
         pipeline=pipeline,
-        notifications=heard,
+        notify=heard,
         runbooks=runbooks,
     )
-    for origin in pipeline.drills:
-        RestoreDrillAlarm(
+    if pipeline.drills:
+        RestoreDrillAlarms(
             stack,
             "Drill",
             pipeline=pipeline,
-            origin=origin,
             drill_within=limits.drill_within,
-            notifications=heard,
+            notify=heard,
             runbooks=runbooks,
         )
 

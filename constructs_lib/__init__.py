@@ -15,7 +15,7 @@ if TYPE_CHECKING:
         ObjectStore,
         PrometheusAlarms,
         ReplicaVolumes,
-        RestoreDrillAlarm,
+        RestoreDrillAlarms,
     )
     from constructs_lib.kube import (
         Alertmanager,
@@ -73,7 +73,7 @@ __all__ = [
     "RedisExporter",
     "ReplicaVolumes",
     "RestoreDrill",
-    "RestoreDrillAlarm",
+    "RestoreDrillAlarms",
     "Routes",
     "StaticVolumes",
     "StorageClass",
@@ -81,7 +81,7 @@ __all__ = [
 ]
 _OF_AWS = {
     *("BackupPipeline", "BackupSchedule", "BackupWatch", "Notifications", "ObjectStore", "PrometheusAlarms"),
-    *("ReplicaVolumes", "RestoreDrillAlarm"),
+    *("ReplicaVolumes", "RestoreDrillAlarms"),
 }
 
 

@@ -11,7 +11,7 @@ import { PrivateBucket } from "./buckets";
 import { Notifications } from "./notifications";
 import { ServiceAccountRole } from "./roles";
 import { BackupSchedule } from "./schedule";
-import { PrometheusAlarms, RestoreDrillAlarm } from "./servers";
+import { PrometheusAlarms, RestoreDrillAlarms } from "./servers";
 import { Environment, ENVIRONMENTS } from "./values";
 import { BackupWatch } from "./watch";
 
@@ -62,7 +62,7 @@ function backUp(stack: cdk.Stack, values: Environment): void {
   const alarms = new Alarms(runbooks, notifications);
   new BackupWatch(stack, "Watch", { pipeline, origins, points, oldestHours, alarms });
   new PrometheusAlarms(stack, "Servers", { pipeline, origin: prometheus, alarms });
-  new RestoreDrillAlarm(stack, "Drill", { origin: prometheus, drill, drillHours, alarms });
+  new RestoreDrillAlarms(stack, "Drill", { origin: prometheus, drill, drillHours, alarms });
 }
 
 if (require.main === module) {

@@ -1,4 +1,4 @@
-/** Alarms on servers and on drills, as constructs_lib/aws/prometheus_alarms.py and restore_drill_alarm.py make them. */
+/** Alarms on servers and on drills, as constructs_lib/aws/prometheus_alarms.py and restore_drill_alarms.py make them. */
 
 import * as cdk from "aws-cdk-lib";
 import * as cloudwatch from "aws-cdk-lib/aws-cloudwatch";
@@ -75,15 +75,15 @@ export class PrometheusAlarms extends Construct {
   }
 }
 
-export interface RestoreDrillAlarmProps {
+export interface RestoreDrillAlarmsProps {
   readonly origin: Origin;
   readonly drill: ServiceAccountRole;
   readonly drillHours: number;
   readonly alarms: Alarms;
 }
 
-export class RestoreDrillAlarm extends Construct {
-  constructor(scope: Construct, id: string, { origin, drill, drillHours, alarms }: RestoreDrillAlarmProps) {
+export class RestoreDrillAlarms extends Construct {
+  constructor(scope: Construct, id: string, { origin, drill, drillHours, alarms }: RestoreDrillAlarmsProps) {
     super(scope, id);
     letTell(drill.role, DRILLS);
     const days = origin.replicas.length;

@@ -7,7 +7,7 @@ from constructs_lib.aws.bucket import PrivateBucket, RestorePointBucket
 from constructs_lib.aws.notifications import Notifications
 from constructs_lib.aws.object_store import ObjectStore
 from constructs_lib.aws.prometheus_alarms import PrometheusAlarms
-from constructs_lib.aws.restore_drill_alarm import RestoreDrillAlarm
+from constructs_lib.aws.restore_drill_alarms import RestoreDrillAlarms
 from constructs_lib.aws.roles import ServiceAccountRole
 from constructs_lib.aws.volumes import ReplicaVolumes, Snapshots
 
@@ -20,7 +20,7 @@ __all__ = [
     "PrivateBucket",
     "PrometheusAlarms",
     "ReplicaVolumes",
-    "RestoreDrillAlarm",
+    "RestoreDrillAlarms",
     "RestorePointBucket",
     "ServiceAccountRole",
     "Snapshots",

@@ -1,6 +1,7 @@
 """What alarms of CloudWatch on what our own programs tell it have in common."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -13,6 +14,8 @@ from constructs_lib.aws.places import differ
 from constructs_lib.errors import ConstructError
 from constructs_lib.urls import absolute_url, page_of
 
+# Ours, or any action of the CDK's, such as `aws_cloudwatch_actions.SnsAction` with a topic that is there already.
+Heard = Notifications | cloudwatch.IAlarmAction
 NO_NAMES = "CloudWatch knows no names of metrics in policies: the right is on one namespace of them, by condition."
 
 
@@ -21,14 +24,17 @@ class Alarms:
     """How alarms are heard, and where each of them has its page.
 
     Args:
-        notifications: Who hears of them; nobody when absent.
+        notify: Who hears when one begins, and when it is over.
         runbooks: The URL below which each has a page of its name, to which its description leads.
+        made: Those that were added, by `add`: by name, and where it has a source, below that.
     Raises:
         ConstructError: runbooks that are no URL.
     """
 
-    notifications: Notifications | None
+    notify: Sequence[Heard]
     runbooks: str | None
+    made: dict[str, cloudwatch.Alarm] = field(default_factory=dict, init=False)
+    _replicas: dict[str, Construct] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         if self.runbooks is not None:
@@ -39,6 +45,7 @@ class Alarms:
         scope: Construct,
         name: str,
         *,
+        source: str | None = None,
         metric: cloudwatch.IMetric,
         comparison: cloudwatch.ComparisonOperator,
         threshold: float,
@@ -52,6 +59,7 @@ class Alarms:
         Args:
             scope: Whose it is.
             name: Its id, and that of its page.
+            source: The server, or the replica, that it is of; the whole when absent.
             metric: What it looks at.
             comparison: When it counts.
             threshold: Likewise.
@@ -61,6 +69,10 @@ class Alarms:
             sentence: What it says, and what to do.
         """
         page = "" if self.runbooks is None else f" {page_of(name, runbooks=self.runbooks)}"
+        if source is not None:
+            if source not in self._replicas:
+                self._replicas[source] = Construct(scope, source)
+            scope = self._replicas[source]
         alarm = cloudwatch.Alarm(
             scope,
             name,
@@ -72,8 +84,13 @@ class Alarms:
             datapoints_to_alarm=breaching,
             treat_missing_data=silence,
         )
-        if self.notifications is not None:
-            self.notifications.add_alarm(alarm)
+        for heard in self.notify:
+            if isinstance(heard, Notifications):
+                heard.add_alarm(alarm)
+            else:
+                alarm.add_alarm_action(heard)
+                alarm.add_ok_action(heard)
+        self.made[name if source is None else f"{source}/{name}"] = alarm
 
 
 def filled(metric: cloudwatch.Metric, silence: float) -> cloudwatch.MathExpression:

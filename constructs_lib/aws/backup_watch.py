@@ -15,9 +15,8 @@ from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from constructs_lib.aws.alarms import Alarms, filled, let_tell
+from constructs_lib.aws.alarms import Alarms, Heard, filled, let_tell
 from constructs_lib.aws.backup_pipeline import BackupPipeline
-from constructs_lib.aws.notifications import Notifications
 from constructs_lib.aws.schedules import role_of
 from constructs_lib.cloudwatch import AGE, BACKUPS, PUT_OFF, WHOLE, dimensions
 from constructs_lib.errors import ConstructError
@@ -72,6 +71,9 @@ class BackupWatch(Construct):
     that is missing while an older one has data: a day's silence would be heard after several. Where there is no data at
     all, it is breaching.
 
+    They are in `alarms`, those of a replica by its origin and name, such as
+    `cluster/namespace/prometheus/prometheus-0/RestorePointTooOld`.
+
     Runs at the same time do no harm: what they say is the same.
 
     Args:
@@ -80,7 +82,7 @@ class BackupWatch(Construct):
         oldest: When a restore point is too old: as long as from one to the next, and what it may take; of each origin
             where they differ.
         every: How often it looks: whole minutes, an hour to half a day.
-        notifications: Who hears of alarms; nobody when absent.
+        notify: Who hears when an alarm begins, and when it is over.
         runbooks: The URL below which each alarm has a page of its name, to which its description leads.
     Raises:
         ConstructError: an origin that the pipeline does not know, one without an age, an age that is never seen, or
@@ -99,7 +101,7 @@ class BackupWatch(Construct):
         origins: Collection[Origin] | None = None,
         oldest: timedelta | Mapping[Origin, timedelta],
         every: timedelta = timedelta(hours=1),
-        notifications: Notifications | None = None,
+        notify: Sequence[Heard] = (),
         runbooks: str | None = None,
     ) -> None:
         points, replicas = pipeline.bucket.restore_points, pipeline.replicas_of(origins)
@@ -128,8 +130,9 @@ class BackupWatch(Construct):
                 f"{len(watched.sources)} replicas are more than fit into the {ENVIRONMENT} bytes of a function's "
                 "environment: use several watches"
             )
-        self._alarms = Alarms(notifications=notifications, runbooks=runbooks)
+        self._alarms = Alarms(notify=notify, runbooks=runbooks)
         super().__init__(scope, id)
+        self.alarms = self._alarms.made
         self._every = _duration(every)
         self._role = iam.Role(
             self,
@@ -216,10 +219,10 @@ class BackupWatch(Construct):
 
     def _watch(self, source: str, oldest: timedelta) -> None:
         """The alarms on one replica's restore points."""
-        replica = Construct(self, source)
         self._alarms.add(
-            replica,
+            self,
             "RestorePointTooOld",
+            source=source,
             # So that the reason of an alarm tells silence from age: exactly twice as old as is too old.
             metric=filled(_metric(AGE, source, statistic="Maximum", period=self._every), 2 * oldest.total_seconds()),
             comparison=ABOVE,
@@ -230,8 +233,9 @@ class BackupWatch(Construct):
             sentence=f"The newest restore point of {source} is older than {oldest}, or nobody looks at it.",
         )
         self._alarms.add(
-            replica,
+            self,
             "RestorePointNotWhole",
+            source=source,
             # What is found when it is an object's turn to be read is not found again an hour later.
             metric=filled(_metric(WHOLE, source, statistic="Minimum", period=_duration(DAY)), 0),
             comparison=BELOW,
@@ -241,8 +245,9 @@ class BackupWatch(Construct):
             "the log of the watch says what is wrong.",
         )
         self._alarms.add(
-            replica,
+            self,
             "RestorePointPutOff",
+            source=source,
             metric=_metric(PUT_OFF, source, statistic="Maximum", period=_duration(DAY)),
             comparison=ABOVE,
             threshold=0,

@@ -1,15 +1,14 @@
 """Alarms on what a Prometheus uses of its limits, which sound where the cluster tells nobody."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
-from constructs_lib.aws.alarms import Alarms, filled, let_tell, refuse_place
+from constructs_lib.aws.alarms import Alarms, Heard, filled, let_tell, refuse_place
 from constructs_lib.aws.backup_pipeline import BackupPipeline
-from constructs_lib.aws.notifications import Notifications
 from constructs_lib.cloudwatch import CPU, MEMORY, USAGE, VOLUME, dimensions
 from constructs_lib.errors import ConstructError
 from constructs_lib.restore_points import Origin
@@ -38,7 +37,8 @@ class PrometheusAlarms(Construct):
     - `PrometheusUsageUnknown`: nobody told, so that nothing is known of the others.
 
     Where a server says nothing, as while it is restarted, these stay as they were: one that was killed for its memory
-    has not recovered. Each waits for averages of five minutes, all through `hold`.
+    has not recovered. Each waits for averages of five minutes, all through `hold`. They are in `alarms`, each by its
+    server and name, such as `cluster/namespace/prometheus/prometheus-0/PrometheusCpuHigh`.
 
     Args:
         pipeline: Whose roles may tell.
@@ -47,7 +47,7 @@ class PrometheusAlarms(Construct):
         memory: Likewise; at most 85, above which a Prometheus shows no more what it needs.
         disk: Likewise.
         hold: For how long: whole five minutes, up to a day.
-        notifications: Who hears of alarms; nobody when absent.
+        notify: Who hears when an alarm begins, and when it is over.
         runbooks: The URL below which each alarm has a page of its name, to which its description leads.
     Raises:
         ConstructError: an origin that the pipeline does not know, or that is a database, a threshold that is never
@@ -66,7 +66,7 @@ class PrometheusAlarms(Construct):
         memory: float = 85,
         disk: float = 85,
         hold: timedelta = timedelta(minutes=15),
-        notifications: Notifications | None = None,
+        notify: Sequence[Heard] = (),
         runbooks: str | None = None,
     ) -> None:
         replicas = pipeline.replicas_of(origins, databases=False)
@@ -76,10 +76,11 @@ class PrometheusAlarms(Construct):
                 f"alarms on a Prometheus hold for {hold}: use a multiple of {prometheus_duration(PERIOD)}, up to "
                 f"{prometheus_duration(LONGEST)}"
             )
-        alarms = Alarms(notifications=notifications, runbooks=runbooks)
+        alarms = Alarms(notify=notify, runbooks=runbooks)
         super().__init__(scope, id)
         refuse_place(self, pipeline)
         self._alarms, self._hold = alarms, hold
+        self.alarms = alarms.made
         for origin, pods in replicas.items():
             let_tell(pipeline.roles[origin].role, USAGE)
             for pod in pods:
@@ -87,10 +88,10 @@ class PrometheusAlarms(Construct):
 
     def _watch(self, source: str, *, cpu: float, memory: float, disk: float) -> None:
         """The alarms of one server."""
-        server, ignore = Construct(self, source), cloudwatch.TreatMissingData.IGNORE
+        ignore = cloudwatch.TreatMissingData.IGNORE
         hold = prometheus_duration(self._hold)
         self._add(
-            server,
+            source,
             "PrometheusCpuHigh",
             metric=_metric(CPU, source),
             threshold=cpu,
@@ -99,7 +100,7 @@ class PrometheusAlarms(Construct):
             "find what asks it for so much, or raise the limit.",
         )
         self._add(
-            server,
+            source,
             "PrometheusMemoryHigh",
             metric=_metric(MEMORY, source),
             threshold=memory,
@@ -108,7 +109,7 @@ class PrometheusAlarms(Construct):
             "find what is new, or raise the limit, before it is killed and has to replay its log.",
         )
         self._add(
-            server,
+            source,
             "PrometheusDiskAlmostFull",
             metric=_metric(VOLUME, source),
             threshold=disk,
@@ -117,7 +118,7 @@ class PrometheusAlarms(Construct):
             "lower the retention.",
         )
         self._add(
-            server,
+            source,
             "PrometheusUsageUnknown",
             metric=filled(_metric(VOLUME, source), SILENT),
             threshold=FULL,
@@ -128,7 +129,7 @@ class PrometheusAlarms(Construct):
 
     def _add(
         self,
-        server: Construct,
+        source: str,
         name: str,
         *,
         metric: cloudwatch.IMetric,
@@ -137,8 +138,9 @@ class PrometheusAlarms(Construct):
         sentence: str,
     ) -> None:
         self._alarms.add(
-            server,
+            self,
             name,
+            source=source,
             metric=metric,
             comparison=ABOVE,
             threshold=threshold,

@@ -3,6 +3,7 @@
 import re
 
 import aws_cdk as cdk
+import jsii
 from aws_cdk import aws_eks as eks
 from aws_cdk import aws_iam as iam
 from constructs import Construct
@@ -18,6 +19,7 @@ PODS = "pods.eks.amazonaws.com"
 AUDIENCE = "sts.amazonaws.com"
 
 
+@jsii.implements(iam.IGrantable)
 class ServiceAccountRole(Construct):
     """The one role of a service account, which EKS Pod Identity gives to its pods, and to nobody else's.
 
@@ -27,6 +29,8 @@ class ServiceAccountRole(Construct):
     With a web identity, the pods take the role themselves, by a token of their service account, which names it. So the
     role has a name, which CloudFormation makes with CAPABILITY_NAMED_IAM alone, and only in the account of the web
     identity. The provider of its issuer is there already: nobody makes it here, since a cluster has one for all.
+
+    The CDK's own constructs take it wherever they grant something, as they do a role.
 
     Args:
         identity: Cluster, namespace and service account, which need not exist yet.
@@ -56,6 +60,11 @@ class ServiceAccountRole(Construct):
             self._assert_when_deployed(web_identity)
         else:
             self._associate()
+
+    @property
+    def grant_principal(self) -> iam.IPrincipal:
+        """Whom the CDK's own grants are for, such as `aws_s3.Bucket.grant_read`."""
+        return self.role
 
     def allow(self, bucket: PrivateBucket, access: BucketAccess) -> None:
         """Let its pods do in a bucket what an access of theirs says.

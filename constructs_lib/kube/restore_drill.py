@@ -56,7 +56,7 @@ class RestoreDrill(Component):
         resources: Of Prometheus.
         agent_resources: Of what restores, and of what compares.
         placement: On which nodes.
-        metrics_reached_at: Address ranges of CloudWatch as the pods see them, where `RestoreDrillAlarm` of the other
+        metrics_reached_at: Address ranges of CloudWatch as the pods see them, where `RestoreDrillAlarms` of the other
             half waits for a success; nobody outside of the cluster is told when absent.
     Raises:
         ConstructError: a volume that is too small, a time that is no whole minute, an end after midnight in UTC, when

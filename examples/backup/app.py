@@ -11,7 +11,7 @@ from constructs_lib.aws import (
     BackupWatch,
     Notifications,
     PrometheusAlarms,
-    RestoreDrillAlarm,
+    RestoreDrillAlarms,
 )
 from constructs_lib.contract import Bucket, Cluster, Namespace
 from constructs_lib.image import Image
@@ -56,9 +56,9 @@ aws = cdk.App()
 stack = cdk.Stack(aws, "ShopBackup", env=cdk.Environment(region=points.bucket.region))
 pipeline = BackupPipeline(stack, "RestorePoints", restore_points=points, replicas={backup.origin: backup.replicas})
 pipeline.add_drill(backup.origin)
-heard = Notifications(stack, "Notifications", emails=["shop-on-call@example.com"])
+heard = [Notifications(stack, "Notifications", emails=["shop-on-call@example.com"])]
 BackupSchedule(stack, "Schedule", pipeline=pipeline)
-BackupWatch(stack, "Watch", pipeline=pipeline, oldest=limits.oldest, notifications=heard)
-PrometheusAlarms(stack, "Servers", pipeline=pipeline, notifications=heard)
-RestoreDrillAlarm(stack, "Drill", pipeline=pipeline, origin=backup.origin, notifications=heard)
+BackupWatch(stack, "Watch", pipeline=pipeline, oldest=limits.oldest, notify=heard)
+PrometheusAlarms(stack, "Servers", pipeline=pipeline, notify=heard)
+RestoreDrillAlarms(stack, "Drill", pipeline=pipeline, notify=heard)
 aws.synth()

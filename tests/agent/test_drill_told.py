@@ -12,7 +12,7 @@ import boto3
 import pytest
 
 from constructs_lib.agent import drill as module
-from constructs_lib.aws import BackupPipeline, RestoreDrillAlarm
+from constructs_lib.aws import BackupPipeline, RestoreDrillAlarms
 from constructs_lib.restore_point import RestorePoint
 from constructs_lib.restore_points import Origin
 from tests.agent.answering import answering
@@ -52,7 +52,7 @@ def looked_at(point: RestorePoint) -> Mapping[str, Any]:
     def build(stack: cdk.Stack) -> None:
         pipeline = BackupPipeline(stack, "Pipeline", restore_points=synthesized.POINTS, replicas={origin: [pod]})
         pipeline.add_drill(origin)
-        RestoreDrillAlarm(stack, "Alarm", pipeline=pipeline, origin=origin)
+        RestoreDrillAlarms(stack, "Alarm", pipeline=pipeline)
 
     alarm = synthesized.only(synthesized.template(build), "AWS::CloudWatch::Alarm")["Properties"]
     (metric,) = (each["MetricStat"]["Metric"] for each in alarm["Metrics"] if "MetricStat" in each)

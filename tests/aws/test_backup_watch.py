@@ -43,7 +43,7 @@ def watch(stack: cdk.Stack, **more: Any) -> BackupWatch:
 
 
 def heard(stack: cdk.Stack) -> BackupWatch:
-    return watch(stack, notifications=Notifications(stack, "Heard", emails=["team@example.com"]))
+    return watch(stack, notify=[Notifications(stack, "Heard", emails=["team@example.com"])])
 
 
 @pytest.fixture(scope="module")

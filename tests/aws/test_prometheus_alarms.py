@@ -40,7 +40,7 @@ def alarms(stack: cdk.Stack, **more: Any) -> PrometheusAlarms:
 
 
 def heard(stack: cdk.Stack) -> PrometheusAlarms:
-    return alarms(stack, notifications=Notifications(stack, "Heard", emails=["team@example.com"]), runbooks=RUNBOOKS)
+    return alarms(stack, notify=[Notifications(stack, "Heard", emails=["team@example.com"])], runbooks=RUNBOOKS)
 
 
 @pytest.fixture(scope="module")

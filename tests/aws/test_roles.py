@@ -6,6 +6,8 @@ from typing import Any
 
 import aws_cdk as cdk
 import pytest
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sqs as sqs
 
 from constructs_lib.aws import PrivateBucket, ServiceAccountRole
 from constructs_lib.contract import BucketAccess, Identity, Rights, WebIdentity
@@ -86,6 +88,24 @@ def test_accesses_to_several_buckets_are_one_roles() -> None:
     made = template(build)
     made.resource_count_is(ROLE, 1)
     assert len(statements(made)) == 4
+
+
+@pytest.mark.parametrize("web_identity", [None, TRUSTED], ids=["pod-identity", "web-identity"])
+def test_the_cdk_grants_to_it_as_to_a_role(web_identity: WebIdentity | None) -> None:
+    """A bucket and a queue that another app has made: what is granted is in the policy of the role."""
+
+    def build(stack: cdk.Stack) -> None:
+        made = role(stack, web_identity=web_identity)
+        s3.Bucket.from_bucket_name(stack, "Theirs", "acme-theirs").grant_read(made)
+        queue = sqs.Queue(stack, "Queue")
+        queue.grant_send_messages(made)
+
+    made = template(build, account=TRUSTED.account)
+    read, send = statements(made)
+    assert "s3:GetObject*" in read["Action"]
+    assert send["Action"] == ["sqs:SendMessage", "sqs:GetQueueAttributes", "sqs:GetQueueUrl"]
+    (of_role,) = made.find_resources(ROLE)
+    assert only(made, POLICY)["Properties"]["Roles"] == [{"Ref": of_role}]
 
 
 def for_another(stack: cdk.Stack) -> None:

@@ -10,7 +10,7 @@ import aws_cdk as cdk
 import pytest
 from aws_cdk import assertions
 
-from constructs_lib.aws import BackupPipeline, Notifications, RestoreDrillAlarm
+from constructs_lib.aws import BackupPipeline, Notifications, RestoreDrillAlarms
 from constructs_lib.errors import ConstructError
 from constructs_lib.restore_points import BackupLimits
 from tests.aws import test_nag
@@ -18,18 +18,19 @@ from tests.aws.synthesized import PAIR, POINTS, POLICY, PROMETHEUS, REGION, TRUS
 
 ALARM, RUNBOOKS = "AWS::CloudWatch::Alarm", "https://runbooks.example.com"
 HOUR = timedelta(hours=1)
+SHOP = replace(PROMETHEUS, namespace="shop")
 LIMITS = BackupLimits(every=24 * HOUR)
 
 
-def alarm(stack: cdk.Stack, **more: Any) -> RestoreDrillAlarm:
+def alarm(stack: cdk.Stack, **more: Any) -> RestoreDrillAlarms:
     web_identity, replicas = more.pop("web_identity", None), more.pop("replicas", {PROMETHEUS: PAIR})
     pipeline = BackupPipeline(stack, "Pipeline", restore_points=POINTS, replicas=replicas, web_identity=web_identity)
     pipeline.add_drill(PROMETHEUS)
-    return RestoreDrillAlarm(stack, "Drills", **{"pipeline": pipeline, "origin": PROMETHEUS, **more})
+    return RestoreDrillAlarms(stack, "Drills", pipeline=pipeline, **more)
 
 
-def heard(stack: cdk.Stack) -> RestoreDrillAlarm:
-    return alarm(stack, notifications=Notifications(stack, "Heard", emails=["team@example.com"]), runbooks=RUNBOOKS)
+def heard(stack: cdk.Stack) -> RestoreDrillAlarms:
+    return alarm(stack, notify=[Notifications(stack, "Heard", emails=["team@example.com"])], runbooks=RUNBOOKS)
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +93,29 @@ def test_each_server_has_its_turn(servers: int, hours: int) -> None:
     assert servers > 1 or hours * HOUR == LIMITS.undrilled
 
 
+def two(stack: cdk.Stack, **more: Any) -> RestoreDrillAlarms:
+    """Of a single server, and of two, both of which are drilled."""
+    pipeline = BackupPipeline(
+        stack, "Pipeline", restore_points=POINTS, replicas={PROMETHEUS: PAIR, SHOP: SHOP.replicas(1)}
+    )
+    for origin in (PROMETHEUS, SHOP):
+        pipeline.add_drill(origin)
+    return RestoreDrillAlarms(stack, "Drills", pipeline=pipeline, **more)
+
+
+def test_all_that_are_drilled_have_alarms() -> None:
+    """Each by how many servers of its own take turns; or those alone that are named."""
+
+    def hours(**more: Any) -> dict[str, int]:
+        made = template(lambda stack: two(stack, **more)).find_resources(ALARM).values()
+        found = [each["Properties"] for each in made]
+        return {each["AlarmDescription"].split()[9]: each["EvaluationPeriods"] for each in found}
+
+    of_shop = {SHOP.source("prometheus-0"): 28}
+    assert hours() == {**{PROMETHEUS.source(pod): 52 for pod in PAIR}, **of_shop}
+    assert hours(origins=[SHOP]) == of_shop
+
+
 def test_a_drill_may_take_longer() -> None:
     """As long as the alert in the cluster grants it."""
     longer = template(lambda stack: alarm(stack, drill_within=23 * HOUR))
@@ -135,19 +159,19 @@ def test_nothing_is_found() -> None:
 REFUSED: Mapping[str, tuple[Mapping[str, Any], str]] = {
     "a-day": (
         {"drill_within": 24 * HOUR},
-        "a drill of blue/monitoring/prometheus may take 1d, but there is one each day, and CloudWatch counts hours: "
-        "use whole hours, less than 1d",
+        "a drill may take 1d, but there is one each day, and CloudWatch counts hours: use whole hours, less than 1d",
     ),
-    "at-once": ({"drill_within": 0 * HOUR}, "a drill of blue/monitoring/prometheus may take 0s, but there is one each"),
-    "half-an-hour": ({"drill_within": 4.5 * HOUR}, "a drill of blue/monitoring/prometheus may take 4h30m, but there"),
+    "at-once": ({"drill_within": 0 * HOUR}, "a drill may take 0s, but there is one each"),
+    "half-an-hour": ({"drill_within": 4.5 * HOUR}, "a drill may take 4h30m, but there"),
     "many": (
         {"replicas": {PROMETHEUS: PROMETHEUS.replicas(7)}},
         "each of 7 servers of blue/monitoring/prometheus is tried within 7d4h, but CloudWatch looks at 7d: leave the",
     ),
     "stranger": (
-        {"origin": replace(PROMETHEUS, namespace="shop")},
+        {"origins": [SHOP]},
         "nobody tries to restore blue/shop/prometheus, so that its alarm would never end: add a drill to the pipeline",
     ),
+    "nobody": ({"origins": []}, "nobody tries to restore what is in acme-backup: add a drill to the pipeline, by Bac"),
     "no-link": ({"runbooks": "docs"}, "runbooks is 'docs': use a URL such as"),
 }
 
@@ -166,7 +190,18 @@ def test_an_alarm_of_another_region_is_refused() -> None:
         pipeline = BackupPipeline(stack, "Pipeline", restore_points=POINTS, replicas={PROMETHEUS: PAIR})
         other = cdk.Stack(stack.node.root, "Other", env=cdk.Environment(region="us-east-1"))
         pipeline.add_drill(PROMETHEUS)
-        RestoreDrillAlarm(other, "Drills", pipeline=pipeline, origin=PROMETHEUS)
+        RestoreDrillAlarms(other, "Drills", pipeline=pipeline)
 
     with pytest.raises(ConstructError, match=r"^the alarms Other/Drills are in us-east-1, but agents tell the Cloud"):
         template(elsewhere)
+
+
+def test_alarms_without_a_drill_are_refused() -> None:
+    """There would be none, and nobody would notice."""
+
+    def undrilled(stack: cdk.Stack) -> None:
+        pipeline = BackupPipeline(stack, "Pipeline", restore_points=POINTS, replicas={PROMETHEUS: PAIR})
+        RestoreDrillAlarms(stack, "Drills", pipeline=pipeline)
+
+    with pytest.raises(ConstructError, match=r"^nobody tries to restore what is in acme-backup: add a drill to the "):
+        template(undrilled)
