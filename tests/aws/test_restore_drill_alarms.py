@@ -109,7 +109,7 @@ def test_all_that_are_drilled_have_alarms() -> None:
     def hours(**more: Any) -> dict[str, int]:
         made = template(lambda stack: two(stack, **more)).find_resources(ALARM).values()
         found = [each["Properties"] for each in made]
-        return {each["AlarmDescription"].split()[9]: each["EvaluationPeriods"] for each in found}
+        return {each["AlarmDescription"].split()[8]: each["EvaluationPeriods"] for each in found}
 
     of_shop = {SHOP.source("prometheus-0"): 28}
     assert hours() == {**{PROMETHEUS.source(pod): 52 for pod in PAIR}, **of_shop}
