@@ -16,6 +16,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 
 from constructs_lib.aws import BackupPipeline, BackupWatch, Notifications, backup_watch
+from constructs_lib.cloudwatch import DIMENSIONS
 from constructs_lib.errors import ConstructError
 from constructs_lib.restore_point import DATABASE
 from constructs_lib.restore_points import Origin
@@ -169,7 +170,7 @@ def test_each_replica_has_its_alarms(made: assertions.Template) -> None:
     And what is put off, where that is not over by itself.
     """
     for source in SOURCES:
-        named = dict(zip(contract.DIMENSIONS, source.split("/"), strict=True))
+        named = dict(zip(DIMENSIONS, source.split("/"), strict=True))
         found = {}
         for alarm in alarms(made):
             metric = seen(alarm)
