@@ -1,6 +1,7 @@
 """What is done once a day, on the cluster: the Jobs that are made of a CronJob, and a pod of it that stays."""
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -33,22 +34,48 @@ class Run:
 
 def run(cluster: Kubernetes, cron_job: str, name: str) -> Run:
     """Make a Job of a CronJob, as one would, wait until its first pod has ended, and take it away."""
-    cluster.kubectl("-n", NAMESPACE, "create", "job", name, f"--from=cronjob/{cron_job}")
+    with made(cluster, cron_job, name):
+        return ended(cluster, name)
 
-    def ended() -> dict[str, Any]:
-        pods = cluster.find("pods", NAMESPACE, f"batch.kubernetes.io/job-name={name}")
-        first = min(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
-        assert first["status"]["phase"] in {"Succeeded", "Failed"}, first["status"]
-        return first
 
+@contextmanager
+def made(
+    cluster: Kubernetes, cron_job: str, name: str, change: Callable[[dict[str, Any]], object] = lambda _: None
+) -> Iterator[None]:
+    """Make a Job of a CronJob, as one would, and take it away afterwards.
+
+    Args:
+        change: What to change of it before.
+    """
+    command = ("-n", NAMESPACE, "create", "job", name, f"--from=cronjob/{cron_job}")
+    job = json.loads(cluster.kubectl(*command, "--dry-run=client", "--output=json"))
+    change(job)
+    cluster.kubectl("-n", NAMESPACE, "create", "--filename=-", input=json.dumps(job))
     try:
-        pod = cluster.wait(f"the pod of {name} has ended", ended, SOON)
-        statuses = (*pod["status"]["initContainerStatuses"], *pod["status"]["containerStatuses"])
-        codes = {each["name"]: each["state"]["terminated"]["exitCode"] for each in statuses if _began(each)}
-        logs = ("-n", NAMESPACE, "logs", pod["metadata"]["name"], "--container")
-        return Run(pod, codes, {container: cluster.kubectl(*logs, container) for container in codes})
+        yield
     finally:
         cluster.kubectl("-n", NAMESPACE, "delete", "job", name, "--cascade=foreground")  # with what tries again
+
+
+def pods_of(cluster: Kubernetes, name: str) -> list[dict[str, Any]]:
+    """The pods of a Job, oldest first."""
+    pods = cluster.find("pods", NAMESPACE, f"batch.kubernetes.io/job-name={name}")
+    return sorted(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
+
+
+def ended(cluster: Kubernetes, name: str) -> Run:
+    """The first pod of a Job, once it has ended."""
+
+    def first() -> dict[str, Any]:
+        pod = pods_of(cluster, name)[0]
+        assert pod["status"]["phase"] in {"Succeeded", "Failed"}, pod["status"]
+        return pod
+
+    pod = cluster.wait(f"the pod of {name} has ended", first, SOON)
+    statuses = (*pod["status"]["initContainerStatuses"], *pod["status"]["containerStatuses"])
+    codes = {each["name"]: each["state"]["terminated"]["exitCode"] for each in statuses if _began(each)}
+    logs = ("-n", NAMESPACE, "logs", pod["metadata"]["name"], "--container")
+    return Run(pod, codes, {container: cluster.kubectl(*logs, container) for container in codes})
 
 
 def _began(status: Mapping[str, Any]) -> bool:

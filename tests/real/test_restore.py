@@ -4,6 +4,7 @@ Before that, a queue tells an agent that it is time for a backup, and a drill tr
 """
 
 import itertools
+import json
 import re
 import shutil
 import time
@@ -16,20 +17,24 @@ from typing import Any
 import pytest
 
 from apps.environments import PROD
+from constructs_lib.cloudwatch import BACKUPS, CPU, DRILLED, DRILLS, MEMORY, USAGE, VOLUME, dimensions
 from constructs_lib.contract import PROMETHEUS, RESTORE_DRILL
+from constructs_lib.errors import DamagedError
 from constructs_lib.metrics.backup import BACKUP
 from constructs_lib.promql import metric
 from constructs_lib.restore_point import RestorePoint, blocks_prefix, point_key, points_prefix
 from constructs_lib.restore_points import Origin
 from constructs_lib.rules.model import HEARTBEAT
+from tests.alarms import Seen, seen
 from tests.cluster.cluster import Cluster
 from tests.cluster.outside.aws import Bucket
+from tests.cluster.outside.metrics import Told
 from tests.cluster.outside.world import Outside
 from tests.real.history import History, make
-from tests.real.jobs import Run, run, staying
+from tests.real.jobs import ended, made, pods_of, run, staying
 from tests.real.outside import HEARTBEAT as BEATS
-from tests.real.prometheus import PrometheusPod
-from tests.real.roles import PYTHON, given, tried
+from tests.real.prometheus import DIST, PrometheusPod
+from tests.real.roles import PYTHON, Request, given, tried
 from tests.real.teams import documents
 
 # When nothing of other tests needs the history that they have made themselves.
@@ -37,7 +42,8 @@ pytestmark = [pytest.mark.stage(7.5), pytest.mark.usefixtures("servers")]
 NAMESPACE, LOST, OTHER = PROD.namespace, "prometheus-0", "prometheus-1"
 REQUESTS = f"{PROMETHEUS}-restore"
 ORIGIN = Origin(cluster=PROD.cluster, namespace=NAMESPACE, component=PROMETHEUS)
-SOURCE, ANOTHER = f"{ORIGIN.path}/{LOST}", f"{ORIGIN.path}/{OTHER}"
+SOURCES = {pod: ORIGIN.source(pod) for pod in (LOST, OTHER)}
+SOURCE, ANOTHER = SOURCES.values()
 QUEUE, ANOTHERS = ORIGIN.queue(LOST), ORIGIN.queue(OTHER)
 AGENT = (PYTHON, "-m", "constructs_lib.agent")
 SOON, LOADED = timedelta(minutes=1), timedelta(minutes=2)
@@ -240,6 +246,46 @@ def test_the_agent_takes_from_its_queues_alone(cluster: Cluster, outside: Outsid
     assert outside.aws.queues.waiting(QUEUE) == (0, 0)
 
 
+def alarms() -> Iterator[Seen]:
+    """What the rendered alarms look at."""
+    template = json.loads((DIST / "aws" / "MonitoringBackup.template.json").read_text())
+    for each in template["Resources"].values():
+        if each["Type"] == "AWS::CloudWatch::Alarm":
+            yield seen(each["Properties"])
+
+
+def put(namespace: str) -> Request:
+    """Tell CloudWatch something of a namespace."""
+    return "put_metric_data", {"Namespace": namespace, "MetricData": [{"MetricName": "Tried", "Value": 1}]}
+
+
+@pytest.mark.stage(6.5)
+def test_each_agent_tells_what_its_server_uses_where_alarms_look(cluster: Cluster, outside: Outside) -> None:
+    """Of each server, all three; for what is told there is no history needed, and no backup."""
+    looked_at = {(each.metric, *each.dimensions.items()): each for each in alarms() if each.namespace == USAGE}
+    assert {each.metric for each in looked_at.values()} == {CPU, MEMORY, VOLUME}
+    assert {each.dimensions["Replica"] for each in looked_at.values()} == {LOST, OTHER}
+    assert len(looked_at) == 6
+
+    def told() -> list[Told]:
+        found = [outside.aws.metrics.told(USAGE, each.metric, each.dimensions) for each in looked_at.values()]
+        assert all(found), found
+        return [each for of in found for each in of]
+
+    for each in cluster.wait("all of it is told", told, LOADED):
+        assert each.unit == "Percent"
+        assert each.value > 0
+
+
+@pytest.mark.stage(6.5)
+def test_the_agent_tells_of_its_servers_alone(cluster: Cluster, servers: list[PrometheusPod]) -> None:
+    """By its role: it says of no drill that it has succeeded, and of no restore point how old it is."""
+    assert servers
+    answers = tried(cluster, LOST, "backup", map(put, (USAGE, DRILLS, BACKUPS)), service="cloudwatch")
+    assert answers == ["may", "AccessDeniedException", "AccessDeniedException"]
+    assert set(tried(cluster, LOST, "collector", [put(USAGE)], service="cloudwatch")) == {"nobody"}
+
+
 def test_what_is_there_is_not_sent_again(
     store: Store, history: History, first: RestorePoint, sent: dict[str, int], second: RestorePoint
 ) -> None:
@@ -290,9 +336,8 @@ def test_the_role_of_the_template_is_what_the_agent_may(
     assert set(tried(cluster, LOST, "collector", [*may, *may_not])) == {"nobody"}
 
 
-def drilled(cluster: Cluster, name: str) -> Run:
-    """Try the restore now, as one would, and wait until nothing of it is left."""
-    ran = run(cluster, RESTORE_DRILL, name)
+def volume_goes(cluster: Cluster, name: str) -> None:
+    """Wait until nothing of a drill is left."""
 
     def gone() -> bool:
         claims = {each["metadata"]["name"] for each in cluster.find("pvc", NAMESPACE)}
@@ -300,7 +345,14 @@ def drilled(cluster: Cluster, name: str) -> Run:
         return True
 
     cluster.wait("the volume of the drill is thrown away", gone, SOON)
-    return ran
+
+
+def succeeded(outside: Outside, since: float) -> dict[str, list[float]]:
+    """Of each server, what CloudWatch was told of drills."""
+    return {
+        pod: [each.value for each in outside.aws.metrics.told(DRILLS, DRILLED, dimensions(SOURCES[pod]), since=since)]
+        for pod in (LOST, OTHER)
+    }
 
 
 @pytest.fixture(scope="module")
@@ -309,12 +361,20 @@ def tries(cluster: Cluster, second: RestorePoint) -> dict[str, str]:
     return {LOST: second.id, OTHER: backed_up(cluster, OTHER)}
 
 
-def test_a_drill_tries_the_newest_restore_point_of_one_server(cluster: Cluster, tries: dict[str, str]) -> None:
-    """A real Prometheus on it has every sample that its manifest says, and the volume goes with the pod."""
-    ran = drilled(cluster, "drill-whole")
+def test_a_drill_tries_the_newest_restore_point_of_one_server(
+    cluster: Cluster, outside: Outside, tries: dict[str, str]
+) -> None:
+    """A real Prometheus on it has every sample that its manifest says, which CloudWatch is told of this server alone;
+    the volume goes with the pod.
+    """
+    begin = time.time()
+    ran = run(cluster, RESTORE_DRILL, "drill-whole")
+    volume_goes(cluster, "drill-whole")
     assert ran.codes == {"restore": 0, "prometheus": 0, "compare": 0}, ran.said
-    (point,) = {each for each in tries.values() if each in ran.said["restore"]}
+    ((pod, point),) = ((pod, point) for pod, point in tries.items() if f"turn of {SOURCES[pod]}" in ran.said["restore"])
+    assert point in ran.said["restore"]
     assert point in ran.said["compare"]
+    assert succeeded(outside, begin) == {LOST: [], OTHER: []} | {pod: [1]}
     assert re.search(r"\b[1-9]\d* series, [1-9]\d* samples$", ran.said["compare"], re.MULTILINE), ran.said
 
 
@@ -337,6 +397,63 @@ def test_the_role_of_the_drill_reads_and_does_nothing_else(
     ]
     with staying(cluster, RESTORE_DRILL, "restore") as pod:
         assert tried(cluster, pod, "restore", [*may, *may_not]) == ["may"] * len(may) + ["AccessDenied"] * len(may_not)
+        answers = tried(cluster, pod, "restore", map(put, (DRILLS, USAGE, BACKUPS)), service="cloudwatch")
+        assert answers == ["may", "AccessDeniedException", "AccessDeniedException"]
+
+
+def of_newest(first: RestorePoint, second: RestorePoint) -> str:
+    """The key of an object with samples that the first one has not."""
+    old = {file.key for file in first.files}
+    return next(file.key for file in second.files if file.key not in old and "/chunks/" in file.key)
+
+
+def flip(store: Store, key: str) -> None:
+    """Change one bit of an object; once more, and it is what it was."""
+    path = store.bucket.directory / key
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.fixture
+def harmed(store: Store, first: RestorePoint, tries: dict[str, str]) -> Iterator[str]:
+    """The key of an object of the newest restore point, of which one bit is another one for a while."""
+    key = of_newest(first, store.point(tries[LOST]))
+    flip(store, key)
+    yield key
+    flip(store, key)
+
+
+def test_a_drill_fails_on_a_damaged_object_and_is_not_tried_again(
+    cluster: Cluster, outside: Outside, servers: list[PrometheusPod], harmed: str
+) -> None:
+    """The Job says which one, an alert says that it has failed, and CloudWatch hears of no success; its volume goes."""
+
+    def of_one(job: dict[str, Any]) -> None:
+        (container,) = job["spec"]["template"]["spec"]["initContainers"]
+        container["args"] = [each for each in container["args"] if each != f"--source={ANOTHER}"]
+        assert f"--source={SOURCE}" in container["args"]
+
+    def failed() -> bool:
+        conditions = cluster.get("job", "drill-damaged", NAMESPACE)["status"]["conditions"]
+        assert ("Failed", "PodFailurePolicy") in {(each["type"], each.get("reason")) for each in conditions}
+        return True
+
+    def heard() -> list[dict[str, Any]]:
+        return servers[1].query(metric("ALERTS", alertname="JobFailed", alertstate="firing", job_name="drill-damaged"))
+
+    begin = time.time()
+    with made(cluster, RESTORE_DRILL, "drill-damaged", of_one):
+        ran = ended(cluster, "drill-damaged")
+        cluster.wait("the Job has failed", failed, SOON)
+        cluster.wait("an alert says so", heard, LOADED)
+        pods = pods_of(cluster, "drill-damaged")
+    volume_goes(cluster, "drill-damaged")
+
+    assert ran.codes == {"restore": DamagedError.exit_code}, ran.said
+    assert harmed in ran.said["restore"]
+    assert [pod["metadata"]["name"] for pod in pods] == [ran.pod["metadata"]["name"]]
+    assert succeeded(outside, begin) == {LOST: [], OTHER: []}
 
 
 def request(cluster: Cluster, point: str) -> None:
@@ -389,12 +506,8 @@ def test_without_a_request_a_server_starts_empty(
 @pytest.fixture(scope="module")
 def damaged(store: Store, first: RestorePoint, second: RestorePoint) -> str:
     """The key of an object of the newest restore point alone, of which one bit is another one."""
-    old = {file.key for file in first.files}
-    key = next(file.key for file in second.files if file.key not in old and "/chunks/" in file.key)
-    path = store.bucket.directory / key
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
+    key = of_newest(first, second)
+    flip(store, key)
     return key
 
 
