@@ -13,6 +13,7 @@ import aws_cdk as cdk
 
 from apps import environments
 from apps.environment import Environment
+from apps.volumes import asked_for
 from constructs_lib.aws import (
     BackupPipeline,
     BackupSchedule,
@@ -20,7 +21,9 @@ from constructs_lib.aws import (
     Notifications,
     ObjectStore,
     PrometheusAlarms,
+    ReplicaVolumes,
     RestoreDrillAlarms,
+    Snapshots,
 )
 from constructs_lib.contract import GRAFANA_BACKUP, LOKI, PROMETHEUS, Identity
 from constructs_lib.errors import ConstructError
@@ -57,6 +60,21 @@ def stacks(app: cdk.App, name: str, values: Environment) -> list[cdk.Stack]:
         made.append(stack("MonitoringStores", "Where the programs of the monitoring keep their data."))
         identity = Identity(cluster=values.cluster, namespace=values.namespace, service_account=LOKI)
         ObjectStore(made[-1], "Logs", bucket=values.logs_store, identity=identity, web_identity=values.web_identity)
+    volumes = asked_for(values)
+    if volumes:
+        made.append(stack("MonitoringVolumes", "Volumes of the monitoring, each in its zone, and snapshots of them."))
+        at = values.volume_snapshots_at
+        for each in volumes:
+            ReplicaVolumes(
+                made[-1],
+                each.component,
+                cluster=values.cluster,
+                namespace=values.namespace,
+                component=each.component,
+                zones=each.zones,
+                volume=each.volume,
+                snapshots=Snapshots(at=at, keep=values.volume_snapshots) if at is not None else None,
+            )
     points, limits = values.restore_points, values.backup_limits
     if points and limits:
         made.append(stack("MonitoringBackup", "Restore points, who may add to them, and who looks at them.", code=True))

@@ -1,5 +1,6 @@
 """What a site chooses for one environment: each value's name, type and meaning."""
 
+import json
 import re
 from collections.abc import Callable
 from datetime import time, timedelta
@@ -9,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_settings import NoDecode
 
 from constructs_lib.contract import Bucket, Cluster, PortRange, WebIdentity
+from constructs_lib.ebs import EbsVolume, region_of
 from constructs_lib.errors import ConstructError
 from constructs_lib.image import Image
 from constructs_lib.names import cidr, object_name
@@ -17,6 +19,7 @@ from constructs_lib.units import Bytes, Cpu, parse_duration, prometheus_duration
 
 TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 DAY = timedelta(days=1)
+SAID = '{"data-prometheus-0":{"id":"vol-0123456789abcdef0","zone":"us-east-1a"}}'
 
 
 def _read(parse: Callable[[str], object]) -> BeforeValidator:
@@ -59,6 +62,35 @@ def _named_texts(text: str) -> dict[str, str]:
     return named
 
 
+def _zones(values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        region_of(value)
+    return values
+
+
+def _volumes(text: str) -> dict[str, EbsVolume]:
+    """One JSON text after the other, as a stack says several outputs."""
+    named: dict[str, EbsVolume] = {}
+    rest = text.strip()
+    while rest:
+        try:
+            said, end = json.JSONDecoder().raw_decode(rest)
+        except ValueError:
+            said, end = None, 0
+        if not isinstance(said, dict):
+            raise ConstructError(f"use what the stack MonitoringVolumes says, such as {SAID!r}")
+        for claim, volume in said.items():
+            if claim in named:
+                raise ConstructError(f"{claim} has two volumes: name it once")
+            match volume:
+                case {"id": str(id), "zone": str(zone)}:
+                    named[claim] = EbsVolume(id=id, zone=zone)
+                case _:
+                    raise ConstructError(f"{claim} has no id and zone: use what the stack says, such as {SAID!r}")
+        rest = rest[end:].strip()
+    return named
+
+
 def _time(text: str) -> time | None:
     if text and not TIME.fullmatch(text):
         raise ConstructError(f"{text!r} is no time of a day: use hours and minutes, such as '02:30'")
@@ -86,6 +118,8 @@ OptionalDuration = Annotated[timedelta | None, _read(lambda text: parse_duration
 OptionalTime = Annotated[time | None, _read(_time)]
 Words = Annotated[tuple[str, ...], NoDecode, _read(_words)]
 Ranges = Annotated[Words, AfterValidator(_ranges)]
+Zones = Annotated[Words, AfterValidator(_zones)]
+Volumes = Annotated[dict[str, EbsVolume], NoDecode, _read(_volumes)]
 Ports = Annotated[PortRange, NoDecode, _read(_ports)]
 OptionalImage = Annotated[Image | None, NoDecode, _read(lambda text: Image.parse(text) if text else None)]
 NamedPorts = Annotated[dict[str, int], NoDecode, _read(_named_ports)]
@@ -129,6 +163,20 @@ class Environment(BaseModel):
         description="Of all volumes; empty for the cluster's default one."
     )
     make_storage_class: bool = Field(description="Whether to make that class: encrypted gp3 volumes of EBS.")
+    volume_zones: Zones = Field(
+        description="The zone of REGION in which AWS makes the volumes of each component's first replica, before they "
+        "are claimed, that of the second, and so on: as many as the most replicas. Or none, where STORAGE_CLASS makes "
+        "all volumes."
+    )
+    volume_snapshots_at: OptionalTime = Field(
+        description="The time of the day, in UTC, at which a snapshot is made of each of these volumes, such as 03:00; "
+        "empty for none."
+    )
+    volume_snapshots: int = Field(ge=1, le=1000, description="How many of each volume are kept.")
+    static_volumes: Volumes = Field(
+        description="What the stack MonitoringVolumes says of these volumes, once it is deployed: JSON, by claim. Or "
+        "none, without VOLUME_ZONES."
+    )
     priority_class: Annotated[str | None, AfterValidator(_priority)] = Field(
         description="Of Prometheus, Alertmanager, Loki, Jaeger and kube-state-metrics, so that nobody else's pods push "
         "them off full nodes; it must exist. Empty for none."
@@ -244,7 +292,7 @@ class Environment(BaseModel):
         description="Before the name of each of our buckets, with a dash, since names are of all of AWS: choose your "
         "own, for CloudFormation refuses the placeholder."
     )
-    region: str = Field(description="Of these buckets.")
+    region: str = Field(description="Of these buckets, and of VOLUME_ZONES.")
     aws_account: str | None = Field(
         description="The account of the cluster, twelve digits, where pods get their roles by OIDC_ISSUER; empty for "
         "EKS Pod Identity."

@@ -4,8 +4,10 @@ A variable names its environment: `CONSTRUCTS_PROD__RETENTION=15d`. `.env.exampl
 `python -m apps.environments`.
 """
 
+import json
 import os
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import time, timedelta
 from typing import Any
 
@@ -15,6 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from apps.environment import Environment
 from constructs_lib.contract import PLACEHOLDER, PortRange
+from constructs_lib.ebs import EbsVolume
 from constructs_lib.errors import ConstructError
 from constructs_lib.image import Image
 from constructs_lib.units import Bytes, Cpu, prometheus_duration
@@ -35,6 +38,10 @@ PROD = Environment(
     namespace="monitoring",
     storage_class="gp3",
     make_storage_class=True,
+    volume_zones=(),
+    volume_snapshots_at=None,
+    volume_snapshots=7,
+    static_volumes={},
     priority_class="system-cluster-critical",
     prometheus_url="https://prometheus.insurance-lead-gen.com",
     hosts_at=("0.0.0.0/0",),
@@ -272,6 +279,8 @@ def spelled(value: Any) -> str:
             text = value.reference()
         case tuple():
             text = ",".join(value)
+        case dict() if any(isinstance(each, EbsVolume) for each in value.values()):
+            text = json.dumps({claim: asdict(each) for claim, each in value.items()}, separators=(",", ":"))
         case dict():
             text = ",".join(f"{name}={number}" for name, number in value.items())
         case _:

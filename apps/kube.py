@@ -10,6 +10,7 @@ from apps.backup import Daily, back_up
 from apps.dashboards import dashboards
 from apps.environment import Environment
 from apps.external_secrets import external_secrets
+from apps.volumes import made
 from apps.ways_in import ways_in
 from constructs_lib.config.discovery import INFRASTRUCTURE, Annotated, PodsJob
 from constructs_lib.config.grafana import METRICS_USER
@@ -43,6 +44,7 @@ from constructs_lib.kube import (
     Retention,
     SearchStore,
     SecretKey,
+    StaticVolumes,
     StorageClass,
     Tracing,
     Volume,
@@ -102,6 +104,14 @@ def monitoring(app: cdk8s.App, name: str, values: Environment) -> Stack:
         if not values.storage_class:
             raise ConstructError("make_storage_class is on, but storage_class is empty: name the class, or turn it off")
         StorageClass(foundation, "storage-class", name=values.storage_class)
+    for each, volumes in made(values):
+        StaticVolumes(
+            foundation,  # before whoever claims them: a claim that has been given a volume keeps it
+            f"volumes-{each.component}",
+            namespace=namespaces.restricted,
+            volume=Volume(each.volume.size, values.storage_class or None),
+            volumes=volumes,
+        )
     external_secrets(foundation, namespaces.restricted, values)
 
     prometheus = _prometheus(app, namespaces.restricted, values)

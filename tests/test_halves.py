@@ -2,7 +2,7 @@
 
 What the manifests name is exactly what the templates make: clusters, namespaces, service accounts, buckets, prefixes,
 regions, and days; by which queues backups are started; whose restore points are looked at, and when they are too old;
-and where the account trusts the cluster's issuer of tokens, the ARNs of roles.
+where the account trusts the cluster's issuer of tokens, the ARNs of roles; and where AWS makes the volumes, each one.
 """
 
 import json
@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -89,6 +89,17 @@ class Told:
     region: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reserved:
+    """A volume of so many gibibytes is for one claim, in one zone."""
+
+    cluster: str
+    namespace: str
+    claim: str
+    zone: str
+    size: int
+
+
 @dataclass(frozen=True, slots=True)
 class Half:
     """What one half says.
@@ -101,6 +112,7 @@ class Half:
         watched: Replicas whose restore points are looked at.
         started: Queues by which backups are started.
         told: Metrics of servers, and of drills.
+        reserved: Volumes that are made before they are claimed.
     """
 
     uses: frozenset[Use] = frozenset()
@@ -110,6 +122,7 @@ class Half:
     watched: frozenset[Watched] = frozenset()
     started: frozenset[Started] = frozenset()
     told: frozenset[Told] = frozenset()
+    reserved: frozenset[Reserved] = frozenset()
 
 
 # --- the manifests
@@ -167,7 +180,25 @@ def of_manifests(directory: Path) -> Half:
         frozenset(watched),
         frozenset(started),
         frozenset(told_metrics),
+        frozenset(each for cluster in labelled for each in volumes(cluster, documents)),
     )
+
+
+def volumes(cluster: str, documents: list[dict[str, Any]]) -> Iterator[Reserved]:
+    """What is reserved for claims."""
+    for found in (each["spec"] for each in documents if each["kind"] == "PersistentVolume"):
+        (term,) = found["nodeAffinity"]["required"]["nodeSelectorTerms"]
+        (expression,) = term["matchExpressions"]
+        (zone,) = expression["values"]
+        assert (expression["key"], expression["operator"]) == ("topology.kubernetes.io/zone", "In")
+        assert found["csi"]["driver"] == "ebs.csi.aws.com"
+        yield Reserved(
+            cluster=cluster,
+            namespace=found["claimRef"]["namespace"],
+            claim=found["claimRef"]["name"],
+            zone=zone,
+            size=int(found["capacity"]["storage"].removesuffix("Gi")),
+        )
 
 
 def telling(workload: Mapping[str, Any]) -> Iterator[Told]:
@@ -276,13 +307,14 @@ def of_templates(directory: Path) -> Half:
     if not templates.exists():
         return Half()
     regions: dict[str, str] = {}
-    days, known, watched, heard = {}, set(), set(), set()
+    days, known, watched, heard, reserved = {}, set(), set(), set(), set()
     for path in templates.glob("*.json"):
         template = json.loads(path.read_text())
         (region,) = set(asserted("AWS::Region", template))
         known |= set(asserted("AWS::AccountId", template))
         watched |= set(looked_at(template["Resources"].values()))
         heard |= {(*each, region) for each in alarming(template["Resources"].values())}
+        reserved |= {each for each in made_volumes(template["Resources"].values()) if each.zone[:-1] == region}
         regions |= dict.fromkeys(queue_names(template["Resources"].values()), region)
         for bucket in (each["Properties"] for each in template["Resources"].values() if of_bucket(each)):
             regions[bucket["BucketName"]] = region
@@ -341,7 +373,18 @@ def of_templates(directory: Path) -> Half:
         frozenset(watched),
         frozenset(started),
         frozenset(told),
+        frozenset(reserved),
     )
+
+
+def made_volumes(resources: Iterable[Mapping[str, Any]]) -> Iterator[Reserved]:
+    """What EC2 makes, that the driver may attach, by the name that says what it is for."""
+    for volume in (each["Properties"] for each in resources if each["Type"] == "AWS::EC2::Volume"):
+        tags = {each["Key"]: each["Value"] for each in volume["Tags"]}
+        if "ebs.csi.aws.com/cluster" in tags:
+            cluster, namespace, claim = tags["Name"].split("/")
+            zone, size = volume["AvailabilityZone"], volume["Size"]
+            yield Reserved(cluster=cluster, namespace=namespace, claim=claim, zone=zone, size=size)
 
 
 def queue_names(resources: Iterable[Mapping[str, Any]]) -> Iterator[str]:
@@ -663,6 +706,64 @@ def test_one_side_alone_renamed_is_noticed_of_roles_by_token(
 ) -> None:
     """Likewise: a role of another account, name or service account, and tokens of another issuer or for others."""
     renamed(trusting, file, said, instead, into=tmp_path)
+    assert of_manifests(tmp_path) != of_templates(tmp_path)
+
+
+# --- the same where AWS makes the volumes
+
+
+ZONES = ("us-east-1a", "us-east-1b", "us-east-1c")
+REPLICAS = {"prometheus": 2, "alertmanager": 2, "loki": 3, "grafana": 2}
+CLAIMS = {f"data-{name}-{ordinal}": ZONES[ordinal] for name, members in REPLICAS.items() for ordinal in range(members)}
+VOLUMES = "aws/MonitoringVolumes.template.json"
+FOUNDATION = "k8s/00-foundation.k8s.yaml"
+
+
+@pytest.fixture(scope="module")
+def with_volumes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Production as a site renders it that has deployed its volumes, and has snapshots made of them."""
+    directory = tmp_path_factory.mktemp("volumes") / "dist"
+    stack = {claim: {"id": f"vol-{ordinal:017x}", "zone": CLAIMS[claim]} for ordinal, claim in enumerate(CLAIMS)}
+    said = {
+        "CONSTRUCTS_PROD__VOLUME_ZONES": ",".join(ZONES),
+        "CONSTRUCTS_PROD__VOLUME_SNAPSHOTS_AT": "03:00",
+        "CONSTRUCTS_PROD__STATIC_VOLUMES": json.dumps(stack),
+    }
+    command = [sys.executable, "-m", "apps.synth", str(directory)]
+    subprocess.run(command, check=True, capture_output=True, cwd=ROOT, env=os.environ | said)
+    return directory / PROD
+
+
+def test_both_halves_say_the_same_of_volumes(with_volumes: Path) -> None:
+    """Each is made where it is reserved, for all that is claimed; and all else is as it was before."""
+    half, default = of_manifests(with_volumes), of_manifests(DIST / PROD)
+    assert half == of_templates(with_volumes)
+    assert {each.claim: each.zone for each in half.reserved} == CLAIMS
+    assert replace(half, reserved=default.reserved) == default
+    assert not default.reserved
+
+
+RENAMED_OF_VOLUMES = [
+    (FOUNDATION, "name: data-loki-2\n", "name: data-loki-3\n"),
+    (FOUNDATION, "namespace: monitoring\n", "namespace: observed\n"),
+    (FOUNDATION, "us-east-1c", "us-east-1d"),
+    (FOUNDATION, "storage: 50Gi", "storage: 60Gi"),
+    (FOUNDATION, "kind: PersistentVolume\n", "kind: PersistentVolumes\n"),
+    (VOLUMES, "monitoring/data-prometheus-1", "monitoring/data-prometheus-2"),
+    (VOLUMES, "insurance-lead-gen-prod/monitoring/data", "insurance-lead-gen/monitoring/data"),
+    (VOLUMES, '"AvailabilityZone": "us-east-1b"', '"AvailabilityZone": "us-east-1a"'),
+    (VOLUMES, '"us-east-1"', '"us-east-2"'),
+    (VOLUMES, '"Size": 100', '"Size": 90'),
+    (VOLUMES, "ebs.csi.aws.com/cluster", "ebs.csi.aws.com/clusters"),
+]
+
+
+@pytest.mark.parametrize(("file", "said", "instead"), RENAMED_OF_VOLUMES, ids=lambda value: value.strip())
+def test_one_side_alone_renamed_is_noticed_of_volumes(
+    with_volumes: Path, file: str, said: str, instead: str, tmp_path: Path
+) -> None:
+    """Likewise: a volume of another claim, place or size, or one that nobody may attach."""
+    renamed(with_volumes, file, said, instead, into=tmp_path)
     assert of_manifests(tmp_path) != of_templates(tmp_path)
 
 

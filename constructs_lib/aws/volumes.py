@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import time
-from typing import Any
+from typing import Any, cast
 
 import aws_cdk as cdk
 from aws_cdk import aws_dlm as dlm
@@ -104,11 +104,12 @@ class ReplicaVolumes(Construct):
                 availability_zone=zone,
                 size=cdk.Size.gibibytes(volume.gibibytes),
                 volume_type=ec2.EbsDeviceVolumeType.GP3,
-                iops=volume.iops,
                 throughput=volume.throughput,
                 encrypted=True,
                 removal_policy=cdk.RemovalPolicy.RETAIN,
             )
+            # Past the engine's own check, by which a volume below 6 GiB has less than the least that gp3 gives.
+            cast("ec2.CfnVolume", made.node.default_child).iops = volume.iops
             for tag, value in (
                 ("Name", f"{cluster}/{namespace}/{claim}"),
                 (OF_DRIVER, "true"),

@@ -55,9 +55,14 @@ def run(directory: Path, **settings: str) -> subprocess.CompletedProcess[str]:
         (STAGING, ["MonitoringStores", "MonitoringBackup"]),
         (PROD.but(backup_bucket_suffix=None, grafana_backup=False), ["MonitoringStores"]),
         (PROD.but(logs_bucket_suffix=None), ["MonitoringBackup"]),
+        (
+            STAGING.but(volume_zones=("us-east-1a",)),
+            ["MonitoringStores", "MonitoringVolumes", "MonitoringBackup"],
+        ),
         (DEV, []),
+        (DEV.but(volume_zones=("us-east-1a",)), ["MonitoringVolumes"]),
     ],
-    ids=["prod", "staging", "no-backup", "logs-on-volumes", "dev"],
+    ids=["prod", "staging", "no-backup", "logs-on-volumes", "volumes", "dev", "dev-with-volumes"],
 )
 def test_an_environment_has_the_stacks_that_it_needs(values: Environment, ids: list[str], tmp_path: Path) -> None:
     """By plain ids, right below the app: `cdk deploy MonitoringBackup` finds it."""

@@ -3,6 +3,7 @@
 import json
 import tempfile
 from collections.abc import Callable
+from datetime import time
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,12 @@ def committed(app: cdk.App) -> None:
     """The stacks of production."""
     values = environments.PROD
     assert len(aws.stacks(app, "prod", values)) == 2
+
+
+def with_volumes(app: cdk.App) -> None:
+    """The stacks of production where a site has AWS make its volumes, and snapshots of them."""
+    values = environments.PROD.but(volume_zones=("us-east-1a", "us-east-1b", "us-east-1c"), volume_snapshots_at=time(3))
+    assert len(aws.stacks(app, "prod", values)) == 3
 
 
 def with_key(app: cdk.App) -> None:
@@ -78,9 +85,9 @@ def unheard(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return told
 
 
-@pytest.mark.parametrize("build", [committed, with_key, by_token], ids=lambda build: build.__name__)
+@pytest.mark.parametrize("build", [committed, with_volumes, with_key, by_token], ids=lambda build: build.__name__)
 def test_nothing_is_found(build: Build) -> None:
-    """In the stacks as they are rendered, with keys, and with roles by web identity."""
+    """In the stacks as they are rendered, with volumes, with keys, and with roles by web identity."""
     assert found(build) == set()
 
 

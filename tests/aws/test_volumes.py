@@ -106,6 +106,12 @@ def test_the_largest_and_fastest_volume_is_made() -> None:
     assert (made["Size"], made["Iops"], made["Throughput"]) == (65_536, 80_000, 2000)
 
 
+def test_the_smallest_volume_is_made() -> None:
+    """The engine's ratio of operations to size is none for what every volume has."""
+    (made,) = properties(made_of(zones=[FIRST], volume=Gp3(size=Bytes.gib(1))), VOLUME)
+    assert (made["Size"], made["Iops"], made["Throughput"]) == (1, 3000, 125)
+
+
 def test_several_replicas_may_share_a_zone() -> None:
     """Where the cluster has fewer zones than they are."""
     assert [each["AvailabilityZone"] for each in properties(made_of(zones=[FIRST, FIRST]), VOLUME)] == [FIRST, FIRST]

@@ -28,13 +28,14 @@ NOT_MADE = {
 # What the tests' AWS does not make: tests/real/test_cdk.py deploys it.
 LEFT_OUT = {
     "AWS::CloudWatch::Alarm",
+    *("AWS::DLM::LifecyclePolicy", "AWS::EC2::Volume"),
     "AWS::KMS::Key",
     *("AWS::Lambda::EventInvokeConfig", "AWS::Lambda::Function"),
     "AWS::Logs::LogGroup",
     *("AWS::SNS::Subscription", "AWS::SNS::Topic", "AWS::SNS::TopicPolicy"),
 }
 # Whose roles no pod takes.
-SERVICES = {"lambda.amazonaws.com", "scheduler.amazonaws.com"}
+SERVICES = {"dlm.amazonaws.com", "lambda.amazonaws.com", "scheduler.amazonaws.com"}
 VARIABLE = re.compile(r"\$\{(!?)([^}]+)\}")
 
 
