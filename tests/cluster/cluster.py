@@ -114,11 +114,18 @@ class Cluster(Kubernetes):
 
     def killer(self, namespace: str, pod: str, container: str | None = None) -> Callable[[], None]:
         """What kills a process as `kill_process` does, also when the API server no longer tells where it is."""
-        found = self.get("pod", pod, namespace)
-        name = container or found["spec"]["containers"][0]["name"]  # the statuses are in the order of names
-        (status,) = (each for each in found["status"]["containerStatuses"] if each["name"] == name)
-        node, container_id = self._nodes[found["spec"]["nodeName"]], status["containerID"].removeprefix("containerd://")
-        return lambda: node.kill_container(container_id)
+        send = self._signaller(namespace, pod, container)
+        return lambda: send("SIGKILL")
+
+    @contextmanager
+    def stopped(self, namespace: str, pod: str, container: str) -> Iterator[None]:
+        """Let a container do nothing for a while, as one that hangs; the kubelet kills it when its probes say so."""
+        send = self._signaller(namespace, pod, container)
+        send("SIGSTOP")
+        try:
+            yield
+        finally:
+            send("SIGCONT")
 
     @contextmanager
     def without_api_server(self) -> Iterator[None]:
@@ -266,6 +273,14 @@ class Cluster(Kubernetes):
             "link set eth0 up",
             *(f"route add {node.pods} via {node.address}" for node in self.spec.nodes),
         )
+
+    def _signaller(self, namespace: str, pod: str, container: str | None) -> Callable[[str], None]:
+        """What sends signals to the main process of a pod's container, its first one by default."""
+        found = self.get("pod", pod, namespace)
+        name = container or found["spec"]["containers"][0]["name"]  # the statuses are in the order of names
+        (status,) = (each for each in found["status"]["containerStatuses"] if each["name"] == name)
+        node, container_id = self._nodes[found["spec"]["nodeName"]], status["containerID"].removeprefix("containerd://")
+        return lambda signal: node.signal_container(container_id, signal)
 
     def _boot_outside(self, machine: Machine, *addresses: IPv4Address) -> None:
         self._own(machine).boot()

@@ -128,9 +128,9 @@ class Node:
         self.machine.stop()
         cgroups.remove(self._cgroup)  # as a reboot does: a kubelet would look long for the containers of old ones
 
-    def kill_container(self, container: str) -> None:
-        """Send SIGKILL to a container's main process."""
-        self._ctr("tasks", "kill", "--signal", "SIGKILL", container)
+    def signal_container(self, container: str, signal: str) -> None:
+        """Send a signal, such as "SIGKILL", to a container's main process."""
+        self._ctr("tasks", "kill", "--signal", signal, container)
 
     def network_of(self, pod: str) -> str:
         """Path of the network namespace of a pod, by the pod's UID."""

@@ -22,6 +22,7 @@ from tests.cluster.outside.search import Search
 from tests.cluster.outside.world import Outside
 from tests.cluster.spec import ClusterSpec
 from tests.real.applications import FILE, applications
+from tests.real.history import History, bring, make
 from tests.real.images import CHECKOUT, SHIPPED, TRAEFIK
 from tests.real.logs import WRITERS, LokiPod
 from tests.real.outside import BALANCER, LOGIN, POSTGRES, REDIS, SEARCH, SERVICES, SQL, credentials
@@ -197,6 +198,16 @@ def servers(cluster: Kubernetes, applied: str) -> list[PrometheusPod]:
 
     cluster.wait("every target is up", all_up, SOON)
     return pods
+
+
+@pytest.fixture(scope="session")
+def history(cluster: Cluster, outside: Outside, servers: list[PrometheusPod], tmp_path_factory: Any) -> History:
+    """What both servers knew for days: a new cluster has no finished block for hours."""
+    assert outside  # so the cluster is our own: volumes are directories of this machine
+    made = make(tmp_path_factory.mktemp("history"))
+    for server in servers:
+        bring(cluster, server.name, made.first)
+    return made
 
 
 @pytest.fixture(scope="session")

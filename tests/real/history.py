@@ -1,11 +1,14 @@
 """A history of Prometheus that is older than the cluster: finished blocks, and what is asked of them."""
 
+import shutil
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from apps.environments import PROD
 from constructs_lib.promql import metric
+from tests.cluster.cluster import Cluster
 from tests.real.prometheus import PrometheusPod
 from tests.real.promtool import promtool
 
@@ -13,6 +16,7 @@ BLOCK, STEP = 2 * 60 * 60, 60  # seconds
 NUMBERS, FIRST, SECOND = 10, 6, 1
 AGO = 2 * 24 * 60 * 60
 NAME = "history_total"
+OF_PROMETHEUS = 65534
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,17 @@ class History:
         """All samples of the first blocks as a server has them, by series."""
         found = server.query(f"{metric(NAME)}[{FIRST * BLOCK}s]", self.ends - 1)
         return {series["metric"]["number"]: series["values"] for series in found}
+
+
+def bring(cluster: Cluster, pod: str, blocks: list[Path]) -> None:
+    """Put finished blocks into the volume of a server, each at once."""
+    volume = cluster.volume(PROD.namespace, f"data-{pod}")
+    for block in blocks:
+        coming = volume / f"{block.name}.coming"
+        shutil.copytree(block, coming)
+        for path in (coming, *coming.rglob("*")):
+            shutil.chown(path, OF_PROMETHEUS, OF_PROMETHEUS)
+        coming.rename(volume / "tsdb" / block.name)
 
 
 def make(directory: Path) -> History:

@@ -25,7 +25,9 @@ HEARTBEAT = Webhook(host="heartbeat.example.com", path=f"/beat/{token_hex(16)}")
 SLACK = Slack(host="hooks.slack.com", path=f"/services/T00000000/B00000000/{token_hex(12)}")
 PAGERDUTY = PagerDuty(host="events.pagerduty.com", routing_key=token_hex(16))
 MAILBOX = Mailbox(host=PROD.smtp_host, user=PROD.smtp_user, password=token_hex(16))
-SERVICES = (WEBHOOK, HEARTBEAT, SLACK, PAGERDUTY, MAILBOX)
+# Who hears of alarms of AWS.
+ALARMS = Webhook(host="alarms.example.com", path=f"/aws?token={token_hex(16)}")
+SERVICES = (WEBHOOK, HEARTBEAT, SLACK, PAGERDUTY, MAILBOX, ALARMS)
 # What people open, at the names of prod: Grafana has a login of its own, the others one before them.
 GRAFANA, PROMETHEUS, ALERTMANAGER, JAEGER = (
     host_of(url) for url in (PROD.grafana_url, PROD.prometheus_url, PROD.alertmanager_url, PROD.jaeger_url)

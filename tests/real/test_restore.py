@@ -30,7 +30,7 @@ from tests.cluster.cluster import Cluster
 from tests.cluster.outside.aws import Bucket
 from tests.cluster.outside.metrics import Told
 from tests.cluster.outside.world import Outside
-from tests.real.history import History, make
+from tests.real.history import History, bring
 from tests.real.jobs import ended, made, pods_of, run, staying
 from tests.real.outside import HEARTBEAT as BEATS
 from tests.real.prometheus import DIST, PrometheusPod
@@ -47,7 +47,6 @@ SOURCE, ANOTHER = SOURCES.values()
 QUEUE, ANOTHERS = ORIGIN.queue(LOST), ORIGIN.queue(OTHER)
 AGENT = (PYTHON, "-m", "constructs_lib.agent")
 SOON, LOADED = timedelta(minutes=1), timedelta(minutes=2)
-OF_PROMETHEUS = 65534
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,27 +60,6 @@ class Lost:
 
     at: float
     volume: Path
-
-
-@pytest.fixture(scope="session")
-def history(cluster: Cluster, outside: Outside, servers: list[PrometheusPod], tmp_path_factory: Any) -> History:
-    """What both servers knew for days: a new cluster has no finished block for hours."""
-    assert outside  # so the cluster is our own: volumes are directories of this machine
-    made = make(tmp_path_factory.mktemp("history"))
-    for server in servers:
-        bring(cluster, server.name, made.first)
-    return made
-
-
-def bring(cluster: Cluster, pod: str, blocks: list[Path]) -> None:
-    """Put finished blocks into the volume of a server, each at once."""
-    volume = cluster.volume(NAMESPACE, f"data-{pod}")
-    for block in blocks:
-        coming = volume / f"{block.name}.coming"
-        shutil.copytree(block, coming)
-        for path in (coming, *coming.rglob("*")):
-            shutil.chown(path, OF_PROMETHEUS, OF_PROMETHEUS)
-        coming.rename(volume / "tsdb" / block.name)
 
 
 @pytest.fixture(scope="session")

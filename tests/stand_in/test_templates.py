@@ -9,8 +9,15 @@ from typing import Any
 import pytest
 
 from tests.cluster.errors import ClusterError
-from tests.cluster.outside.templates import LEFT_OUT, Association, Schedule, deployment
-from tests.cluster.outside.trust import refuse_plain, refuse_unknown, refuse_unstarting, refuse_untrusting
+from tests.cluster.outside.templates import LEFT_OUT, Association, Function, Schedule, deployment
+from tests.cluster.outside.trust import (
+    refuse_plain,
+    refuse_uncalled,
+    refuse_unheard,
+    refuse_unknown,
+    refuse_unstarting,
+    refuse_untrusting,
+)
 
 ACCOUNT, REGION = "000000000000", "us-east-1"
 TRUST = {
@@ -134,15 +141,15 @@ ELSEWHERE = {"Action": "sqs:SendMessage", "Resource": {"Fn::GetAtt": ["Queue", "
 
 
 def watched(*roles: str) -> Callable[[dict[str, Any]], None]:
-    """Add what looks at the bucket, and a policy of these roles."""
+    """Add what starts a function and what keeps what that gave up, and a policy of these roles."""
 
     def change(resources: dict[str, Any]) -> None:
         resources |= {kind.replace(":", ""): {"Type": kind, "Properties": {"Of": ELSEWHERE}} for kind in LEFT_OUT}
         resources["Letters"] = {"Type": "AWS::SQS::Queue", "Properties": {"VisibilityTimeout": 30}}
         resources["Tls"] = {"Type": "AWS::SQS::QueuePolicy", "Properties": {"Queues": [{"Ref": "Letters"}]}}
-        started = {"Arn": at("AWSLambdaFunction"), "RoleArn": at("Starter"), "DeadLetterConfig": {"Arn": at("Letters")}}
+        started = {"Arn": at("Look"), "RoleArn": at("Starter"), "DeadLetterConfig": {"Arn": at("Letters")}}
         resources["Hourly"] = {"Type": "AWS::Scheduler::Schedule", "Properties": {"Target": started}}
-        resources["Watch"], resources["Starter"] = of_service(FUNCTION), of_service(SCHEDULER)
+        resources["Watch"], resources["Starter"] = of_service(FUNCTION), of_service(SCHEDULER)  # of no function here
         of = {"PolicyName": "more", "PolicyDocument": {"Statement": [ELSEWHERE]}, "Roles": [{"Ref": r} for r in roles]}
         resources["More"] = {"Type": "AWS::IAM::Policy", "Properties": of}
 
@@ -159,10 +166,136 @@ def both(*changes: Callable[[dict[str, Any]], object]) -> Callable[[dict[str, An
     return change
 
 
-def test_what_looks_at_restore_points_is_left_out(tmp_path: Path) -> None:
+NAMED = f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:S-Alarm"
+PUBLISH, ENCRYPT = "sns:Publish", ("kms:Decrypt", "kms:GenerateDataKey*")
+TLS = {"Effect": "Deny", "Principal": "*", "Action": PUBLISH, "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
+OWNER = {"Effect": "Allow", "Principal": {"AWS": "owner"}, "Action": "kms:*"}
+
+
+def by_alarms(*allowed: str) -> dict[str, Any]:
+    """What alarms of this account may do."""
+    source = {
+        "StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}},
+        "ArnLike": {"aws:SourceArn": {"Fn::Sub": "arn:aws:cloudwatch:*:${AWS::AccountId}:alarm:*"}},
+    }
+    principal = {"Service": "cloudwatch.amazonaws.com"}
+    return {"Effect": "Allow", "Principal": principal, "Action": list(allowed), "Condition": source}
+
+
+def looks(resources: dict[str, Any]) -> None:
+    """Add a function that looks at the bucket, an alarm on it, and who is told."""
+    may = [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": BELOW}, {**ELSEWHERE, "Resource": at("Letters")}]
+    environment = {"Variables": {"BUCKET": {"Ref": "Bucket"}}}
+    dimensions = [
+        {"Name": "Function", "Value": {"Ref": "Look"}},
+        {"Name": "Queue", "Value": {"Fn::GetAtt": ["Letters", "QueueName"]}},
+    ]
+    resources |= {
+        "Look": {
+            "Type": "AWS::Lambda::Function",
+            "Properties": {
+                **{"Handler": "a.b", "Role": at("Looker"), "Environment": environment, "Timeout": 900},
+                "LoggingConfig": {"LogGroup": {"Ref": "Lines"}},
+            },
+        },
+        "Looker": of_service(FUNCTION),
+        "Looks": {
+            "Type": "AWS::IAM::Policy",
+            "Properties": {"PolicyName": "l", "PolicyDocument": {"Statement": may}, "Roles": [{"Ref": "Looker"}]},
+        },
+        "Lines": {"Type": "AWS::Logs::LogGroup"},
+        "Topic": {"Type": "AWS::SNS::Topic", "Properties": {"KmsMasterKeyId": at("Key")}},
+        "Publish": {
+            "Type": "AWS::SNS::TopicPolicy",
+            "Properties": {"Topics": [{"Ref": "Topic"}], "PolicyDocument": {"Statement": [TLS, by_alarms(PUBLISH)]}},
+        },
+        "Key": {
+            "Type": "AWS::KMS::Key",
+            "Properties": {"KeyPolicy": {"Statement": [OWNER, by_alarms(*ENCRYPT)]}},
+        },
+        "Alarm": {
+            "Type": "AWS::CloudWatch::Alarm",
+            "Properties": {"AlarmActions": [{"Ref": "Topic"}], "Dimensions": dimensions},
+        },
+    }
+
+
+def test_what_starts_a_function_is_left_out(tmp_path: Path) -> None:
     """With its roles and their policy, by name: buckets and roles of pods are as they are without it."""
     without = read(tmp_path)
     assert read(tmp_path, watched("Watch", "Starter")) == without
+
+
+def test_functions_and_alarms_are_made(tmp_path: Path) -> None:
+    """What is called, by which role, and who is told; what starts the function stays out, and so does its queue."""
+    made = read(tmp_path, both(watched("Starter"), looks))
+    role, topic = f"arn:aws:iam::{ACCOUNT}:role/S-Looker", f"arn:aws:sns:{REGION}:{ACCOUNT}:S-Topic"
+    (below, letters) = made.roles[role].policies["l"]["Statement"]
+
+    assert made.functions == {"S-Look": Function(handler="a.b", environment={"BUCKET": "things"}, role=role)}
+    assert set(made.topics) == {topic}
+    assert set(made.roles) == {WHO.role, role}
+    assert (below["Resource"], letters["Resource"]) == (
+        "arn:aws:s3:::things/mine/*",
+        f"arn:aws:sqs:{REGION}:{ACCOUNT}:S-Letters",
+    )
+    assert {name: alarm["AlarmActions"] for name, alarm in made.alarms.items()} == {"S-Alarm": [topic]}
+    assert [each["Value"] for each in made.alarms["S-Alarm"]["Dimensions"]] == ["S-Look", "S-Letters"]
+    assert (made.queues, made.schedules) == ({}, ())
+    refuse_uncalled(made.roles[role])
+    refuse_unheard(made.topics[topic], NAMED, account=ACCOUNT)
+
+
+@pytest.mark.parametrize(
+    ("policy", "change", "message"),
+    [
+        ("Publish", {"Principal": SCHEDULER}, "policy of arn:.*:S-Topic does not let CloudWatch do sns:Publish for"),
+        ("Publish", {"Action": "sns:Subscribe"}, "does not let CloudWatch do sns:Publish for"),
+        ("Publish", {"Condition": {"ArnLike": {"aws:SourceArn": f"{NAMED}er"}}}, "does not let CloudWatch do sns:Pub"),
+        ("Publish", {"Condition": {"StringEquals": {"aws:SourceAccount": "1"}}}, "does not let CloudWatch do sns:Pub"),
+        ("Publish", {"Condition": {"StringEquals": {"aws:a": "b"}}}, "do not know StringEquals of aws:a"),
+        ("Publish", {"Effect": "Deny"}, "a statement other than Allow"),
+        ("Key", {"Principal": SCHEDULER}, "of the key of arn:.*:S-Topic does not let CloudWatch do kms:Decrypt, kms:G"),
+        ("Key", {"Action": "kms:Decrypt"}, r"does not let CloudWatch do kms:GenerateDataKey\* for"),
+        ("Key", {"Condition": {"StringEquals": {"aws:SourceAccount": "1"}}}, "does not let CloudWatch do kms:Decrypt"),
+    ],
+)
+def test_alarms_publish_to_a_topic_that_lets_them(
+    tmp_path: Path, policy: str, change: dict[str, Any], message: str
+) -> None:
+    """By its own policy and by that of its key, neither of which moto asks."""
+
+    def refuse(resources: dict[str, Any]) -> None:
+        properties = resources[policy]["Properties"]
+        (_, statement) = (properties.get("KeyPolicy") or properties["PolicyDocument"])["Statement"]
+        statement |= change
+
+    made = read(tmp_path, both(watched("Starter"), looks, refuse))
+    (topic,) = made.topics.values()
+    with pytest.raises(ClusterError, match=message):
+        refuse_unheard(topic, NAMED, account=ACCOUNT)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"Principal": SCHEDULER}, "does not let Lambda take it"),
+        ({"Action": "sts:TagSession"}, "does not let Lambda take it"),
+        ({"Condition": {"StringEquals": {"aws:SourceAccount": "1"}}}, "do not know StringEquals of aws:SourceAccount"),
+    ],
+    ids=["principal", "action", "condition"],
+)
+def test_functions_have_a_role_that_trusts_lambda(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    """Whose stand-in is a user."""
+
+    def distrust(resources: dict[str, Any]) -> None:
+        (statement,) = resources["Looker"]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+        statement |= change
+
+    made = read(tmp_path, both(watched("Starter"), looks, distrust))
+    (function,) = made.functions.values()
+    with pytest.raises(ClusterError, match=message):
+        refuse_uncalled(made.roles[function.role])
 
 
 @pytest.mark.parametrize(
@@ -238,10 +371,11 @@ def dead_letters(resources: dict[str, Any]) -> None:
         (both(started, set_in("Schedule", "StartDate", "2030")), "what to do with StartDate of S/Schedule"),
         (both(started, set_in("Schedule", "State", "DISABLED")), "S/Schedule is DISABLED"),
         (both(started, dead_letters), "what to do with DeadLetterConfig of the target of S/Schedule"),
+        (both(watched("Starter"), looks, set_in("Look", "Layers", ["a"])), "what to do with Layers of S/Look"),
     ],
     ids=[
         *("type", "policy", "session", "bucket", "function", "mixed", "role", "bucket policy", "reference"),
-        *("attribute", "queue", "queue policy", "schedule", "disabled", "target"),
+        *("attribute", "queue", "queue policy", "schedule", "disabled", "target", "layers"),
     ],
 )
 def test_what_is_not_known_is_refused(tmp_path: Path, change: Callable[[dict[str, Any]], object], message: str) -> None:

@@ -22,13 +22,22 @@ from tests.cluster.outside.client import FORM, ask
 from tests.cluster.outside.door import SQS
 from tests.cluster.outside.eks import S3
 from tests.cluster.outside.files import write
+from tests.cluster.outside.functions import command
 from tests.cluster.outside.metrics import Metrics
 from tests.cluster.outside.moto import ACCOUNT, Moto
 from tests.cluster.outside.queues import Queues
 from tests.cluster.outside.record import Record
 from tests.cluster.outside.signature import Credentials, signed
-from tests.cluster.outside.templates import Association, Role, Schedule, deployment
-from tests.cluster.outside.trust import refuse_plain, refuse_unknown, refuse_unstarting, refuse_untrusting
+from tests.cluster.outside.templates import Association, Deployment, Function, Role, Schedule, deployment
+from tests.cluster.outside.topics import Topics
+from tests.cluster.outside.trust import (
+    refuse_plain,
+    refuse_uncalled,
+    refuse_unheard,
+    refuse_unknown,
+    refuse_unstarting,
+    refuse_untrusting,
+)
 from tests.cluster.programs import built, python
 from tests.cluster.spec import ClusterSpec
 from tests.cluster.waiting import wait
@@ -94,7 +103,8 @@ class Aws:
 
     S3 is versitygw, twice, for the two names that clients know, and `versitygw iam` is IAM and STS: a pod's token
     really becomes a session, and a request that no policy of its role allows is really refused. SQS and CloudWatch are
-    moto, and before it a door at which the same IAM is asked. What schedules send, and when, is up to a test: `fire`.
+    moto, and before it a door at which the same IAM is asked; SNS, too, which tests alone ask. When schedules send, and
+    when functions are called, is up to a test: see `fire` and `call`.
 
     Args:
         kubectl: `Kubernetes.kubectl` of the cluster.
@@ -102,7 +112,10 @@ class Aws:
         addresses: Name of a host -> its address, which is also that of all names below one of S3.
         queues: SQS.
         metrics: CloudWatch.
+        topics: SNS.
         schedules: Those that are deployed, by the name of the queue to which they send.
+        functions: Likewise, by name.
+        alarms: Likewise, their properties; a test judges them.
     """
 
     def __init__(self, spec: ClusterSpec, authority: Authority, directory: Path, kubectl: Callable[..., str]) -> None:
@@ -116,14 +129,18 @@ class Aws:
         self._made: set[str] = set()  # ARNs of roles
         self._moto = Moto(self.machine, directory, region=spec.region)
         self.queues, self.metrics = Queues(self._moto, host=spec.aws.sqs), Metrics(self._moto)
+        self.topics = Topics(self.machine, region=spec.region)
         self.schedules: dict[str, Schedule] = {}
-        self._starters: dict[str, Credentials] = {}  # by the ARN of the role
+        self._users: dict[str, Credentials] = {}  # by the ARN of the role
+        self.functions: dict[str, Function] = {}
+        self.alarms: dict[str, Mapping[str, Any]] = {}
 
     def start(self) -> None:
         """Start everything, on a machine that has its network."""
-        hosts, issuer = self._directory / "hosts", self._hosts.issuer
-        hosts.write_text(f"127.0.0.1 localhost\n{self.addresses[issuer]} {issuer}\n")
-        self.machine.run("mount", "--bind", str(hosts), "/etc/hosts")
+        issuer = self._hosts.issuer
+        self._names.write_text("127.0.0.1 localhost\n")
+        self._name({**self.addresses, **self._spec.outside_addresses})  # what runs here finds them without DNS
+        self.machine.run("mount", "--bind", str(self._names), "/etc/hosts")
         (self._directory / "iam").mkdir()
         self._objects.mkdir()
         self._gateway(self._hosts.iam, "iam", "--dir", str(self._directory / "iam"), "--private-ports", IAM_SOCKET)
@@ -134,6 +151,7 @@ class Aws:
             address=str(self.addresses[self._hosts.sqs]),
             certificate=self._authority.path(f"{PUBLIC}.crt"),
             key=self._authority.path(f"{PUBLIC}.key"),
+            authority=self._trusted,
             iam=IAM_SOCKET,
             root=self._root,
         )
@@ -143,7 +161,7 @@ class Aws:
             {
                 "certificate": self._authority.path(f"{PUBLIC}.crt"),
                 "key": self._authority.path(f"{PUBLIC}.key"),
-                "authority": self._authority.path(f"{PUBLIC}-ca.crt"),
+                "authority": self._trusted,
                 "address": str(self.addresses[issuer]),
                 "issuer": self._spec.issuer,
                 "auth": self._hosts.auth,
@@ -161,14 +179,16 @@ class Aws:
         self._iam("CreateOpenIDConnectProvider", **known)
 
     def deploy(self, templates: Path) -> dict[str, Bucket]:
-        """Make buckets, queues, schedules, roles and associations of a directory of CloudFormation's templates.
+        """Make what a directory of CloudFormation's templates has of buckets, queues, schedules, functions, alarms,
+        topics, roles and associations.
 
-        Of a bucket, its name and its policy are those of the template.
+        Of a bucket, its name and its policy are those of the template; of a topic, its name.
 
         Returns:
             The buckets by name.
         Raises:
-            ClusterError: a role that EKS or EventBridge may not take, or a policy that means something else here.
+            ClusterError: a role that EKS, EventBridge or Lambda may not take, a topic to which an alarm may not
+                publish, or a policy that means something else here.
         """
         made = deployment(templates, region=self._spec.region, account=ACCOUNT)
         buckets = {name: self.bucket(name) for name in made.buckets}
@@ -192,8 +212,9 @@ class Aws:
             role = made.roles[schedule.role]
             refuse_unstarting(role, schedule, account=ACCOUNT)
             refuse_unknown(role)
-            self._make_starter(role)
+            self._make_user(role)
             self.schedules[schedule.target.rpartition(":")[2]] = schedule
+        self._make_alarms(made)
         return buckets
 
     def fire(self, queue: str) -> None:
@@ -205,13 +226,27 @@ class Aws:
         schedule = self.schedules[queue]
         host = self._hosts.sqs
         body = json.dumps({"QueueUrl": self.queues.url(queue), "MessageBody": schedule.input}).encode()
-        starter = self._starters[schedule.role]
+        starter = self._users[schedule.role]
         headers = signed(starter, "POST", f"https://{host}/", body, service=SQS.service, region=self._spec.region)
         self._ask(host, "POST", "/", body, headers=headers | SQS.target("SendMessage"))
+
+    def call(self, function: str, event: Mapping[str, object], code: Path) -> str:
+        """Call a function, as Lambda does: what it logged.
+
+        Args:
+            code: The directory in which its code is.
+        Raises:
+            ClusterError: it failed; the message ends with what it wrote.
+        """
+        called = self.functions[function]
+        credentials = self._users[called.role]
+        called_by = command(called, code, credentials, region=self._spec.region, authority=self._trusted)
+        return self.machine.run(*called_by, stdin=json.dumps(event))
 
     def bucket(self, name: str) -> Bucket:
         """Make a bucket."""
         self._ask_s3(self._hosts.s3, "PUT", f"/{name}")
+        self._name({f"{name}.{host}": address for host, address in self._hosts.s3_addresses.items()})
         return Bucket(name, self._objects / name)
 
     def allow(self, namespace: str, service_account: str, bucket: str, prefix: str = "") -> None:
@@ -243,6 +278,19 @@ class Aws:
                 yield
             finally:
                 self.machine.run("nft", "delete", "table", "ip", "failing")
+
+    @property
+    def _trusted(self) -> str:
+        return self._authority.path(f"{PUBLIC}-ca.crt")
+
+    @property
+    def _names(self) -> Path:
+        return self._directory / "hosts"
+
+    def _name(self, addresses: Mapping[str, IPv4Address]) -> None:
+        """Let the machine know names."""
+        with self._names.open("a") as file:
+            file.writelines(f"{address} {name}\n" for name, address in addresses.items())
 
     @property
     def _objects(self) -> Path:
@@ -283,9 +331,25 @@ class Aws:
         for name, policy in role.policies.items():
             self._iam("PutRolePolicy", RoleName=role.name, PolicyName=name, PolicyDocument=json.dumps(policy))
 
-    def _make_starter(self, role: Role) -> None:
-        """Make a user who may do what the role of a schedule may: versitygw has sessions for tokens of pods alone."""
-        if role.arn in self._starters:
+    def _make_alarms(self, made: Deployment) -> None:
+        """Make functions, what judges what they tell, and who hears of that."""
+        for function in made.functions.values():
+            role = made.roles[function.role]
+            refuse_uncalled(role)
+            refuse_unknown(role)
+            self._make_user(role)
+        for name, alarm in made.alarms.items():
+            arn = f"arn:aws:cloudwatch:{self._spec.region}:{ACCOUNT}:alarm:{name}"
+            for action in {*alarm.get("AlarmActions", ()), *alarm.get("OKActions", ())}:
+                refuse_unheard(made.topics[action], arn, account=ACCOUNT)
+        for topic in made.topics:
+            self.topics.make(topic)
+        self.functions |= made.functions
+        self.alarms |= made.alarms
+
+    def _make_user(self, role: Role) -> None:
+        """Make a user who may do what the role of a service may: versitygw has sessions for tokens of pods alone."""
+        if role.arn in self._users:
             return
         self._iam("CreateUser", UserName=role.name)
         for name, policy in role.policies.items():
@@ -294,7 +358,7 @@ class Aws:
         access_key, secret_key = (re.search(rf"<{name}>([^<]+)<", made) for name in ("AccessKeyId", "SecretAccessKey"))
         assert access_key
         assert secret_key
-        self._starters[role.arn] = Credentials(access_key=access_key[1], secret_key=secret_key[1])
+        self._users[role.arn] = Credentials(access_key=access_key[1], secret_key=secret_key[1])
 
     def _associate(self, roles: Mapping[str, str]) -> None:
         self._roles |= roles
@@ -334,11 +398,11 @@ class Aws:
 
     def _status(self, host: str) -> int:
         """What is answered to a request that nobody signed."""
-        address, authority = str(self.addresses[host]), self._authority.path(f"{PUBLIC}-ca.crt")
+        address, authority = str(self.addresses[host]), self._trusted
         return self.machine.call(lambda: ask(host, address, "POST", "/", headers={}, authority=authority))[0]
 
     def _ask(self, host: str, method: str, path: str, body: bytes = b"", *, headers: Mapping[str, str]) -> str:
-        address, authority = str(self.addresses[host]), self._authority.path(f"{PUBLIC}-ca.crt")
+        address, authority = str(self.addresses[host]), self._trusted
         status, text = self.machine.call(
             lambda: ask(host, address, method, path, body, headers=headers, authority=authority)
         )

@@ -26,13 +26,14 @@ class Moto:
     def __init__(self, machine: Machine, directory: Path, *, region: str) -> None:
         self._machine, self._directory, self._region = machine, directory, region
 
-    def start(self, *, address: str, certificate: str, key: str, iam: str, root: Credentials) -> None:
+    def start(self, *, address: str, certificate: str, key: str, authority: str, iam: str, root: Credentials) -> None:
         """Start it, and the door.
 
         Args:
             address: At which the door is.
             certificate: Path of that of its hosts.
             key: Path of its key.
+            authority: Path of the certificate of whom moto trusts, where it tells others something.
             iam: Path of the socket at which IAM is asked.
             root: Who may ask it.
         """
@@ -48,7 +49,8 @@ class Moto:
         }
         host, port = STORE
         moto = [sys.executable, "-m", "moto.server", "--host", host, "--port", str(port)]
-        self._machine.start("moto", ["env", f"MOTO_ACCOUNT_ID={ACCOUNT}", *moto])
+        environment = (f"MOTO_ACCOUNT_ID={ACCOUNT}", f"REQUESTS_CA_BUNDLE={authority}", "NO_PROXY=*")
+        self._machine.start("moto", ["env", *environment, *moto])
         file = write(self._directory / "door.json", configuration)
         self._machine.start("door", python("tests.cluster.outside.door", file))
 

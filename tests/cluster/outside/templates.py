@@ -1,8 +1,9 @@
-"""What templates of CloudFormation make of buckets, queues, schedules, roles and their associations.
+"""What templates of CloudFormation make of buckets, queues, schedules, functions, alarms, topics, roles and their
+associations.
 
-Only what a deployment in the tests' AWS needs is resolved; what is not known is refused, never skipped. What looks at
-restore points is known, and left out: it is in no cluster, and its roles are of services, not of pods. To it belong the
-queue without a name, which keeps what it gave up, and the schedule that sends to no queue.
+Only what a deployment in the tests' AWS needs is resolved; what is not known is refused, never skipped. What starts a
+function and keeps what it gave up is known, and left out, with its roles: a test calls it. To it belong the queue
+without a name, and the schedule that sends to no queue.
 
 Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference.html
 """
@@ -25,15 +26,15 @@ NOT_MADE = {
     *("BucketEncryption", "LifecycleConfiguration", "OwnershipControls", "PublicAccessBlockConfiguration"),
     "VersioningConfiguration",
 }
-# What the tests' AWS does not make: tests/real/test_cdk.py deploys it.
+FUNCTION, ALARM = "AWS::Lambda::Function", "AWS::CloudWatch::Alarm"
+TOPIC, TOPIC_POLICY, KEY = "AWS::SNS::Topic", "AWS::SNS::TopicPolicy", "AWS::KMS::Key"
+# What the tests' AWS does not make: tests/real/test_cdk.py deploys it. To a topic, a test subscribes.
 LEFT_OUT = {
-    "AWS::CloudWatch::Alarm",
     *("AWS::DLM::LifecyclePolicy", "AWS::EC2::Volume"),
-    "AWS::KMS::Key",
-    *("AWS::Lambda::EventInvokeConfig", "AWS::Lambda::Function"),
-    "AWS::Logs::LogGroup",
-    *("AWS::SNS::Subscription", "AWS::SNS::Topic", "AWS::SNS::TopicPolicy"),
+    *("AWS::Lambda::EventInvokeConfig", "AWS::Logs::LogGroup", "AWS::SNS::Subscription"),
 }
+# Of a function, what says how Lambda runs it, and not what it does: the same deploys it.
+NOT_RUN = {"Code", "Description", "LoggingConfig", "MemorySize", "Runtime", "Timeout"}
 # Whose roles no pod takes.
 SERVICES = {"dlm.amazonaws.com", "lambda.amazonaws.com", "scheduler.amazonaws.com"}
 VARIABLE = re.compile(r"\$\{(!?)([^}]+)\}")
@@ -110,6 +111,36 @@ class Schedule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Function:
+    """A function of Lambda.
+
+    Args:
+        handler: What is called.
+        environment: What it is told.
+        role: ARN of the one that it has.
+    """
+
+    handler: str
+    environment: Mapping[str, str]
+    role: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topic:
+    """A topic of SNS.
+
+    Args:
+        arn: By which alarms name it.
+        statements: Of its policy.
+        of_key: Of the policy of the key by which it is encrypted.
+    """
+
+    arn: str
+    statements: tuple[Mapping[str, Any], ...]
+    of_key: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
     """All of it.
 
@@ -117,12 +148,18 @@ class Deployment:
         buckets: By name, the statements of the bucket's policy.
         queues: Those that have a name, by it.
         schedules: Those that send to such a queue.
+        functions: By name.
+        alarms: By name, their properties.
+        topics: By ARN.
         roles: By ARN.
     """
 
     buckets: Mapping[str, tuple[Mapping[str, Any], ...]]
     queues: Mapping[str, Queue]
     schedules: tuple[Schedule, ...]
+    functions: Mapping[str, Function]
+    alarms: Mapping[str, Mapping[str, Any]]
+    topics: Mapping[str, Topic]
     roles: Mapping[str, Role]
     associations: tuple[Association, ...]
 
@@ -137,6 +174,9 @@ def deployment(directory: Path, *, region: str, account: str) -> Deployment:
         buckets={name: statements for stack in stacks for name, statements in stack.buckets()},
         queues={queue.name: queue for stack in stacks for queue in stack.queues()},
         schedules=tuple(schedule for stack in stacks for schedule in stack.schedules()),
+        functions={name: function for stack in stacks for name, function in stack.functions()},
+        alarms={name: alarm for stack in stacks for name, alarm in stack.alarms()},
+        topics={topic.arn: topic for stack in stacks for topic in stack.topics()},
         roles={role.arn: role for stack in stacks for role in stack.roles()},
         associations=tuple(association for stack in stacks for association in stack.associations()),
     )
@@ -151,12 +191,15 @@ class _Stack:
         self._account = account
         self._resources: dict[str, Any] = template["Resources"]
         self._values = {"AWS::Partition": "aws", "AWS::Region": region, "AWS::AccountId": account}
-        known = {BUCKET, BUCKET_POLICY, ROLE, POLICY, ASSOCIATION, QUEUE, QUEUE_POLICY, SCHEDULE, GROUP} | LEFT_OUT
+        known = {
+            *(BUCKET, BUCKET_POLICY, ROLE, POLICY, ASSOCIATION, QUEUE, QUEUE_POLICY, SCHEDULE, GROUP),
+            *(FUNCTION, ALARM, TOPIC, TOPIC_POLICY, KEY, *LEFT_OUT),
+        }
         for name, resource in self._resources.items():
             if resource["Type"] not in known:
                 of = f"{self._name}/{name} of the type {resource['Type']}"
                 raise ClusterError(f"the tests do not know what to do with {of}")
-        self._left_out = set(self._of_what_looks())
+        self._left_out = set(self._of_what_is_not_made())
         for name, resource in self._resources.items():
             taken = {of.get("Ref") in self._left_out for of in _whose(resource)}
             if taken == {True}:
@@ -207,6 +250,30 @@ class _Stack:
                 group=self._of_group(found["GroupName"]),
             )
 
+    def functions(self) -> Iterator[tuple[str, Function]]:
+        for name, found in self._of(FUNCTION):
+            _only(found, {"Environment", "Handler", "Role", *NOT_RUN}, of=f"{self._name}/{name}")
+            environment = found["Environment"]["Variables"]
+            yield self._ref(name), Function(handler=found["Handler"], environment=environment, role=found["Role"])
+
+    def alarms(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        for name, found in self._of(ALARM):
+            yield f"{self._name}-{name}", found
+
+    def topics(self) -> Iterator[Topic]:
+        statements: dict[str, tuple[Mapping[str, Any], ...]] = {}
+        for _, found in self._of(TOPIC_POLICY):
+            for arn in found["Topics"]:
+                statements[arn] = (*statements.get(arn, ()), *listed(found["PolicyDocument"]["Statement"]))
+        keys = {self._attribute(name, "Arn"): found["KeyPolicy"]["Statement"] for name, found in self._of(KEY)}
+        for name, found in self._of(TOPIC):
+            _only(found, {"KmsMasterKeyId"}, of=f"{self._name}/{name}")
+            arn = self._ref(name)
+            of_key = tuple(keys[found["KmsMasterKeyId"]])
+            yield Topic(arn=arn, statements=statements.pop(arn, ()), of_key=of_key)
+        if statements:
+            raise ClusterError(f"{self._name} has policies of topics that it does not make: {', '.join(statements)}")
+
     def roles(self) -> Iterator[Role]:
         policies: dict[str, dict[str, Mapping[str, Any]]] = {}
         for name, found in self._of(POLICY):
@@ -230,8 +297,9 @@ class _Stack:
                 role=found["RoleArn"],
             )
 
-    def _of_what_looks(self) -> Iterator[str]:
-        """The names of queues, schedules and roles of what looks at restore points."""
+    def _of_what_is_not_made(self) -> Iterator[str]:
+        """The names of queues, schedules and roles of what starts a function, and keeps what it gave up."""
+        taken = {_owner(each["Properties"]["Role"]) for each in self._resources.values() if each["Type"] == FUNCTION}
         named = {name for name, each in self._resources.items() if "QueueName" in each.get("Properties", {})}
         starters = set()
         for name, resource in self._resources.items():
@@ -242,7 +310,9 @@ class _Stack:
                 else:
                     yield name
         for name, resource in self._resources.items():
-            if (resource["Type"] == QUEUE and name not in named) or (_of_service(resource) and name not in starters):
+            if (resource["Type"] == QUEUE and name not in named) or (
+                _of_service(resource) and name not in starters | taken
+            ):
                 yield name
 
     def _of(self, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -290,9 +360,11 @@ class _Stack:
             case "AWS::IAM::Role":
                 return str(resource["Properties"].get("RoleName", self._made_up(name)))
             case "AWS::SQS::Queue":
-                queue = self._resolved(resource["Properties"]["QueueName"])
+                queue = self._resolved(resource["Properties"].get("QueueName", self._made_up(name)))
                 return f"https://sqs.{self._values['AWS::Region']}.amazonaws.com/{self._account}/{queue}"
-            case "AWS::Scheduler::ScheduleGroup":
+            case "AWS::SNS::Topic":
+                return self._arn("sns", self._made_up(name))
+            case "AWS::Scheduler::ScheduleGroup" | "AWS::Lambda::Function" | "AWS::Logs::LogGroup" | "AWS::KMS::Key":
                 return self._made_up(name)
         raise ClusterError(f"{self._name} refers to {name}, whose name the tests do not know")
 
@@ -300,22 +372,28 @@ class _Stack:
         """What CloudFormation might call it: it ends as no other does."""
         return f"{self._name}-{name}"[-64:]
 
+    def _arn(self, service: str, what: str) -> str:
+        """Of something in the region and account."""
+        return f"arn:aws:{service}:{self._values['AWS::Region']}:{self._account}:{what}"
+
     def _of_group(self, name: str) -> str:
-        return f"arn:aws:scheduler:{self._values['AWS::Region']}:{self._account}:schedule-group/{name}"
+        return self._arn("scheduler", f"schedule-group/{name}")
 
     def _attribute(self, name: str, attribute: str) -> str:
-        kind = self._resources[name]["Type"]
-        match kind, attribute:
-            case "AWS::S3::Bucket", "Arn":
-                return f"arn:aws:s3:::{self._ref(name)}"
-            case "AWS::IAM::Role", "Arn":
-                return f"arn:aws:iam::{self._account}:role/{self._ref(name)}"
-            case "AWS::SQS::Queue", "Arn":
-                queue = self._ref(name).rpartition("/")[2]
-                return f"arn:aws:sqs:{self._values['AWS::Region']}:{self._account}:{queue}"
-            case "AWS::Scheduler::ScheduleGroup", "Arn":
-                return self._of_group(self._ref(name))
-        raise ClusterError(f"{self._name} refers to {attribute} of {name} ({kind}), which the tests do not know")
+        kind, known = self._resources[name]["Type"], self._ref(name)
+        last = known.rpartition("/")[2]
+        attributes = {
+            ("AWS::S3::Bucket", "Arn"): f"arn:aws:s3:::{known}",
+            ("AWS::IAM::Role", "Arn"): f"arn:aws:iam::{self._account}:role/{known}",
+            ("AWS::SQS::Queue", "Arn"): self._arn("sqs", last),
+            ("AWS::SQS::Queue", "QueueName"): last,
+            ("AWS::KMS::Key", "Arn"): self._arn("kms", f"key/{known}"),
+            ("AWS::Logs::LogGroup", "Arn"): self._arn("logs", f"log-group:{known}:*"),
+            ("AWS::Scheduler::ScheduleGroup", "Arn"): self._of_group(known),
+        }
+        if (kind, attribute) not in attributes:
+            raise ClusterError(f"{self._name} refers to {attribute} of {name} ({kind}), which the tests do not know")
+        return attributes[kind, attribute]
 
 
 def conditions(statement: Mapping[str, Any]) -> Iterator[tuple[str, str, list[str]]]:

@@ -8,14 +8,15 @@ Source: https://docs.aws.amazon.com/eks/latest/userguide/pod-id-role.html
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
 from tests.cluster.errors import ClusterError
-from tests.cluster.outside.templates import Association, Queue, Role, Schedule, actions, conditions, listed
+from tests.cluster.outside.templates import Association, Queue, Role, Schedule, Topic, actions, conditions, listed
 
-SERVICE, SCHEDULER = "pods.eks.amazonaws.com", "scheduler.amazonaws.com"
+SERVICE, SCHEDULER, LAMBDA = "pods.eks.amazonaws.com", "scheduler.amazonaws.com", "lambda.amazonaws.com"
+CLOUDWATCH = "cloudwatch.amazonaws.com"
 NEEDED = {"sts:AssumeRole", "sts:TagSession"}
 # What policies of a session may have conditions on, beside its own role's tags, of which the tests have none: what
 # versitygw 1.8.0 knows of who asks, and by service, what it is told of a request, by its own S3 or by the door. A
@@ -50,7 +51,7 @@ def refuse_untrusting(role: Role, association: Association, *, region: str, acco
         "aws:RequestTag/kubernetes-namespace": association.namespace,
         "aws:RequestTag/kubernetes-service-account": association.service_account,
     }
-    missing = ", ".join(sorted(NEEDED - _allowed(role, SERVICE, asked)))
+    missing = ", ".join(sorted(NEEDED - _taken(role, SERVICE, asked)))
     if missing:
         raise ClusterError(f"the trust policy of {role.name} does not let EKS do {missing} for {association.key}")
 
@@ -63,8 +64,38 @@ def refuse_unstarting(role: Role, schedule: Schedule, *, account: str) -> None:
     Source: https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
     """
     asked = {"aws:SourceAccount": account, "aws:SourceArn": schedule.group}
-    if "sts:AssumeRole" not in _allowed(role, SCHEDULER, asked):
+    if "sts:AssumeRole" not in _taken(role, SCHEDULER, asked):
         raise ClusterError(f"the trust policy of {role.name} does not let EventBridge take it for {schedule.group}")
+
+
+def refuse_uncalled(role: Role) -> None:
+    """Refuse a role that Lambda may not take.
+
+    Raises:
+        ClusterError: no statement lets it, or a condition that is not known here.
+    """
+    if "sts:AssumeRole" not in _taken(role, LAMBDA, {}):
+        raise ClusterError(f"the trust policy of {role.name} does not let Lambda take it")
+
+
+def refuse_unheard(topic: Topic, alarm: str, *, account: str) -> None:
+    """Refuse a topic to which an alarm may not publish, or not by the topic's key: nobody would hear of that, either.
+
+    Args:
+        alarm: Its ARN.
+    Raises:
+        ClusterError: no statement lets it, or a condition that is not known here.
+    Source: https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html#compatibility-with-aws-services
+    """
+    asked = {"aws:SourceAccount": account, "aws:SourceArn": alarm}
+    by_tls = [each for each in topic.statements if (each["Effect"], each.get("Condition")) != ("Deny", PLAIN)]
+    for policy, statements, needed in (
+        (f"the policy of {topic.arn}", by_tls, {"sns:Publish"}),
+        (f"the policy of the key of {topic.arn}", topic.of_key, {"kms:Decrypt", "kms:GenerateDataKey*"}),
+    ):
+        missing = ", ".join(sorted(needed - _allowed(statements, policy, CLOUDWATCH, asked)))
+        if missing:
+            raise ClusterError(f"{policy} does not let CloudWatch do {missing} for {alarm}")
 
 
 def refuse_plain(queue: Queue) -> None:
@@ -94,28 +125,35 @@ def refuse_unknown(role: Role) -> None:
         raise ClusterError(f"versitygw does not know what policies of {role.name} ask about: {'; '.join(unknown)}")
 
 
-def _allowed(role: Role, service: str, asked: Mapping[str, str]) -> set[str]:
+def _taken(role: Role, service: str, asked: Mapping[str, str]) -> set[str]:
     """What the trust policy of a role lets a service do with it."""
+    return _allowed(listed(role.trust["Statement"]), f"the trust policy of {role.name}", service, asked)
+
+
+def _allowed(statements: Iterable[Mapping[str, Any]], policy: str, service: str, asked: Mapping[str, str]) -> set[str]:
+    """What a policy lets a service do."""
     allowed: set[str] = set()
-    for statement in listed(role.trust["Statement"]):
+    for statement in statements:
         if statement["Effect"] != "Allow":
-            raise ClusterError(f"the trust policy of {role.name} has a statement other than Allow: {statement}")
-        if statement["Principal"] in ({"Service": service}, {"Service": [service]}) and _holds(statement, asked, role):
+            raise ClusterError(f"{policy} has a statement other than Allow: {statement}")
+        if statement["Principal"] in ({"Service": service}, {"Service": [service]}) and _holds(
+            statement, asked, policy
+        ):
             allowed |= {*actions(statement)}
     return allowed
 
 
-def _holds(statement: Mapping[str, Any], asked: Mapping[str, str], role: Role) -> bool:
+def _holds(statement: Mapping[str, Any], asked: Mapping[str, str], policy: str) -> bool:
     return all(
         any(_fits(operator, asked[key], value) for value in values)
         for operator, key, values in conditions(statement)
-        if _known(operator, key, asked, role)
+        if _known(operator, key, asked, policy)
     )
 
 
-def _known(operator: str, key: str, asked: Mapping[str, str], role: Role) -> bool:
+def _known(operator: str, key: str, asked: Mapping[str, str], policy: str) -> bool:
     if key not in asked or operator not in {"StringEquals", "StringLike", "ArnEquals", "ArnLike"}:
-        raise ClusterError(f"the tests do not know {operator} of {key}, which the trust policy of {role.name} has")
+        raise ClusterError(f"the tests do not know {operator} of {key}, which {policy} has")
     return True
 
 
