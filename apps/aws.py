@@ -27,7 +27,7 @@ from constructs_lib.aws import (
 )
 from constructs_lib.contract import GRAFANA_BACKUP, LOKI, PROMETHEUS, Identity
 from constructs_lib.errors import ConstructError
-from constructs_lib.restore_points import BackupLimits, Origin, RestorePoints
+from constructs_lib.restore_points import Origin, RestorePoints
 
 DEFAULT = "prod"
 
@@ -75,20 +75,19 @@ def stacks(app: cdk.App, name: str, values: Environment) -> list[cdk.Stack]:
                 volume=each.volume,
                 snapshots=Snapshots(at=at, keep=values.volume_snapshots) if at is not None else None,
             )
-    points, limits = values.restore_points, values.backup_limits
-    if points and limits:
+    if points := values.restore_points:
         made.append(stack("MonitoringBackup", "Restore points, who may add to them, and who looks at them.", code=True))
-        _back_up(made[-1], values, points, limits)
+        _back_up(made[-1], values, points)
     return made
 
 
-def _back_up(stack: cdk.Stack, values: Environment, points: RestorePoints, limits: BackupLimits) -> None:
+def _back_up(stack: cdk.Stack, values: Environment, points: RestorePoints) -> None:
     """Add the bucket of restore points, what starts those of servers, and whoever looks at all of them.
 
     Too old is there what is too old in the cluster. A database is saved by a CronJob of its own.
     """
     prometheus = Origin(cluster=values.cluster, namespace=values.namespace, component=PROMETHEUS)
-    replicas = {prometheus: prometheus.replicas(values.prometheus_replicas)}
+    replicas, limits = {prometheus: prometheus.replicas(values.prometheus_replicas)}, points.limits
     oldest = {prometheus: limits.oldest}
     if values.grafana_backup:
         database = replace(prometheus, component=GRAFANA_BACKUP, database=True)

@@ -9,7 +9,6 @@ from constructs_lib.config.grafana import PostgresStore
 from constructs_lib.contract import Namespace
 from constructs_lib.errors import ConstructError
 from constructs_lib.kube import Backup, PostgresBackup, PrometheusHA, RestoreDrill, StorageClass, Volume
-from constructs_lib.restore_points import BackupLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +57,10 @@ def back_up(
         prometheus=prometheus,
         image=image,
         points=points,
-        every=values.backup_every,
-        queues_reached_at=values.sqs_at if values.backups_start is not None else None,
+        queues_reached_at=values.sqs_at if points.limits.queued else None,
         metrics_reached_at=values.cloudwatch_at or None,
     )
-    limits, storage_class = values.backup_limits, values.drill_storage_class
-    drills = (_drill(app, values, backup, limits, storage_class).name,) if limits and storage_class else ()
+    drills = (_drill(app, values, backup, values.drill_storage_class).name,) if values.drill_storage_class else ()
     if not values.grafana_backup:
         return Daily(drills=drills)
     if people is None:
@@ -83,9 +80,7 @@ def back_up(
     return Daily(databases=(saver.name,), drills=drills)
 
 
-def _drill(
-    app: cdk8s.App, values: Environment, backup: Backup, limits: BackupLimits, storage_class: str
-) -> RestoreDrill:
+def _drill(app: cdk8s.App, values: Environment, backup: Backup, storage_class: str) -> RestoreDrill:
     """What tries to restore, and the class of its volume where the app makes classes."""
     chart = cdk8s.Chart(app, "restore-drill")
     if values.make_storage_class:
@@ -100,6 +95,5 @@ def _drill(
         "restore-drill",
         backup=backup,
         volume=Volume(values.prometheus_volume, storage_class),
-        end_within=limits.drill_within,
         metrics_reached_at=values.cloudwatch_at or None,
     )

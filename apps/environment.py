@@ -433,18 +433,12 @@ class Environment(BaseModel):
 
     @property
     def restore_points(self) -> RestorePoints | None:
-        """Where restore points are; None where there is no backup."""
+        """Where restore points are, and how often they are made; None where there is no backup."""
         if not self.backup_bucket_suffix:
             return None
         bucket = self._bucket(self.backup_bucket_suffix)
-        return RestorePoints(bucket=bucket, keep=self.backup_keep, expiry=self.backup_expiry)
-
-    @property
-    def backup_limits(self) -> BackupLimits | None:
-        """From where on somebody must hear of restore points; None where there are none."""
-        if not self.restore_points:
-            return None
-        return BackupLimits(every=self.backup_every, queued=self.backups_start is not None)
+        limits = BackupLimits(every=self.backup_every, queued=self.backups_start is not None)
+        return RestorePoints(bucket=bucket, keep=self.backup_keep, expiry=self.backup_expiry, limits=limits)
 
     @property
     def backups_start(self) -> time | None:

@@ -153,7 +153,8 @@ def monitoring(app: cdk8s.App, name: str, values: Environment) -> Stack:
     daily = back_up(app, namespaces.restricted, values, prometheus, _people_store(values))
     by = prometheus.evaluator
     prometheus.add_rules(*_rules(by, values, loki, tracing, daily))
-    grafana.set_home(system_health(backups=values.backup_limits))
+    points = values.restore_points
+    grafana.set_home(system_health(backups=points.limits if points else None))
     grafana.add_dashboard(*dashboards(by, values, loki, tracing))
     return Stack(prometheus, loki, tracing, collector)
 
@@ -300,8 +301,8 @@ def _rules(
         yield traces(by, query=None if alone else JAEGER_QUERY.job, searched=not alone)
     if values.agent_image:
         yield teams(by)
-    if limits := values.backup_limits:
-        yield backups(by, limits, databases=daily.databases, drills=daily.drills)
+    if points := values.restore_points:
+        yield backups(by, points.limits, databases=daily.databases, drills=daily.drills)
     if values.hosts_at:
         yield hosts(by)
     if values.application_services:

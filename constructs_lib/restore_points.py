@@ -1,4 +1,4 @@
-"""What both halves must agree on of restore points: where they are, whose they are, and how long they live.
+"""What both halves must agree on of restore points: where, whose and how young they are, and how long they live.
 
 Plain data, standard library only, as in `constructs_lib.contract`.
 """
@@ -29,8 +29,69 @@ RUN_WITHIN = timedelta(minutes=30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BackupLimits:
+    """How often restore points are made, and from when on somebody must hear of them, in the cluster and outside of it.
+
+    Args:
+        every: Between two restore points of a server; any time, one more can be asked for.
+        late: How much later one may be: it takes its time, and what fails is tried again.
+        queued: Whether queues start them, every day, as those of `BackupSchedule`. A server whose start does not come
+            begins by itself, 75 minutes later: it must have time left.
+        failing: How long attempts may fail one after the other.
+        unsaved: How long ago a database may have been saved, which happens every day.
+        drill_within: How long a drill may take, which begins every day. Less than a day, since servers take turns, and
+            one whose restore always fails would be hidden by another one.
+    Raises:
+        ConstructError: a duration that is too short, fewer restore points than queues start, or a drill in whose time
+            another server's turn comes.
+    """
+
+    every: timedelta = timedelta(days=1)
+    late: timedelta = timedelta(hours=2)
+    failing: timedelta = timedelta(hours=1)
+    unsaved: timedelta = timedelta(hours=26)
+    drill_within: timedelta = DRILL_WITHIN
+    queued: bool = False
+
+    def __post_init__(self) -> None:
+        check_durations(
+            every=self.every,
+            late=self.late,
+            failing=self.failing,
+            unsaved=self.unsaved,
+            drill_within=self.drill_within,
+        )
+        if self.queued and self.every > STARTS_EVERY:
+            raise ConstructError(
+                f"a restore point is made every {prometheus_duration(self.every)}, but queues start one every "
+                f"{prometheus_duration(STARTS_EVERY)}: make them as often, or let no queue start them"
+            )
+        if self.queued and self.late < START_WITHIN + RUN_WITHIN:
+            raise ConstructError(
+                f"late is {prometheus_duration(self.late)}, but a server whose start does not come begins "
+                f"{prometheus_duration(START_WITHIN)} later by itself: use "
+                f"{prometheus_duration(START_WITHIN + RUN_WITHIN)} or more, so that there is time for the run"
+            )
+        if self.drill_within >= DRILL_EVERY:
+            raise ConstructError(
+                f"drill_within is {prometheus_duration(self.drill_within)}, but servers take turns, and one that "
+                f"cannot be restored would be hidden by the next one: use less than {prometheus_duration(DRILL_EVERY)}"
+            )
+
+    @property
+    def oldest(self) -> timedelta:
+        """How old the newest restore point of a server may be."""
+        return self.every + self.late
+
+    @property
+    def undrilled(self) -> timedelta:
+        """How long ago a restore may have been tried with success."""
+        return DRILL_EVERY + self.drill_within
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RestorePoints:
-    """A bucket of restore points, and how long what is in it lives.
+    """A bucket of restore points, how long what is in it lives, and how often there is another one.
 
     What a restore point consists of is below `blocks/`, sent once, and shared by all points that need it; the points
     themselves are below `points/`. An object may be as old as the local retention and the longest block when a point
@@ -40,6 +101,8 @@ class RestorePoints:
         bucket: Where they are.
         keep: How long a restore point is kept: whole days.
         expiry: After which any object of the bucket expires: whole days.
+        limits: How often they are made, by what, and when that is too late: whoever makes, tries and watches them, and
+            the rules and alarms on them, take it from here.
     Raises:
         ConstructError: no whole days, or points that are kept until their objects have expired.
     Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-expire-general-considerations.html
@@ -48,6 +111,7 @@ class RestorePoints:
     bucket: Bucket
     keep: timedelta = timedelta(days=30)
     expiry: timedelta = timedelta(days=90)
+    limits: BackupLimits = BackupLimits()
 
     def __post_init__(self) -> None:
         for name, value in (("keep", self.keep), ("expiry", self.expiry)):
@@ -98,61 +162,6 @@ class RestorePoints:
                 f"which objects in {self.bucket.name} expire, so that a point would lose some: lower the retention or "
                 "keep, or let objects expire later"
             )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BackupLimits:
-    """From when on somebody must hear of restore points, in the cluster and outside of it.
-
-    Args:
-        every: Between two restore points of a server.
-        late: How much later one may be: it takes its time, and what fails is tried again.
-        queued: Whether queues start them, as those of `BackupSchedule`. A server whose start does not come begins by
-            itself, 75 minutes later: it must have time left.
-        failing: How long attempts may fail one after the other.
-        unsaved: How long ago a database may have been saved, which happens every day.
-        drill_within: How long a drill may take, which begins every day. Less than a day, since servers take turns, and
-            one whose restore always fails would be hidden by another one.
-    Raises:
-        ConstructError: a duration that is too short, or a drill in whose time another server's turn comes.
-    """
-
-    every: timedelta
-    late: timedelta = timedelta(hours=2)
-    failing: timedelta = timedelta(hours=1)
-    unsaved: timedelta = timedelta(hours=26)
-    drill_within: timedelta = DRILL_WITHIN
-    queued: bool = False
-
-    def __post_init__(self) -> None:
-        check_durations(
-            every=self.every,
-            late=self.late,
-            failing=self.failing,
-            unsaved=self.unsaved,
-            drill_within=self.drill_within,
-        )
-        if self.queued and self.late < START_WITHIN + RUN_WITHIN:
-            raise ConstructError(
-                f"late is {prometheus_duration(self.late)}, but a server whose start does not come begins "
-                f"{prometheus_duration(START_WITHIN)} later by itself: use "
-                f"{prometheus_duration(START_WITHIN + RUN_WITHIN)} or more, so that there is time for the run"
-            )
-        if self.drill_within >= DRILL_EVERY:
-            raise ConstructError(
-                f"drill_within is {prometheus_duration(self.drill_within)}, but servers take turns, and one that "
-                f"cannot be restored would be hidden by the next one: use less than {prometheus_duration(DRILL_EVERY)}"
-            )
-
-    @property
-    def oldest(self) -> timedelta:
-        """How old the newest restore point of a server may be."""
-        return self.every + self.late
-
-    @property
-    def undrilled(self) -> timedelta:
-        """How long ago a restore may have been tried with success."""
-        return DRILL_EVERY + self.drill_within
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)

@@ -19,7 +19,6 @@ BACKUP = "backup"
 PORT = Port(name=BACKUP, number=8083)
 # More often, there is nothing new.
 SHORTEST = timedelta(hours=2)
-DAY = timedelta(days=1)  # as often as a `BackupSchedule` starts one
 
 
 class Backup(Construct):
@@ -34,12 +33,12 @@ class Backup(Construct):
         prometheus: Whose pods it joins; its servers start and run without any word from the bucket, but not without the
             image.
         image: Of the agent, from a registry of yours: `agent/README.md` says how to build it.
-        points: Where restore points go, and how long they are kept.
-        every: Between two restore points; any time, one more can be asked for.
+        points: Where restore points go, how often, and how long they are kept.
         resources: Of the agent, and of what restores.
-        queues_reached_at: Address ranges of SQS as the pods see them, where a `BackupSchedule` of the other half starts
-            the backups: public ones, such as 0.0.0.0/0, or private ones by an interface endpoint. The agents ask their
-            queues, and their own timer waits somewhat longer than `every`. It is the only one when absent.
+        queues_reached_at: Address ranges of SQS as the pods see them, where `BackupLimits.queued` says that a
+            `BackupSchedule` of the other half starts the backups: public ones, such as 0.0.0.0/0, or private ones by an
+            interface endpoint. The agents ask their queues, and their own timer waits somewhat longer than
+            `BackupLimits.every`. It is the only one when absent.
         metrics_reached_at: Likewise of CloudWatch, where `PrometheusAlarms` of the other half look at what the servers
             use of their limits. The agents tell it each minute; nobody when absent.
     Attributes:
@@ -47,8 +46,9 @@ class Backup(Construct):
         replicas: By what each server's are called below the origin's path.
     Raises:
         ConstructError: a local retention with which objects would expire before the last restore point that needs them,
-            or a time between restore points that leaves none, nothing new, or more than queues start; no address range
-            of SQS or CloudWatch, one that is none, or a replica's name that is too long for a queue.
+            or a time between restore points that leaves none, or nothing new; queues without addresses, or addresses
+            without queues; no address range of SQS or CloudWatch, one that is none, or a replica's name that is too
+            long for a queue.
     Source: https://prometheus.io/docs/prometheus/latest/storage/
     """
 
@@ -60,13 +60,13 @@ class Backup(Construct):
         prometheus: PrometheusHA,
         image: Image,
         points: RestorePoints,
-        every: timedelta = timedelta(days=1),
         resources: Resources = RESOURCES,
         queues_reached_at: tuple[str, ...] | None = None,
         metrics_reached_at: tuple[str, ...] | None = None,
     ) -> None:
         points.refuse_retention(prometheus.retention.time)
-        _refuse(every, points)
+        _refuse(points)
+        _refuse_contradiction(points, queues_reached_at)
         super().__init__(scope, id)
         self.prometheus, self.image, self.points = prometheus, image, points
         self.origin = Origin(
@@ -74,7 +74,6 @@ class Backup(Construct):
         )
         self.replicas = self.origin.replicas(prometheus.replicas)
         if queues_reached_at is not None:
-            _refuse_longer(every)
             prometheus.allow(service("SQS", queues_reached_at, of=f"queues_reached_at of {prometheus.name}"))
             for replica in self.replicas:
                 self.origin.queue(replica)  # refuses a name that is too long
@@ -103,7 +102,7 @@ class Backup(Construct):
                     *common,
                     f"--keep-days={points.keep.days}",
                     f"--expiry-days={points.expiry.days}",
-                    f"--every={whole_seconds(every)}",
+                    f"--every={whole_seconds(points.limits.every)}",
                     f"--port={PORT.number}",
                     *((f"--queue={self.origin.queues}$(POD_NAME)",) if queues_reached_at is not None else ()),
                     *(_told(prometheus.resources) if metrics_reached_at is not None else ()),
@@ -130,15 +129,21 @@ def _told(resources: Resources) -> tuple[str, ...]:
     )
 
 
-def _refuse_longer(every: timedelta) -> None:
-    if every > DAY:
+def _refuse_contradiction(points: RestorePoints, queues_reached_at: tuple[str, ...] | None) -> None:
+    if points.limits.queued and queues_reached_at is None:
         raise ConstructError(
-            f"a restore point is made every {prometheus_duration(every)}, but queues start one every day: use a day or "
-            "less, or leave queues_reached_at out"
+            f"queues start backups to {points.bucket.name}, as BackupLimits.queued says, but queues_reached_at is "
+            "absent, so that no agent would ask them: give the ranges of SQS's addresses, or leave queued out"
+        )
+    if queues_reached_at is not None and not points.limits.queued:
+        raise ConstructError(
+            f"queues_reached_at is {', '.join(queues_reached_at) or 'empty'}, but no queue starts backups to "
+            f"{points.bucket.name}, as BackupLimits.queued says: leave queues_reached_at out, or let queues start them"
         )
 
 
-def _refuse(every: timedelta, points: RestorePoints) -> None:
+def _refuse(points: RestorePoints) -> None:
+    every = points.limits.every
     if every < SHORTEST:
         raise ConstructError(
             f"a restore point is made every {every}, but blocks are finished every two hours: use "

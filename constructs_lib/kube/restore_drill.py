@@ -19,7 +19,7 @@ from constructs_lib.kube.restore_points import RESOURCES, RESTORE, service, wher
 from constructs_lib.kube.storage import StorageClass, Volume
 from constructs_lib.kube.volumes import ConfigMapFiles, Mount, ThrownAway
 from constructs_lib.kube.workload import Scheduled
-from constructs_lib.restore_points import DRILL_WITHIN, RestorePoints
+from constructs_lib.restore_points import RestorePoints
 from constructs_lib.units import Bytes, Cpu, prometheus_duration
 
 PROGRAM, PROMETHEUS, COMPARE = "restore-drill", "prometheus", "compare"
@@ -47,12 +47,12 @@ class RestoreDrill(Component):
     The last container ends Prometheus, since one that only runs beside others is known to Kubernetes 1.29 and later.
 
     Args:
-        backup: What makes the restore points: it lives beside their Prometheus, and is of the same image.
+        backup: What makes the restore points: it lives beside their Prometheus, and is of the same image. All tries
+            together may take as long as `BackupLimits.drill_within` of its points says: restoring 100 GB takes a
+            quarter of an hour at the 125 MB/s of a gp3 volume, and reading its samples again up to an hour.
         name: Of the CronJob and of its service account, which has a role of its own in AWS.
         volume: What is thrown away: as large as a server's own, of a class whose volumes go with their claims.
         at: When, in UTC, to the minute.
-        end_within: How long it may take, all tries together, as `BackupLimits.drill_within` has it: restoring 100 GB
-            takes a quarter of an hour at the 125 MB/s of a gp3 volume, and reading its samples again up to an hour.
         resources: Of Prometheus.
         agent_resources: Of what restores, and of what compares.
         placement: On which nodes.
@@ -74,19 +74,19 @@ class RestoreDrill(Component):
         name: str = RESTORE_DRILL,
         volume: Volume,
         at: time = time(4),
-        end_within: timedelta = DRILL_WITHIN,
         resources: Resources = Resources(cpu=Cpu(500), memory=Bytes.gib(1)),
         agent_resources: Resources = RESOURCES,
         placement: Placement = Placement(),
         metrics_reached_at: tuple[str, ...] | None = None,
     ) -> None:
+        least, points, image = backup.prometheus.volume.size, backup.points, backup.image
+        end_within = points.limits.drill_within
         if timedelta(hours=at.hour, minutes=at.minute) + end_within > timedelta(days=1):
             raise ConstructError(
                 f"{name} starts at {at:%H:%M} and may take {prometheus_duration(end_within)}, until after midnight in "
                 "UTC, when it is another server's turn, which would hide that this one cannot be restored: start it "
-                "earlier, or let it take less"
+                "earlier, or lower BackupLimits.drill_within"
             )
-        least, points, image = backup.prometheus.volume.size, backup.points, backup.image
         if volume.size < least:
             raise ConstructError(
                 f"the volume of {name} is {volume.size}, but what is restored comes from one of {least}: use as much "

@@ -21,8 +21,10 @@ from constructs_lib.rules.backups import backups
 from constructs_lib.units import Bytes
 
 cluster = Cluster(name="shop", environment="prod", api_server=("172.20.0.1/32", "10.0.0.0/24"), nodes=("10.0.16.0/20",))
-points = RestorePoints(bucket=Bucket(name="acme-shop-backup", region="eu-central-1"))
-limits = BackupLimits(every=timedelta(days=1), queued=True)
+points = RestorePoints(
+    bucket=Bucket(name="acme-shop-backup", region="eu-central-1"),
+    limits=BackupLimits(every=timedelta(days=1), queued=True),
+)
 anywhere = ("0.0.0.0/0",)
 agent = Image.parse("registry.shop.example.com/constructs-lib/agent:0.4.0")
 
@@ -41,7 +43,6 @@ backup = Backup(
     prometheus=prometheus,
     image=agent,
     points=points,
-    every=limits.every,
     queues_reached_at=anywhere,
     metrics_reached_at=anywhere,
 )
@@ -49,7 +50,7 @@ volume = Volume(prometheus.volume.size, "thrown-away")
 drill = cdk8s.Chart(app, "restore-drill")
 StorageClass(drill, "class", name="thrown-away", keep=False)
 RestoreDrill(drill, "restore-drill", backup=backup, volume=volume, metrics_reached_at=anywhere)
-prometheus.add_rules(lambda by: backups(by, limits))
+prometheus.add_rules(lambda by: backups(by, points.limits))
 synth(app)
 
 aws = cdk.App()
@@ -58,7 +59,7 @@ pipeline = BackupPipeline(stack, "RestorePoints", restore_points=points, replica
 pipeline.add_drill(backup.origin)
 heard = [Notifications(stack, "Notifications", emails=["shop-on-call@example.com"])]
 BackupSchedule(stack, "Schedule", pipeline=pipeline)
-BackupWatch(stack, "Watch", pipeline=pipeline, oldest=limits.oldest, notify=heard)
+BackupWatch(stack, "Watch", pipeline=pipeline, oldest=points.limits.oldest, notify=heard)
 PrometheusAlarms(stack, "Servers", pipeline=pipeline, notify=heard)
 RestoreDrillAlarms(stack, "Drill", pipeline=pipeline, notify=heard)
 aws.synth()
