@@ -1,4 +1,4 @@
-"""What both halves agree on of restore points: how long they live, where they are, and by what names."""
+"""What both halves agree on of restore points: how often there is one, how long they live, where, by what names."""
 
 from datetime import timedelta
 
@@ -6,7 +6,7 @@ import pytest
 
 from constructs_lib.contract import Bucket
 from constructs_lib.errors import ConstructError
-from constructs_lib.restore_points import Origin, RestorePoints
+from constructs_lib.restore_points import BackupLimits, Origin, RestorePoints
 
 PROMETHEUS = Origin(cluster="blue", namespace="monitoring", component="prometheus")
 SAVED = Origin(cluster="blue", namespace="monitoring", component="grafana-backup", database=True)
@@ -51,6 +51,18 @@ def test_restore_points_that_cannot_be_kept_are_refused(keep: float, expiry: flo
     """S3 counts whole days, and some must be left."""
     with pytest.raises(ConstructError, match=sentence):
         points(keep, expiry)
+
+
+def test_queues_start_a_backup_every_day() -> None:
+    """Whoever says that it is made less often would have it more often."""
+    assert BackupLimits(every=timedelta(days=1), queued=True).oldest == timedelta(hours=26)
+    assert BackupLimits(every=timedelta(days=2)).oldest == timedelta(hours=50)
+    sentence = (
+        "^a restore point is made every 2d, but queues start one every 1d: make them as often, or let no queue start "
+        "them$"
+    )
+    with pytest.raises(ConstructError, match=sentence):
+        BackupLimits(every=timedelta(days=2), queued=True)
 
 
 def test_restore_points_of_a_component_are_below_its_own_prefixes() -> None:

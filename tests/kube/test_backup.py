@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -46,7 +47,11 @@ def build(chart: cdk8s.Chart) -> None:
 
 
 def backups_of_a_day(by: Evaluator) -> RuleGroup:
-    return backups(by, BackupLimits(every=timedelta(days=1)))
+    return backups(by, POINTS.limits)
+
+
+def made_every(every: timedelta) -> RestorePoints:
+    return replace(POINTS, limits=BackupLimits(every=every))
 
 
 def pod_of(objects: Objects, name: str = "prometheus") -> Document:
@@ -296,7 +301,7 @@ def test_the_same_is_rendered_whoever_comes_first() -> None:
 )
 def test_restore_points_are_made_as_often_as_one_likes(every: timedelta, argument: int) -> None:
     """From two hours, which a block takes, to what they are kept for."""
-    pod = pod_of(rendered(lambda chart: backup(prometheus(chart), every=every)))
+    pod = pod_of(rendered(lambda chart: backup(prometheus(chart), points=made_every(every))))
     assert f"--every={argument}" in named(pod, "backup")["args"]
 
 
@@ -304,19 +309,19 @@ def test_restore_points_are_made_as_often_as_one_likes(every: timedelta, argumen
     ("every", "refusal"),
     [
         (timedelta(hours=2) - timedelta(seconds=1), r"^a restore point is made every 1:59:59, .* use 2h or more$"),
-        (timedelta(0), r"^a restore point is made every 0:00:00, "),
+        (timedelta(minutes=1), r"^a restore point is made every 0:01:00, "),
         (
             timedelta(days=30),
             r"^a restore point is made every 30d, but kept for 30 days only, .*: make them more often",
         ),
         (timedelta(hours=2, milliseconds=1), r"^a duration is 2:00:00.001000: use whole seconds"),
     ],
-    ids=["too often", "without end", "too seldom", "not whole"],
+    ids=["too often", "all the time", "too seldom", "not whole"],
 )
 def test_a_time_between_restore_points_that_is_none_is_refused(every: timedelta, refusal: str) -> None:
     """One sentence says what to use."""
     with pytest.raises(ConstructError, match=refusal):
-        backup(prometheus(unrendered()), every=every)
+        backup(prometheus(unrendered()), points=made_every(every))
 
 
 def test_a_retention_with_which_objects_would_expire_is_refused() -> None:

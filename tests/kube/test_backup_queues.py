@@ -1,7 +1,7 @@
 """Agents that are started by queues: what is rendered with them, and that nothing else is."""
 
+import re
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import cdk8s
@@ -10,19 +10,22 @@ import pytest
 from constructs_lib.contract import Bucket, Namespace
 from constructs_lib.errors import ConstructError
 from constructs_lib.kube import Backup, PrometheusHA
-from constructs_lib.restore_points import Origin, RestorePoints
+from constructs_lib.restore_points import BackupLimits, Origin, RestorePoints
 from tests.minimal import CLUSTER, IMAGE, NAMESPACE, prometheus, unrendered
 from tests.rendered import Document, rendered, template, text
 
 PRIVATE = "10.1.2.0/24"
 REACHED_BY_S3 = "52.219.0.0/16"
 POINTS = RestorePoints(bucket=Bucket(name="prod-backup", region="eu-central-1", reached_at=(REACHED_BY_S3,)))
+QUEUED = replace(POINTS, limits=BackupLimits(queued=True))
 ORIGIN = Origin(cluster="blue", namespace="monitoring", component="prometheus")
 QUEUE = "--queue=blue_monitoring_$(POD_NAME)"
 
 
 def backup(ours: PrometheusHA, **more: Any) -> Backup:
-    return Backup(ours, "backup", prometheus=ours, image=IMAGE, points=POINTS, **more)
+    """Its points are started by queues where their addresses are given."""
+    points = QUEUED if "queues_reached_at" in more else POINTS
+    return Backup(ours, "backup", prometheus=ours, image=IMAGE, **{"points": points, **more})
 
 
 def lines(*queues_reached_at: str) -> list[str]:
@@ -120,11 +123,27 @@ def test_the_last_replica_has_the_longest_name() -> None:
         backup(prometheus(unrendered(), namespace=almost, replicas=11), queues_reached_at=(PRIVATE,))
 
 
-def test_queues_start_a_backup_every_day() -> None:
-    """Whoever says that it is made less often would have it more often."""
-    sentence = (
-        "^a restore point is made every 2d, but queues start one every day: use a day or less, or leave "
-        "queues_reached_at out$"
-    )
-    with pytest.raises(ConstructError, match=sentence):
-        backup(prometheus(unrendered()), queues_reached_at=(PRIVATE,), every=timedelta(days=2))
+@pytest.mark.parametrize(
+    ("points", "more", "sentence"),
+    [
+        (
+            QUEUED,
+            {},
+            "queues start backups to prod-backup, as BackupLimits.queued says, but queues_reached_at is absent, so "
+            "that no agent would ask them: give the ranges of SQS's addresses, or leave queued out",
+        ),
+        (
+            POINTS,
+            {"queues_reached_at": (PRIVATE,)},
+            "queues_reached_at is 10.1.2.0/24, but no queue starts backups to prod-backup, as BackupLimits.queued "
+            "says: leave queues_reached_at out, or let queues start them",
+        ),
+    ],
+    ids=["no-address", "no-queue"],
+)
+def test_queues_that_are_there_for_one_side_alone_are_refused(
+    points: RestorePoints, more: dict[str, Any], sentence: str
+) -> None:
+    """Agents ask queues where, and only where, the rules on them and the other half know of some."""
+    with pytest.raises(ConstructError, match=f"^{re.escape(sentence)}$"):
+        backup(prometheus(unrendered()), points=points, **more)

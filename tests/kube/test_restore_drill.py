@@ -14,18 +14,23 @@ from kubernetes_validate.utils import all_versions  # type: ignore[import-untype
 from constructs_lib.contract import Bucket, BucketAccess, Identity, Rights
 from constructs_lib.errors import ConstructError
 from constructs_lib.image import Image
-from constructs_lib.kube import Backup, PrometheusHA, Resources, RestoreDrill, StorageClass, Volume
-from constructs_lib.restore_points import Origin, RestorePoints
+from constructs_lib.kube import Backup, KubeStateMetrics, PrometheusHA, Resources, RestoreDrill, StorageClass, Volume
+from constructs_lib.restore_points import BackupLimits, Origin, RestorePoints
+from constructs_lib.rules.backups import backups
 from constructs_lib.units import Bytes, Cpu
 from tests.minimal import IMAGE, NAMESPACE, prometheus, unrendered
 from tests.rendered import Document, Objects, containers_of, rendered, template
 
 POINTS = RestorePoints(bucket=Bucket(name="prod-backup", region="eu-central-1"))
+HOUR = timedelta(hours=1)
 VOLUME = Volume(Bytes.gib(120), "thrown-away")
 
 
-def drill(scope: Construct, id: str = "drill", *, of: PrometheusHA | None = None, **more: Any) -> RestoreDrill:
-    backup = Backup(scope, "backup", prometheus=of or prometheus(scope), image=IMAGE, points=POINTS)
+def drill(
+    scope: Construct, id: str = "drill", *, of: PrometheusHA | None = None, within: timedelta | None = None, **more: Any
+) -> RestoreDrill:
+    points = replace(POINTS, limits=BackupLimits(drill_within=within)) if within else POINTS
+    backup = Backup(scope, "backup", prometheus=of or prometheus(scope), image=IMAGE, points=points)
     return RestoreDrill(scope, id, **{"backup": backup, "volume": VOLUME, **more})
 
 
@@ -184,7 +189,7 @@ def test_what_is_said_is_what_is_rendered() -> None:
             of=prometheus(chart, "small", replicas=1),
             name="rehearsal",
             at=time(22, 30),
-            end_within=timedelta(hours=1),
+            within=timedelta(hours=1),
             resources=Resources(cpu=Cpu(200), memory=Bytes.mib(300)),
         )
 
@@ -196,6 +201,31 @@ def test_what_is_said_is_what_is_rendered() -> None:
     assert [each for each in found["restore"]["args"] if each.startswith("--source=")] == [
         "--source=blue/monitoring/small/small-0"
     ]
+
+
+def test_what_is_made_is_tried_and_missed_by_one_value() -> None:
+    """How often, by what, and when that is too late: agent, drill and alerts have it of the restore points."""
+    limits = BackupLimits(every=6 * HOUR, late=3 * HOUR, queued=True, drill_within=2 * HOUR)
+    points = replace(POINTS, limits=limits)
+
+    def queued(chart: cdk8s.Chart) -> None:
+        ours = prometheus(chart)
+        backup = Backup(chart, "backup", prometheus=ours, image=IMAGE, points=points, queues_reached_at=("0.0.0.0/0",))
+        made = RestoreDrill(chart, "drill", backup=backup, volume=VOLUME)
+        ours.scrape(KubeStateMetrics(chart, "objects", namespace=NAMESPACE).metrics)
+        ours.add_rules(lambda by: backups(by, points.limits, drills=(made.name,)))
+
+    objects = rendered(queued)
+    agent = containers_of(template(objects.only("StatefulSet")))["backup"]["args"]
+    assert [each for each in agent if each.startswith(("--every=", "--queue="))] == [
+        "--every=21600",
+        "--queue=blue_monitoring_$(POD_NAME)",
+    ]
+    assert objects.only("CronJob")["spec"]["jobTemplate"]["spec"]["activeDeadlineSeconds"] == 2 * 3600
+    (group,) = objects.file("prometheus-rules", "backups.yaml")["groups"]
+    older_than = {each["alert"]: each["expr"].rpartition(" > ")[2] for each in group["rules"]}
+    assert older_than["BackupTooOld"] == f"{(6 + 3) * 3600}"
+    assert older_than["RestoreDrillTooOld"] == f"{(24 + 2) * 3600}"
 
 
 def test_the_images_of_the_cluster_are_those_of_the_drill() -> None:
@@ -217,9 +247,13 @@ REFUSED: Mapping[str, tuple[dict[str, Any], str]] = {
     "midnight": (
         {"at": time(20, 1)},
         r"^restore-drill starts at 20:01 and may take 4h, until after midnight in UTC, when it is another server's "
-        r"turn, which would hide that this one cannot be restored: start it earlier, or let it take less$",
+        r"turn, which would hide that this one cannot be restored: start it earlier, or lower BackupLimits"
+        r"\.drill_within$",
     ),
-    "end": ({"end_within": timedelta(seconds=59)}, r"^what is scheduled must end within 0:00:59: use a minute"),
+    "long": (
+        {"within": timedelta(hours=8), "at": time(16, 1)},
+        r"^restore-drill starts at 16:01 and may take 8h, until after midnight in UTC",
+    ),
     "name": ({"name": "g" * 53}, r"^'g{53}' cannot be a component's name"),
 }
 
