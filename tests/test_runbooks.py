@@ -151,7 +151,7 @@ def test_commands_name_what_the_stack_of_prod_has(page: Path) -> None:
     assert bool(query) == bool(looked_up)
     for kind, prefix in looked_up:
         said = query.replace("$1", kind).replace("${2:-Watch}", prefix or "Watch")
-        assert len(jmespath.search(said, {"StackResources": listed})) == 1, kind
+        assert len(jmespath.search(said, {"StackResourceSummaries": listed})) == 1, kind
     named = re.findall(r"(?:--stack-name |--alarm-name-prefix )(\S+)", text)
     assert {each.removesuffix("-") for each in named} <= {STACK}
     assert set(re.findall(r"--region[ =](\S+)", text)) <= {PRODUCTION.region}

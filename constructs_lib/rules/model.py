@@ -4,7 +4,7 @@ Source: https://prometheus.io/docs/prometheus/latest/configuration/alerting_rule
 """
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -295,10 +295,10 @@ class RuleGroup:
         rules = [(f"the recording {recording.name}", recording.expr) for recording in self.recordings]
         rules += [(f"the alert {alert.name}", alert.expr) for alert in self.alerts]
         for rule, expr in rules:
-            for job in re.findall(r'[{,]job="([^"]*)"', expr):
-                if job not in scraped:
+            for job in _jobs_in(expr):
+                if not any(re.fullmatch(job, each) for each in scraped):
                     raise ConstructError(
-                        f"{rule} reads series of the job {job!r}, which nothing scrapes: "
+                        f"{rule} reads series of the job {job.replace(chr(92), '')!r}, which nothing scrapes: "
                         f"scrape it, or leave the rule group {self.name!r} out"
                     )
 
@@ -311,6 +311,16 @@ class RuleGroup:
         recordings = [recording.to_dict() for recording in self.recordings]
         alerts = [alert.to_dict(runbooks) for alert in self.alerts]
         return {"groups": [{"name": self.name, "rules": [*recordings, *alerts]}]}
+
+
+def _jobs_in(expr: str) -> Iterator[str]:
+    """The patterns of the jobs whose series an expression reads: each alternative for itself, one may be misspelt."""
+    for operator, written in re.findall(r'[{,]job(=~?)"((?:[^"\\]|\\.)*)"', expr):
+        value = re.sub(r"\\(.)", r"\1", written)
+        if operator == "=":
+            yield re.escape(value)
+        else:
+            yield from [value] if "(" in value else value.split("|")
 
 
 def _check(expr: str, of: str) -> None:
