@@ -71,7 +71,7 @@ def at(made: assertions.Template, kind: str, part: str = "", attribute: str = "A
 
 @pytest.mark.trap(112)
 def test_the_function_is_exactly_this(made: assertions.Template) -> None:
-    """Newest Python, 15 minutes, one run at a time, lines of JSON in a log of its own that ends by itself."""
+    """Newest Python, 15 minutes, lines of JSON in a log of its own that ends by itself."""
     found = dict(one(made, FUNCTION))
     assert set(found.pop("Code")) == {"S3Bucket", "S3Key"}
     (variables,) = found.pop("Environment").values()
