@@ -18,7 +18,8 @@ from tests.rendered import DIST, ENVIRONMENTS, ROOT, Objects, read, template
 
 PAGES = sorted((ROOT / "docs" / "runbooks").glob("*.md"))
 OPERATIONS = ROOT / "docs" / "operations.md"
-STACK = "MonitoringBackup-prod"
+# The second one where a site names the zones of its volumes.
+STACKS = {"MonitoringBackup-prod", "MonitoringVolumes-prod"}
 RULES = ROOT / "constructs_lib" / "rules"
 PROD = read(DIST / "prod")
 SECTIONS = ["Meaning", "Impact", "Diagnosis", "Mitigation"]
@@ -153,7 +154,7 @@ def test_commands_name_what_the_stack_of_prod_has(page: Path) -> None:
         said = query.replace("$1", kind).replace("${2:-Watch}", prefix or "Watch")
         assert len(jmespath.search(said, {"StackResourceSummaries": listed})) == 1, kind
     named = re.findall(r"(?:--stack-name |--alarm-name-prefix )(\S+)", text)
-    assert {each.removesuffix("-") for each in named} <= {STACK}
+    assert {each.removesuffix("-") for each in named} <= STACKS
     assert set(re.findall(r"--region[ =](\S+)", text)) <= {PRODUCTION.region}
     if page.stem in alarms("prod"):
         assert looked_up or "kubectl -n " in text

@@ -23,9 +23,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import jmespath
 import pytest
 from botocore.exceptions import ClientError
 
+from apps import environments
 from apps.environments import PROD
 from constructs_lib.aws.backup_watch import FILES
 from constructs_lib.contract import GRAFANA_BACKUP, LOKI, PROMETHEUS, RESTORE_DRILL
@@ -45,6 +47,12 @@ CDK = ROOT / "node_modules" / ".bin" / "cdk"
 # As operators set them for themselves; nothing else differs from production.
 WEBHOOK, HOOK = "monitoring-webhook", Webhook(host="127.0.0.1", path="/hooks/T0B0")
 SITE = {"CONSTRUCTS_PROD__BUCKET_PREFIX": "acme", "CONSTRUCTS_PROD__ALARM_HTTPS": WEBHOOK}
+VOLUMES = "MonitoringVolumes-prod"
+WITH_VOLUMES = {
+    **SITE,
+    "CONSTRUCTS_PROD__VOLUME_ZONES": f"{REGION}a,{REGION}b,{REGION}c",
+    "CONSTRUCTS_PROD__VOLUME_SNAPSHOTS_AT": "03:00",
+}
 CHANGED = {**SITE, "CONSTRUCTS_PROD__BACKUP_KEEP": "20d"}
 BACKUP, LOGS = "acme-prod-backup", "acme-prod-logs"
 ORIGINS = {
@@ -579,6 +587,38 @@ def test_the_store_of_logs_comes_by_the_same_command(operator: Operator, changed
     assert taken == taken_by(LOKI)
     assert operator.policy(LOGS) == tls_alone(LOGS)
     assert "Status" not in s3.get_bucket_versioning(Bucket=LOGS)
+
+
+def test_volumes_are_made_before_the_manifests_know_them(operator: Operator, tmp_path: Path) -> None:
+    """By the one command, while nothing can be applied yet; what the stack says is then a line of `.env`.
+
+    The stand-in makes no volume for a stack, and no policy of snapshots. So EC2 is asked for each as the template has
+    it, and takes it; its ids stand where the stack says none.
+    """
+    operator.deploy("MonitoringVolumes", **WITH_VOLUMES)
+    stack, resources = operator.stack(VOLUMES), operator.resources(VOLUMES)
+    assert stack["StackStatus"] == "CREATE_COMPLETE"
+    out = {r["ResourceType"] for r in resources.values() if "not supported" in r.get("ResourceStatusReason", "")}
+    assert out == {"AWS::EC2::Volume", "AWS::DLM::LifecyclePolicy"}
+
+    template = operator.template(VOLUMES)
+    (query,) = re.findall(rf"--stack-name {VOLUMES} --query '(.*?)'", (ROOT / "docs" / "operations.md").read_text())
+    said = "\t".join(jmespath.search(query, {"Stacks": [stack]}))
+    ec2, made = operator.aws.client("ec2"), {}
+    for volume in (each["Properties"] for each in template["Resources"].values() if each["Type"] == "AWS::EC2::Volume"):
+        tags = volume.pop("Tags")
+        asked = {**volume, "TagSpecifications": [{"ResourceType": "volume", "Tags": tags}]}
+        claim = next(tag["Value"] for tag in tags if tag["Key"] == "Name").rpartition("/")[2]
+        made[claim] = ec2.create_volume(**asked)
+        said = said.replace(f'"{claim}":{{"id":"unknown"', f'"{claim}":{{"id":"{made[claim]["VolumeId"]}"')
+    assert {(each["VolumeType"], each["Encrypted"], each["Iops"]) for each in made.values()} == {("gp3", True, 3000)}
+
+    (tmp_path / ".env").write_text(f"CONSTRUCTS_PROD__STATIC_VOLUMES={said}\n")
+    found = environments.load(env_file=str(tmp_path / ".env")).prod.static_volumes
+    assert {claim: (each.id, each.zone) for claim, each in found.items()} == {
+        claim: (each["VolumeId"], each["AvailabilityZone"]) for claim, each in made.items()
+    }
+    assert {claim[:-2] for claim in found} == {f"data-{each}" for each in (PROMETHEUS, "alertmanager", LOKI, "grafana")}
 
 
 def test_a_diff_shows_what_has_changed_alone(operator: Operator, changed: dict[str, dict[str, Any]]) -> None:
