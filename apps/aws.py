@@ -1,17 +1,11 @@
-"""The AWS half of the stack: assembly only, and the app of the command line of CDK, which `cdk.json` names.
+"""The AWS half of the stack: assembly only."""
 
-The environment is chosen by `-c env=staging`: production by default.
-"""
-
-import gc
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import aws_cdk as cdk
 
-from apps import environments
 from apps.environment import Environment
 from apps.volumes import asked_for
 from constructs_lib.aws import (
@@ -26,10 +20,7 @@ from constructs_lib.aws import (
     Snapshots,
 )
 from constructs_lib.contract import GRAFANA_BACKUP, LOKI, PROMETHEUS, Identity
-from constructs_lib.errors import ConstructError
 from constructs_lib.restore_points import Origin, RestorePoints
-
-DEFAULT = "prod"
 
 
 def stacks(app: cdk.App, name: str, values: Environment) -> list[cdk.Stack]:
@@ -143,22 +134,3 @@ def new_app(outdir: Path | None = None) -> cdk.App:
     """
     settings = json.loads((Path(__file__).parent.parent / "cdk.json").read_text())
     return cdk.App(outdir=str(outdir) if outdir else None, context=settings["context"], analytics_reporting=False)
-
-
-def main() -> None:
-    gc.freeze()  # what was imported stays; at its end, the process would look through all of it for garbage
-    app = new_app()
-    name = app.node.try_get_context("env") or DEFAULT
-    try:
-        known = dict(environments.load())
-        if name not in known:
-            raise ConstructError(f"there is no environment {name!r}: use -c env= with one of {', '.join(known)}")
-        if not stacks(app, name, known[name]):
-            raise ConstructError(f"the environment {name} needs nothing of AWS: choose another one by -c env=")
-    except ConstructError as error:
-        sys.exit(f"error: {error}")
-    app.synth()
-
-
-if __name__ == "__main__":
-    main()

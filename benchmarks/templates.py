@@ -185,7 +185,7 @@ def main() -> None:
     several = [*names, *islice(cycle(names), FURTHER)]
     made = compiled()
     ours = Side(
-        app=[sys.executable, "-m", "apps.aws"],
+        app=[sys.executable, "-m", "apps.assembly"],
         several=[sys.executable, "-m", "benchmarks.environments"],
     )
     theirs = Side(app=["node", str(made / "app.js")], several=["node", str(made / "several.js")])

@@ -89,11 +89,18 @@ def test_what_has_no_engine_starts_none() -> None:
         ("constructs_lib.aws", "aws_cdk"),
         ("apps.kube", "cdk8s"),
         ("apps.aws", "aws_cdk"),
+        ("apps.assembly", "aws_cdk"),
     ],
 )
 def test_a_half_starts_its_own_engine_alone(module: str, engine: str) -> None:
     """Whoever renders one half does not wait for the engine of the other, not by the way either."""
     assert python(f"import sys, {module}; print({{'cdk8s', 'aws_cdk'}} & set(sys.modules))") == f"{{'{engine}'}}\n"
+
+
+def test_what_is_imported_asks_node_for_nothing() -> None:
+    """Beyond the start of CDK: the app imports while node starts the validation, and node answers one at a time."""
+    stopped = "import aws_cdk, jsii; jsii.kernel.provider._process.stop()"
+    assert python(f"{stopped}; import apps.aws, apps.environments; print('imported')") == "imported\n"
 
 
 @pytest.mark.parametrize(

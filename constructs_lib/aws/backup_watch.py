@@ -36,7 +36,6 @@ FILES = (
     "watch/verify.py",
 )
 HANDLER = "constructs_lib.watch.handler.handler"
-RUNTIME = lambda_.Runtime.PYTHON_3_14
 MEMORY = 1024  # MiB: with them comes more than half a processor, as much as the network of a function needs
 # Of the environment of a function, all variables together.
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
@@ -173,7 +172,7 @@ class BackupWatch(Construct):
             self,
             "Function",
             description=f"Looks at the restore points in {watched.bucket}.",
-            runtime=RUNTIME,
+            runtime=lambda_.Runtime.PYTHON_3_14,
             handler=HANDLER,
             code=lambda_.Code.from_asset(str(PACKAGE.parent), exclude=_all_but(FILES), ignore_mode=cdk.IgnoreMode.GIT),
             environment={VARIABLE: watched.to_json()},

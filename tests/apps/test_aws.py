@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import tarfile
+from collections.abc import Callable
 from datetime import time, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import aws_cdk as cdk
 import pytest
 import yaml
 
+from apps import assembly
 from apps.aws import new_app, stacks
 from apps.environment import Environment
 from apps.environments import DEV, PROD, STAGING
@@ -23,6 +25,7 @@ from tests.rendered import DIST, ENVIRONMENTS, ROOT
 
 CDK = ROOT / "node_modules" / ".bin" / "cdk"
 SUFFIX = ".template.json"
+REPORT = "validation-report.json"
 STACKS = ["MonitoringBackup", "MonitoringStores"]
 TEMPLATES = sorted(DIST.glob(f"*/aws/*{SUFFIX}"))
 
@@ -41,7 +44,7 @@ def assembled(directory: Path, name: str, values: Environment) -> list[cdk.Stack
 
 def run(directory: Path, **settings: str) -> subprocess.CompletedProcess[str]:
     """Run the app as the command line of CDK does, in a directory that has no `.env`."""
-    command = [sys.executable, "-m", "apps.aws"]
+    command = [sys.executable, "-m", "apps.assembly"]
     settings = {"CDK_OUTDIR": str(directory / "out"), **settings}
     return subprocess.run(
         command, check=False, cwd=directory, env=environment(**settings), capture_output=True, text=True
@@ -200,16 +203,18 @@ def test_production_is_the_default(tmp_path: Path) -> None:
     done = run(tmp_path, CDK_VALIDATION="false")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert templates(tmp_path / "out") == templates(DIST / "prod" / "aws")
+    assert not (tmp_path / "out" / REPORT).exists()  # as was asked
 
 
 def test_the_command_line_of_cdk_renders_another_environment(tmp_path: Path) -> None:
     """`cdk synth -c env=staging`, in the repository, with the settings of `cdk.json` and validation: the same again."""
     command = [CDK, "synth", "--quiet", "--no-notices", "-c", "env=staging", "--output", tmp_path]
-    telling = {"CDK_DISABLE_CLI_TELEMETRY": "true", "CI": "true"}
+    telling = {"CDK_DISABLE_CLI_TELEMETRY": "true", "CI": "true", "CDK_VALIDATION": "true"}
     done = subprocess.run(
         command, check=True, cwd=ROOT, env=environment(**all_settings(), **telling), capture_output=True, text=True
     )
     assert templates(tmp_path) == templates(DIST / "staging" / "aws")
+    assert (tmp_path / REPORT).exists()
     assert "not configured" not in done.stdout + done.stderr  # of feature flags
 
 
@@ -253,9 +258,14 @@ def test_a_refusal_is_one_sentence(settings: dict[str, str], sentence: str, tmp_
     assert templates(tmp_path / "out") == {}
 
 
-def test_what_is_rendered_is_validated(tmp_path: Path) -> None:
-    """CDK's own validation is on: what CloudFormation would refuse does not get into dist/."""
+@pytest.mark.parametrize("started", [list, assembly.validation], ids=["when-written", "before"])
+def test_what_is_rendered_is_validated(
+    started: Callable[[], list[cdk.CloudFormationValidatePlugin]], tmp_path: Path
+) -> None:
+    """CDK's own validation is on: what CloudFormation would refuse gets neither into dist/ nor to the command line."""
+    plugins = started()
     app = new_app(tmp_path)
+    cdk.Validations.of(app).add_plugins(*plugins)
     stack = cdk.Stack(app, "Stack")
     cdk.CfnResource(stack, "Bucket", type="AWS::S3::Bucket", properties={"BucketName": "No_Bucket"})
     with pytest.raises(RuntimeError, match="ValidationFailed"):
@@ -333,7 +343,7 @@ def test_feature_flags_are_those_that_are_recommended() -> None:
     settings = json.loads((ROOT / "cdk.json").read_text())
     assert settings["context"] == {**recommended, "@aws-cdk/core:enableAdditionalMetadataCollection": False}
     assert (settings["app"], settings["versionReporting"], settings["pathMetadata"]) == (
-        "python -m apps.aws",
+        "python -m apps.assembly",
         False,
         False,
     )

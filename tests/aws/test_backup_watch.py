@@ -96,10 +96,10 @@ def test_the_function_is_exactly_this(made: assertions.Template) -> None:
     )
 
 
-def test_no_python_of_lambda_is_newer() -> None:
+def test_no_python_of_lambda_is_newer(made: assertions.Template) -> None:
     """That the CDK knows of."""
     pythons = [each.name for each in lambda_.Runtime.ALL if each.family == lambda_.RuntimeFamily.PYTHON]
-    assert max(pythons, key=lambda name: int(name.rpartition(".")[2])) == backup_watch.RUNTIME.name
+    assert max(pythons, key=lambda name: int(name.rpartition(".")[2])) == one(made, FUNCTION)["Runtime"]
 
 
 def test_what_fails_is_tried_again_and_kept(made: assertions.Template) -> None:
