@@ -1,6 +1,7 @@
 """The AWS half of the stack: assembly only."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -126,11 +127,14 @@ def _back_up(stack: cdk.Stack, values: Environment, points: RestorePoints) -> No
         )
 
 
-def new_app(outdir: Path | None = None) -> cdk.App:
+def new_app(outdir: Path | None = None, *, validates: Sequence[cdk.CloudFormationValidatePlugin] = ()) -> cdk.App:
     """An app that behaves alike wherever it is started: with the feature flags of `cdk.json`, and telling nobody.
 
     Args:
         outdir: Into which it is rendered; the command line of CDK names its own.
+        validates: What has started already; CDK starts its own when templates are written.
     """
     settings = json.loads((Path(__file__).parent.parent / "cdk.json").read_text())
-    return cdk.App(outdir=str(outdir) if outdir else None, context=settings["context"], analytics_reporting=False)
+    app = cdk.App(outdir=str(outdir) if outdir else None, context=settings["context"], analytics_reporting=False)
+    cdk.Validations.of(app).add_plugins(*validates)
+    return app

@@ -20,6 +20,8 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter
 
+from apps.assembly import NODE
+
 ROUNDS = 9
 SHOWN = 20  # lines of a difference
 FURTHER = 4  # environments in one process, beyond the two
@@ -189,20 +191,24 @@ def main() -> None:
         several=[sys.executable, "-m", "benchmarks.environments"],
     )
     theirs = Side(app=["node", str(made / "app.js")], several=["node", str(made / "several.js")])
+    # Whoever writes an app of TypeScript could give node the option, too.
+    with_option = Side(app=["env", f"NODE_OPTIONS={NODE}", *theirs.app], several=[])
     all_of_them = " and ".join(names)
     users, apps = Figure(f"{all_of_them}, by the command line of CDK"), Figure(f"{all_of_them}, the apps alone")
+    alike = Figure(f"{all_of_them}, by the command line of CDK, node with {NODE} for both")
     in_one = [
         Figure(f"a process of several environments, {part}")
         for part in ("its start and its end", "the first one", "the second one", "a further one")
     ]
     with tempfile.TemporaryDirectory() as scratch:
-        bench = Bench(Path(scratch), ours, theirs)
+        bench, with_options = Bench(Path(scratch), ours, theirs), Bench(Path(scratch), ours, with_option)
         bench.measure(0, Side.by_itself, names)  # they are the same, and warm, before anything is measured
         for number in range(ROUNDS):
             bench.measure(number, Side.by_command_line, names, users)
+            with_options.measure(number, Side.by_command_line, names, alike)
             bench.measure(number, Side.by_itself, names, apps)
             bench.measure(number, Side.in_one_process, several, *in_one)
-    for figure in (users, apps, *in_one):
+    for figure in (users, alike, apps, *in_one):
         figure.tell()
 
 

@@ -89,7 +89,6 @@ def test_what_has_no_engine_starts_none() -> None:
         ("constructs_lib.aws", "aws_cdk"),
         ("apps.kube", "cdk8s"),
         ("apps.aws", "aws_cdk"),
-        ("apps.assembly", "aws_cdk"),
     ],
 )
 def test_a_half_starts_its_own_engine_alone(module: str, engine: str) -> None:

@@ -78,7 +78,7 @@ class Notifications(Construct):
         ):
             sns.Subscription(self, f"{protocol.value}:{name}", topic=topic, protocol=protocol, endpoint=endpoint)
         self._stack, self._action = cdk.Stack.of(self), actions.SnsAction(topic)
-        self._told: set[str] = set()
+        self._told: set[cloudwatch.AlarmBase] = set()
 
     def add_alarm(self, alarm: cloudwatch.AlarmBase) -> None:
         """Tell all who are subscribed when an alarm begins, and when it is over. Idempotent.
@@ -86,8 +86,7 @@ class Notifications(Construct):
         Raises:
             ConstructError: an alarm of another region or account, which could not publish here.
         """
-        path = alarm.node.path
-        if path in self._told:
+        if alarm in self._told:
             return
         here, there = self._stack, cdk.Stack.of(alarm)
         for what, mine, its in (
@@ -95,10 +94,10 @@ class Notifications(Construct):
         ):
             if differ(mine, its):
                 raise ConstructError(
-                    f"the alarm {path} is in {its}, but {self.node.path} is told of those in {mine}: use "
+                    f"the alarm {alarm.node.path} is in {its}, but {self.node.path} is told of those in {mine}: use "
                     f"notifications of its own {what}"
                 )
-        self._told.add(path)
+        self._told.add(alarm)
         alarm.add_alarm_action(self._action)
         alarm.add_ok_action(self._action)
 
