@@ -96,8 +96,9 @@ def test_a_half_starts_its_own_engine_alone(module: str, engine: str) -> None:
     assert python(f"import sys, {module}; print({{'cdk8s', 'aws_cdk'}} & set(sys.modules))") == f"{{'{engine}'}}\n"
 
 
-def test_what_is_imported_asks_node_for_nothing() -> None:
-    """Beyond the start of CDK: the app imports while node starts the validation, and node answers one at a time."""
+def test_what_is_imported_beside_node_asks_it_for_nothing() -> None:
+    """Settings are read while node starts, and modules are imported while validation does: it answers one at a time."""
+    assert python("import sys, apps.environments; print({'jsii', 'constructs'} & set(sys.modules))") == "set()\n"
     stopped = "import aws_cdk, jsii; jsii.kernel.provider._process.stop()"
     assert python(f"{stopped}; import apps.aws, apps.environments; print('imported')") == "imported\n"
 
