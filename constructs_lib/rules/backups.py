@@ -19,9 +19,14 @@ from constructs_lib.rules.model import PLATFORM, Alert, Evaluator, Proof, RuleGr
 from constructs_lib.units import prometheus_duration
 
 MADE, SUCCEEDED = "backup_last_success_timestamp_seconds", "backup_last_attempt_succeeded"
+SIZE = "backup_restore_point_bytes"
 STARTED = "backup_last_start_timestamp_seconds"
 # Between two evaluations of a proof that goes on for a day: as far as Prometheus looks back for a sample.
 SPARSE = timedelta(minutes=5)
+# Likewise for a week, where each sample is looked at when it is made.
+HOUR = timedelta(hours=1)
+# Of what its largest restore point of these days had, a server's newest one must have so much.
+LARGEST_WITHIN, LEAST = timedelta(days=7), 0.5
 
 
 def backups(
@@ -41,7 +46,7 @@ def backups(
         databases: The CronJobs that save one each.
         drills: The CronJobs that try to restore, each from one Prometheus.
     """
-    alerts = [_too_old(by, limits, job), _unknown(by, limits, job), _failing(by, limits, job)]
+    alerts = [_too_old(by, limits, job), _unknown(by, limits, job), _failing(by, limits, job), _shrunk(by, job)]
     if limits.queued:
         alerts.append(_unstarted(by, limits, job))
     if databases:
@@ -204,6 +209,54 @@ def _failing(by: Evaluator, limits: BackupLimits, job: str) -> Alert:
                 **succeeded(1, course.steady(1)),
                 **succeeded(2, course.steady(0), job="another"),
             },
+        ),
+    )
+
+
+def _shrunk(by: Evaluator, job: str) -> Alert:
+    """A server that has lost its history makes young and whole restore points of what little it has stored since.
+
+    It has forgotten how large they were; the other one has not, and scrapes its agent, too.
+    """
+    course, window = Course(interval=HOUR, hold=HOUR), prometheus_duration(LARGEST_WITHIN)
+    week = LARGEST_WITHIN // HOUR
+
+    def told(pod: int, run: str, job: str = job, host: int = 1) -> Mapping[str, str]:
+        return {BACKUP.series(SIZE, job=job, pod=_pod(by, pod), instance=f"10.0.0.{host}:8083"): run}
+
+    def lessens(after: int) -> tuple[str, str]:
+        """By a little, and after so many evaluations below half of the first ones, in a pod that has replaced it."""
+        return f"{samples((100, PEACE), (60, after))} stale", f"_x{PEACE + after} {samples((49, course.long + after))}"
+
+    (large, small), (old, now) = lessens(week // 2), lessens(week)
+    return Alert(
+        name="RestorePointShrunk",
+        expr=f"max by (pod) ({metric(SIZE, job=job)}) / "
+        f"max by (pod) (max_over_time({metric(SIZE, job=job)}[{window}])) < {LEAST:g}",
+        hold=course.hold,
+        severity=Severity.WARNING,
+        team=PLATFORM,
+        summary="The newest restore point of a Prometheus server is much smaller than those before.",
+        description="The newest restore point of {{ $labels.pod }} has {{ $value | humanizePercentage }} of the bytes "
+        f"of its largest within {window}.",
+        proof=Proof(
+            fires={
+                **told(0, large),
+                **told(0, small, host=2),
+                **told(0, samples((1000, 2 * week)), job="another"),
+                **told(1, samples((100, 2 * week))),
+            },
+            at=course.at + week // 2 * HOUR,
+            quiet={
+                **told(0, samples((100, PEACE), (49, course.evaluations), (100, 2 * week))),
+                **told(1, samples((100, PEACE), (50, 2 * week))),
+                **told(1, samples((1000, 2 * week)), job="another"),
+                **told(2, old),
+                **told(2, now, host=2),
+                **told(3, f"_x{PEACE} {samples((1, 2 * week))}"),
+            },
+            step=0.05,
+            every=HOUR,
         ),
     )
 

@@ -29,6 +29,7 @@ TROUBLES: dict[str, tuple[str, Course]] = {
     "BackupTooOld": (MADE, steady(minute(-181))),
     "BackupMissing": (MADE, lambda _: None),
     "BackupFailing": ("backup_last_attempt_succeeded prometheus-1", steady(0)),
+    "RestorePointShrunk": ("backup_restore_point_bytes prometheus-1", lambda t: 9e9 if t < minute(-60) else 4e9),
     "BackupStartsMissing": ("backup_last_start_timestamp_seconds prometheus-1", steady(-2.1 * DAY)),
     "DatabaseBackupTooOld": (f"{SUCCEEDED} {GRAFANA_BACKUP}", steady(-DAY)),
     "RestoreDrillTooOld": (f"{SUCCEEDED} {RESTORE_DRILL}", steady(-1.5 * DAY)),

@@ -23,6 +23,10 @@ CONDITIONS = {
         'max by (pod) (up{job="prom"}) unless on (pod) backup_last_success_timestamp_seconds{job="saves"}'
     ),
     "BackupFailing": 'max by (pod) (backup_last_attempt_succeeded{job="saves"}) == 0',
+    "RestorePointShrunk": (
+        'max by (pod) (backup_restore_point_bytes{job="saves"}) /'
+        ' max by (pod) (max_over_time(backup_restore_point_bytes{job="saves"}[7d])) < 0.5'
+    ),
     "BackupStartsMissing": 'time() - max by (pod) (backup_last_start_timestamp_seconds{job="saves"}) > 180000',
 }
 OF_DATABASES = {
