@@ -24,8 +24,9 @@ class Retention:
     def __post_init__(self) -> None:
         if self.time < timedelta(hours=2):
             raise ConstructError(f"the retention is {self.time}, less than one block of 2 hours: use 2 hours or more")
-        if not 0.1 <= self.share_of_volume <= 0.85:
+        if not 0.1 <= self.share_of_volume <= 0.8:
             raise ConstructError(
-                f"the size limit is {self.share_of_volume:.0%} of the volume: use 10% to 85%, since the write-ahead "
-                "log and compaction need the rest"
+                f"the size limit is {100 * self.share_of_volume:g}% of the volume: use 10% to 80%, since the "
+                "write-ahead log and compaction need the rest, the file system takes some 3% for itself, and alerts "
+                "that speak above 85% of what it leaves would not end"
             )
