@@ -79,11 +79,10 @@ def _back_up(stack: cdk.Stack, values: Environment, points: RestorePoints) -> No
     Too old is there what is too old in the cluster. A database is saved by a CronJob of its own.
     """
     prometheus = Origin(cluster=values.cluster, namespace=values.namespace, component=PROMETHEUS)
-    replicas, limits = {prometheus: prometheus.replicas(values.prometheus_replicas)}, points.limits
-    oldest = {prometheus: limits.oldest}
+    replicas = {prometheus: prometheus.replicas(values.prometheus_replicas)}
     if values.grafana_backup:
         database = replace(prometheus, component=GRAFANA_BACKUP, database=True)
-        replicas[database], oldest[database] = database.replicas(), limits.unsaved
+        replicas[database] = database.replicas()
     pipeline = BackupPipeline(
         stack, "RestorePoints", restore_points=points, replicas=replicas, web_identity=values.web_identity
     )
@@ -103,7 +102,6 @@ def _back_up(stack: cdk.Stack, values: Environment, points: RestorePoints) -> No
         stack,
         "Watch",
         pipeline=pipeline,
-        oldest=oldest,
         notify=heard,
         runbooks=runbooks,
     )
@@ -121,7 +119,6 @@ def _back_up(stack: cdk.Stack, values: Environment, points: RestorePoints) -> No
             stack,
             "Drill",
             pipeline=pipeline,
-            drill_within=limits.drill_within,
             notify=heard,
             runbooks=runbooks,
         )

@@ -17,9 +17,8 @@ from constructs_lib.units import prometheus_duration
 SLACK = timedelta(days=7)
 # https://github.com/prometheus/prometheus/blob/v3.13.3/cmd/prometheus/main.go
 LONGEST_BLOCK = timedelta(days=31)
-# A restore is tried every day, of another server each time; how long it may take, by default.
+# A restore is tried every day, of another server each time.
 DRILL_EVERY = timedelta(days=1)
-DRILL_WITHIN = timedelta(hours=4)
 # How much longer a server waits for a start that a queue sends it before it begins by itself: EventBridge tries for up
 # to an hour to send one, and one day of the year may have 25.
 START_WITHIN = timedelta(minutes=75)
@@ -50,7 +49,7 @@ class BackupLimits:
     late: timedelta = timedelta(hours=2)
     failing: timedelta = timedelta(hours=1)
     unsaved: timedelta = timedelta(hours=26)
-    drill_within: timedelta = DRILL_WITHIN
+    drill_within: timedelta = timedelta(hours=4)
     queued: bool = False
 
     def __post_init__(self) -> None:

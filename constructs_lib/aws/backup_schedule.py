@@ -41,13 +41,14 @@ class BackupSchedule(Construct):
     itself when none has come for somewhat longer than a day.
 
     Args:
-        pipeline: Whose roles take the starts, in the same stack.
+        pipeline: Whose roles take the starts, in the same stack. `BackupLimits.queued` of its restore points says that
+            queues start them.
         origins: Whose replicas are started; those of all that are no databases when absent.
         at: The time of the day, in whole minutes.
         time_zone: Of that time, by its name in the database of IANA.
     Raises:
-        ConstructError: an origin that the pipeline does not know, or that is a database, a name that SQS refuses, a
-            time or a time zone that is none, or another stack than the pipeline's.
+        ConstructError: restore points that no queue starts, an origin that the pipeline does not know, or that is a
+            database, a name that SQS refuses, a time or a time zone that is none, or another stack than the pipeline's.
     Source: https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html
     """
 
@@ -61,6 +62,12 @@ class BackupSchedule(Construct):
         at: time = time(2),
         time_zone: str = UTC,
     ) -> None:
+        points = pipeline.bucket.restore_points
+        if not points.limits.queued:
+            raise ConstructError(
+                f"a schedule starts backups to {points.bucket.name}, but no queue does, as BackupLimits.queued says, "
+                "so that no agent would ask its queue: let queues start them, or leave the schedule out"
+            )
         replicas = pipeline.replicas_of(origins, databases=False)
         names = {origin: [origin.queue(pod) for pod in pods] for origin, pods in replicas.items()}
         _refuse_time(at, time_zone)

@@ -1,7 +1,7 @@
 """Whoever looks at restore points from outside of the cluster, and says when there is none that would help."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -76,16 +76,14 @@ class BackupWatch(Construct):
     Runs at the same time do no harm: what they say is the same.
 
     Args:
-        pipeline: Whose restore points.
+        pipeline: Whose restore points. When one is too old, the limits of its restore points say, as in the cluster.
         origins: Which ones of them; all when absent.
-        oldest: When a restore point is too old: as long as from one to the next, and what it may take; of each origin
-            where they differ.
         every: How often it looks: whole minutes, an hour to half a day.
         notify: Who hears when an alarm begins, and when it is over.
         runbooks: The URL below which each alarm has a page of its name, to which its description leads.
     Raises:
-        ConstructError: an origin that the pipeline does not know, one without an age, an age that is never seen, or
-            runbooks that are no URL.
+        ConstructError: an origin that the pipeline does not know, an age that is never seen, or runbooks that are no
+            URL.
     Source: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
     Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
     Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html
@@ -98,7 +96,6 @@ class BackupWatch(Construct):
         *,
         pipeline: BackupPipeline,
         origins: Collection[Origin] | None = None,
-        oldest: timedelta | Mapping[Origin, timedelta],
         every: timedelta = timedelta(hours=1),
         notify: Sequence[Heard] = (),
         runbooks: str | None = None,
@@ -111,13 +108,8 @@ class BackupWatch(Construct):
             keep=points.keep,
             every=every,
         )
-        ages = oldest if isinstance(oldest, Mapping) else dict.fromkeys(replicas, oldest)
-        if differing := set(replicas) ^ set(ages):
-            named = ", ".join(sorted(origin.path for origin in differing))
-            raise ConstructError(
-                f"restore points of {named} are watched, or have an age after which they are too old, but not both: "
-                "give an age of each origin"
-            )
+        limits = points.limits
+        ages = {origin: limits.unsaved if origin.database else limits.oldest for origin in replicas}
         for age in ages.values():
             if not every < age < points.keep:
                 raise ConstructError(

@@ -11,7 +11,7 @@ from constructs_lib.aws.alarms import Alarms, Heard, filled, let_tell, refuse_pl
 from constructs_lib.aws.backup_pipeline import BackupPipeline
 from constructs_lib.cloudwatch import DRILLED, DRILLS, dimensions
 from constructs_lib.errors import ConstructError
-from constructs_lib.restore_points import DRILL_EVERY, DRILL_WITHIN, Origin
+from constructs_lib.restore_points import DRILL_EVERY, Origin
 from constructs_lib.units import prometheus_duration
 
 PERIOD = timedelta(hours=1)
@@ -29,14 +29,14 @@ class RestoreDrillAlarms(Construct):
     They are in `alarms`, such as `cluster/namespace/prometheus/prometheus-0/RestoreDrillTooOld`.
 
     Args:
-        pipeline: Whose restore points are tried; its `add_drill` has made the role of the drill.
+        pipeline: Whose restore points are tried; its `add_drill` has made the role of the drill. How long one may take,
+            `BackupLimits.drill_within` of its restore points says, here in whole hours.
         origins: Whose servers; those of all that have a drill when absent.
-        drill_within: How long a drill may take, in whole hours, as `BackupLimits.drill_within` has it.
         notify: Who hears when an alarm begins, and when it is over.
         runbooks: The URL below which they have a page of their name, to which their descriptions lead.
     Raises:
-        ConstructError: no drill, an origin without one, another time, more servers than have their turn in a week,
-            another region than the bucket's, or runbooks that are no URL.
+        ConstructError: no drill, an origin without one, one that may take part of an hour, more servers than have their
+            turn in a week, another region than the bucket's, or runbooks that are no URL.
     Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
     """
 
@@ -47,7 +47,6 @@ class RestoreDrillAlarms(Construct):
         *,
         pipeline: BackupPipeline,
         origins: Collection[Origin] | None = None,
-        drill_within: timedelta = DRILL_WITHIN,
         notify: Sequence[Heard] = (),
         runbooks: str | None = None,
     ) -> None:
@@ -57,10 +56,11 @@ class RestoreDrillAlarms(Construct):
                 f"nobody tries to restore what is in {pipeline.bucket.contract.name}: add a drill to the pipeline, by "
                 "BackupPipeline.add_drill, or leave its alarms out"
             )
-        if not PERIOD <= drill_within < DRILL_EVERY or drill_within % PERIOD:
+        drill_within = pipeline.bucket.restore_points.limits.drill_within
+        if drill_within % PERIOD:
             raise ConstructError(
-                f"a drill may take {prometheus_duration(drill_within)}, but there is one each day, and CloudWatch "
-                f"counts hours: use whole hours, less than {prometheus_duration(DRILL_EVERY)}"
+                f"a drill may take {prometheus_duration(drill_within)}, but CloudWatch counts hours: use whole hours "
+                "as BackupLimits.drill_within, or leave its alarms out"
             )
         undrilled = {origin: _undrilled(pipeline, origin, drill_within) for origin in origins}
         alarms = Alarms(notify=notify, runbooks=runbooks)

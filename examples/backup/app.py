@@ -59,7 +59,7 @@ pipeline = BackupPipeline(stack, "RestorePoints", restore_points=points, replica
 pipeline.add_drill(backup.origin)
 heard = [Notifications(stack, "Notifications", emails=["shop-on-call@example.com"])]
 BackupSchedule(stack, "Schedule", pipeline=pipeline)
-BackupWatch(stack, "Watch", pipeline=pipeline, oldest=points.limits.oldest, notify=heard)
+BackupWatch(stack, "Watch", pipeline=pipeline, notify=heard)
 PrometheusAlarms(stack, "Servers", pipeline=pipeline, notify=heard)
 RestoreDrillAlarms(stack, "Drill", pipeline=pipeline, notify=heard)
 aws.synth()

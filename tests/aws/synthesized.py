@@ -2,17 +2,20 @@
 
 import tempfile
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import assertions
 
 from constructs_lib.contract import Bucket, Identity, WebIdentity
-from constructs_lib.restore_points import Origin, RestorePoints
+from constructs_lib.restore_points import BackupLimits, Origin, RestorePoints
 
 REGION = "eu-central-1"
 STORE = Bucket(name="acme-logs", region=REGION)
 POINTS = RestorePoints(bucket=Bucket(name="acme-backup", region=REGION))
+# As queues start them.
+QUEUED = replace(POINTS, limits=BackupLimits(queued=True))
 LOKI = Identity(cluster="blue", namespace="monitoring", service_account="loki")
 PROMETHEUS = Origin(cluster="blue", namespace="monitoring", component="prometheus")
 # What its replicas are called.

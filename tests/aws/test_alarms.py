@@ -1,7 +1,6 @@
 """What constructs with alarms have in common: who hears of them, and that whoever made them reaches each."""
 
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 import aws_cdk as cdk
@@ -25,7 +24,7 @@ def pipeline(stack: cdk.Stack) -> BackupPipeline:
 
 
 def watch(stack: cdk.Stack, **more: Any) -> BackupWatch:
-    return BackupWatch(stack, "Made", pipeline=pipeline(stack), oldest=timedelta(hours=26), **more)
+    return BackupWatch(stack, "Made", pipeline=pipeline(stack), **more)
 
 
 def servers(stack: cdk.Stack, **more: Any) -> PrometheusAlarms:

@@ -14,7 +14,7 @@ from constructs_lib.aws.backup_pipeline import BackupPipeline
 from constructs_lib.aws.backup_schedule import BackupSchedule
 from constructs_lib.errors import ConstructError
 from constructs_lib.restore_points import Origin
-from tests.aws.synthesized import PAIR, POINTS, POLICY, PROMETHEUS, REGION, ROLE, template
+from tests.aws.synthesized import PAIR, POINTS, POLICY, PROMETHEUS, QUEUED, REGION, ROLE, template
 from tests.aws.test_nag import found
 from tests.aws.test_policies import ACCOUNT, STRANGER, decided, opened, policy
 
@@ -27,7 +27,7 @@ NAMES = [f"{cluster}_monitoring_{pod}" for cluster in ("blue", "green") for pod 
 
 
 def schedule(scope: cdk.Stack, id: str = "Schedule", **more: Any) -> BackupSchedule:
-    pipeline = more.pop("pipeline", None) or BackupPipeline(scope, "Points", restore_points=POINTS, replicas=REPLICAS)
+    pipeline = more.pop("pipeline", None) or BackupPipeline(scope, "Points", restore_points=QUEUED, replicas=REPLICAS)
     return BackupSchedule(scope, id, **{"pipeline": pipeline, **more})
 
 
@@ -134,7 +134,7 @@ def test_without_a_schedule_the_roles_may_do_no_more_than_before(made: assertion
             if not key.startswith("Schedule")
         }
 
-    alone = template(lambda stack: BackupPipeline(stack, "Points", restore_points=POINTS, replicas=REPLICAS))
+    alone = template(lambda stack: BackupPipeline(stack, "Points", restore_points=QUEUED, replicas=REPLICAS))
     assert rights(made) == rights(alone)
     (of_dumps,) = (each for key, each in made.find_resources(POLICY).items() if "grafanabackup" in key)
     assert "sqs:" not in str(of_dumps)
@@ -294,7 +294,7 @@ def test_nothing_is_found_by_cdk_nag_but_that_there_are_no_dead_letters(monkeypa
 
 def elsewhere(stack: cdk.Stack) -> None:
     other = cdk.Stack(stack, "Other", env=cdk.Environment(region=REGION))
-    schedule(stack, pipeline=BackupPipeline(other, "Points", restore_points=POINTS, replicas=REPLICAS))
+    schedule(stack, pipeline=BackupPipeline(other, "Points", restore_points=QUEUED, replicas=REPLICAS))
 
 
 def twice(stack: cdk.Stack) -> None:
@@ -323,7 +323,7 @@ REFUSED: Mapping[str, tuple[Callable[[cdk.Stack], object], str]] = {
     "long-name": (
         lambda stack: schedule(
             stack,
-            pipeline=BackupPipeline(stack, "Points", restore_points=POINTS, replicas={LONG: PAIR}),
+            pipeline=BackupPipeline(stack, "Points", restore_points=QUEUED, replicas={LONG: PAIR}),
         ),
         "'a{57}_monitoring_prometheus-0' of 81 characters cannot be a queue of SQS, which takes up to 80 letters",
     ),
@@ -340,6 +340,13 @@ REFUSED: Mapping[str, tuple[Callable[[cdk.Stack], object], str]] = {
         r"backups are started by the clock of 'CEST', which is none of the \d+ time zones that are known here: use a ",
     ),
     "zone-of-nowhere": (starting(time_zone="localtime"), "backups are started by the clock of 'localtime', which is "),
+    "no-queue": (
+        lambda stack: schedule(
+            stack, pipeline=BackupPipeline(stack, "Points", restore_points=POINTS, replicas=REPLICAS)
+        ),
+        "a schedule starts backups to acme-backup, but no queue does, as BackupLimits.queued says, so that no agent "
+        "would ask its queue: let queues start them, or leave the schedule out",
+    ),
     "another-stack": (
         elsewhere,
         f"backups to acme-backup are started from another stack than its own, but the agents look for their queues in "
@@ -364,7 +371,7 @@ def test_two_schedules_of_one_pipeline_may_start_different_replicas() -> None:
     longest = replace(LONG, cluster="a" * 56)
 
     def build(stack: cdk.Stack) -> None:
-        pipeline = BackupPipeline(stack, "Points", restore_points=POINTS, replicas={PROMETHEUS: PAIR, longest: PAIR})
+        pipeline = BackupPipeline(stack, "Points", restore_points=QUEUED, replicas={PROMETHEUS: PAIR, longest: PAIR})
         schedule(stack, pipeline=pipeline, origins=[PROMETHEUS])
         schedule(stack, "Later", pipeline=pipeline, origins=[longest], at=time(3))
 

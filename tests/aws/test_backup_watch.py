@@ -19,7 +19,7 @@ from constructs_lib.aws import BackupPipeline, BackupWatch, Notifications, backu
 from constructs_lib.cloudwatch import DIMENSIONS
 from constructs_lib.errors import ConstructError
 from constructs_lib.restore_point import DATABASE
-from constructs_lib.restore_points import Origin
+from constructs_lib.restore_points import BackupLimits, Origin
 from constructs_lib.watch import contract
 from constructs_lib.watch.contract import Watched
 from tests.alarms import seen
@@ -36,11 +36,10 @@ SCHEDULE, GROUP, LOG = "AWS::Scheduler::Schedule", "AWS::Scheduler::ScheduleGrou
 
 def watch(stack: cdk.Stack, **more: Any) -> BackupWatch:
     """Both replicas of Prometheus, and Grafana's database."""
-    key = more.pop("encryption_key", None)
-    replicas = more.pop("replicas", REPLICAS)
-    pipeline = BackupPipeline(stack, "Pipeline", restore_points=POINTS, replicas=replicas, encryption_key=key)
-    settings = {"pipeline": pipeline, "oldest": 26 * HOUR, **more}
-    return BackupWatch(stack, "Watch", **settings)
+    key, replicas = more.pop("encryption_key", None), more.pop("replicas", REPLICAS)
+    points = replace(POINTS, limits=more.pop("limits", BackupLimits()))
+    pipeline = BackupPipeline(stack, "Pipeline", restore_points=points, replicas=replicas, encryption_key=key)
+    return BackupWatch(stack, "Watch", pipeline=pipeline, **more)
 
 
 def heard(stack: cdk.Stack) -> BackupWatch:
@@ -203,14 +202,14 @@ def test_silence_is_worse_than_what_an_alarm_sounds_at(every: timedelta) -> None
 
 
 def test_what_is_saved_less_often_may_be_older() -> None:
-    """Each origin by an age of its own."""
-    ages = {PROMETHEUS: 4 * HOUR, GRAFANA: 26 * HOUR}
+    """A database by an age of its own, whatever that of servers."""
+    limits = BackupLimits(every=2 * HOUR, unsaved=50 * HOUR)
     found = {
         seen(alarm).dimensions["Replica"]: alarm["Threshold"]
-        for alarm in alarms(template(lambda stack: watch(stack, oldest=ages)))
+        for alarm in alarms(template(lambda stack: watch(stack, limits=limits)))
         if seen(alarm).metric == "RestorePointAge"
     }
-    assert found == {"prometheus-0": 4 * 3600, "prometheus-1": 4 * 3600, DATABASE: 26 * 3600}
+    assert found == {"prometheus-0": 4 * 3600, "prometheus-1": 4 * 3600, DATABASE: 50 * 3600}
 
 
 def test_its_own_failures_have_alarms(made: assertions.Template) -> None:
@@ -501,23 +500,15 @@ REFUSED: Mapping[str, tuple[Mapping[str, Any], str]] = {
     "seldom": ({"every": timedelta(hours=13)}, "restore points in acme-backup are looked at every 13:00:00: use whole"),
     "seconds": ({"every": timedelta(seconds=3601)}, "restore points in acme-backup are looked at every 1:00:01: use "),
     "never-old": (
-        {"oldest": timedelta(days=30)},
+        {"limits": BackupLimits(every=timedelta(days=30) - 2 * HOUR)},
         "a restore point in acme-backup is too old after 30 days, 0:00:00: use more than the 1:00:00 from one look",
     ),
     "one-never-old": (
-        {"oldest": {PROMETHEUS: 26 * HOUR, GRAFANA: timedelta(days=30)}},
+        {"limits": BackupLimits(unsaved=timedelta(days=30))},
         "a restore point in acme-backup is too old after 30 days, 0:00:00: use more than the 1:00:00 from one look",
     ),
-    "ageless": (
-        {"oldest": {PROMETHEUS: 26 * HOUR}},
-        "restore points of blue/monitoring/grafana-backup are watched, or have an age after which they are too old, ",
-    ),
-    "unwatched": (
-        {"origins": [GRAFANA], "oldest": dict.fromkeys(REPLICAS, 26 * HOUR)},
-        "restore points of blue/monitoring/prometheus are watched, or have an age after which they are too old, but ",
-    ),
     "old-at-once": (
-        {"oldest": HOUR},
+        {"limits": BackupLimits(unsaved=HOUR)},
         "a restore point in acme-backup is too old after 1:00:00: use more than the 1:00",
     ),
     "runbooks": ({"runbooks": "runbooks"}, "runbooks is 'runbooks': use a URL such as "),

@@ -19,12 +19,12 @@ from tests.aws.synthesized import PAIR, POINTS, POLICY, PROMETHEUS, REGION, TRUS
 ALARM, RUNBOOKS = "AWS::CloudWatch::Alarm", "https://runbooks.example.com"
 HOUR = timedelta(hours=1)
 SHOP = replace(PROMETHEUS, namespace="shop")
-LIMITS = BackupLimits(every=24 * HOUR)
 
 
 def alarm(stack: cdk.Stack, **more: Any) -> RestoreDrillAlarms:
     web_identity, replicas = more.pop("web_identity", None), more.pop("replicas", {PROMETHEUS: PAIR})
-    pipeline = BackupPipeline(stack, "Pipeline", restore_points=POINTS, replicas=replicas, web_identity=web_identity)
+    points = replace(POINTS, limits=BackupLimits(drill_within=more.pop("drill_within", 4 * HOUR)))
+    pipeline = BackupPipeline(stack, "Pipeline", restore_points=points, replicas=replicas, web_identity=web_identity)
     pipeline.add_drill(PROMETHEUS)
     return RestoreDrillAlarms(stack, "Drills", pipeline=pipeline, **more)
 
@@ -90,7 +90,7 @@ def test_each_server_has_its_turn(servers: int, hours: int) -> None:
     found = [each["Properties"]["EvaluationPeriods"] for each in made.find_resources(ALARM).values()]
     assert found == servers * [hours]
     assert hours <= 7 * 24  # at which CloudWatch looks
-    assert servers > 1 or hours * HOUR == LIMITS.undrilled
+    assert servers > 1 or hours * HOUR == POINTS.limits.undrilled
 
 
 def two(stack: cdk.Stack, **more: Any) -> RestoreDrillAlarms:
@@ -157,12 +157,11 @@ def test_nothing_is_found() -> None:
 
 
 REFUSED: Mapping[str, tuple[Mapping[str, Any], str]] = {
-    "a-day": (
-        {"drill_within": 24 * HOUR},
-        "a drill may take 1d, but there is one each day, and CloudWatch counts hours: use whole hours, less than 1d",
+    "half-an-hour": (
+        {"drill_within": 4.5 * HOUR},
+        "a drill may take 4h30m, but CloudWatch counts hours: use whole hours as BackupLimits.drill_within, or leave "
+        "its alarms out",
     ),
-    "at-once": ({"drill_within": 0 * HOUR}, "a drill may take 0s, but there is one each"),
-    "half-an-hour": ({"drill_within": 4.5 * HOUR}, "a drill may take 4h30m, but there"),
     "many": (
         {"replicas": {PROMETHEUS: PROMETHEUS.replicas(7)}},
         "each of 7 servers of blue/monitoring/prometheus is tried within 7d4h, but CloudWatch looks at 7d: leave the",

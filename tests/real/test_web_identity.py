@@ -30,7 +30,7 @@ from constructs_lib.aws import BackupPipeline, BackupSchedule, ObjectStore, Prom
 from constructs_lib.cloudwatch import DRILLS, USAGE
 from constructs_lib.config.loki import LokiConfig
 from constructs_lib.contract import Bucket, Identity, WebIdentity
-from constructs_lib.restore_points import Origin, RestorePoints
+from constructs_lib.restore_points import BackupLimits, Origin, RestorePoints
 from constructs_lib.units import Bytes
 from tests.aws.synthesized import template
 from tests.cluster.errors import ClusterError
@@ -269,7 +269,7 @@ class Aws:
 def roles(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Role]:
     """Those that pods take, by name, as they are rendered."""
     directory = tmp_path_factory.mktemp("templates")
-    points = RestorePoints(bucket=Bucket(name=BUCKET, region=REGION))
+    points = RestorePoints(bucket=Bucket(name=BUCKET, region=REGION), limits=BackupLimits(queued=True))
 
     def build(stack: cdk.Stack) -> None:
         pipeline = BackupPipeline(

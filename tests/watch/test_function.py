@@ -18,7 +18,7 @@ from constructs_lib.contract import Bucket
 from constructs_lib.restore_points import Origin, RestorePoints
 from tests.agent.volume import Volume
 from tests.real.s3 import BUCKET, REGION
-from tests.watch.conftest import HOUR, Place
+from tests.watch.conftest import Place
 
 # What Lambda brings, and what that needs.
 BROUGHT = ("boto3", "botocore", "dateutil", "jmespath", "six", "urllib3")
@@ -42,7 +42,7 @@ def deployed(prometheus: Place) -> Iterator[tuple[Path, str, Mapping[str, str]]]
         app = cdk.App(outdir=directory, analytics_reporting=False, builtin_cloud_formation_validation=False)
         stack = cdk.Stack(app, "Stack", env=cdk.Environment(region=REGION))
         pipeline = BackupPipeline(stack, "Pipeline", restore_points=points, replicas={origin: [replica]})
-        BackupWatch(stack, "Watch", pipeline=pipeline, oldest=26 * HOUR)
+        BackupWatch(stack, "Watch", pipeline=pipeline)
         (function,) = assertions.Template.from_stack(stack).find_resources("AWS::Lambda::Function").values()
         (code,) = Path(directory).glob("asset.*")
         yield code, function["Properties"]["Handler"], function["Properties"]["Environment"]["Variables"]
