@@ -22,7 +22,7 @@ class BackupPipeline(Construct):
     and does not see what other components have. Nobody deletes: what is no longer needed expires.
 
     Args:
-        restore_points: Which bucket, and when what expires.
+        restore_points: Which bucket, when what expires, and by which limits it is started, watched and tried.
         replicas: Whose restore points, and by what those of each replica are called: `Origin.replicas` says it. Each
             origin is the service account of its own name.
         web_identity: Whose tokens are trusted, for IAM roles for service accounts; EKS Pod Identity when absent.

@@ -41,7 +41,7 @@ def backups(
 
     Args:
         by: Who evaluates it, and is backed up.
-        limits: From where on somebody must hear of it.
+        limits: From where on somebody must hear of it: those of its `RestorePoints`.
         job: By which the agents are scraped.
         databases: The CronJobs that save one each.
         drills: The CronJobs that try to restore, each from one Prometheus.
