@@ -70,6 +70,13 @@ def stacks(app: cdk.App, name: str, values: Environment) -> list[cdk.Stack]:
     if points := values.restore_points:
         made.append(stack("MonitoringBackup", "Restore points, who may add to them, and who looks at them.", code=True))
         _back_up(made[-1], values, points)
+    if database := values.grafana_database:
+        # Few have it, and all would wait for the types of RDS.
+        from constructs_lib.aws import GrafanaDatabase  # noqa: PLC0415
+
+        made.append(stack("MonitoringDatabase", "PostgreSQL, which keeps what people make in Grafana."))
+        # In one zone, where Grafana itself does not survive the loss of a node.
+        GrafanaDatabase(made[-1], "Grafana", server=database, multi_az=values.grafana_replicas > 1)
     return made
 
 

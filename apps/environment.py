@@ -14,6 +14,7 @@ from constructs_lib.ebs import EbsVolume, region_of
 from constructs_lib.errors import ConstructError
 from constructs_lib.image import Image
 from constructs_lib.names import cidr, object_name
+from constructs_lib.rds import ManagedPostgres, PrivateNetwork
 from constructs_lib.restore_points import BackupLimits, RestorePoints
 from constructs_lib.units import Bytes, Cpu, parse_duration, prometheus_duration
 
@@ -345,6 +346,14 @@ class Environment(BaseModel):
     grafana_postgres_version: int = Field(
         ge=15, le=18, description="The major version of PostgreSQL, whose own programs save and restore it."
     )
+    grafana_database_vpc: str | None = Field(
+        description="The VPC in which RDS makes that PostgreSQL, by id, by the stack MonitoringDatabase; empty where "
+        "it is somebody else's."
+    )
+    grafana_database_subnets: Words = Field(description="Of the same, by id, in two zones or more; or none.")
+    grafana_database_clients: str | None = Field(
+        description="The security group that is let in, by id: of the nodes of CLUSTER. Empty where there is no VPC."
+    )
     grafana_backup: bool = Field(
         description="Whether that database is saved every day by AGENT_IMAGE, into the bucket of BACKUP_BUCKET_SUFFIX; "
         "GRAFANA_POSTGRES_CA must be on."
@@ -462,6 +471,32 @@ class Environment(BaseModel):
             )
         partition = next((name for begin, name in PARTITIONS.items() if self.region.startswith(begin)), "aws")
         return WebIdentity(account=self.aws_account, issuer=self.oidc_issuer, partition=partition)
+
+    @property
+    def grafana_database(self) -> ManagedPostgres | None:
+        """The PostgreSQL that RDS makes for Grafana; None where it is somebody else's."""
+        vpc, subnets, clients = self.grafana_database_vpc, self.grafana_database_subnets, self.grafana_database_clients
+        if not vpc and not subnets and not clients:
+            return None
+        if not vpc or not subnets or not clients:
+            raise ConstructError(
+                f"grafana_database_vpc is {vpc or ''!r}, grafana_database_subnets {','.join(subnets)!r} and "
+                f"grafana_database_clients {clients or ''!r}: give all three, for a database of RDS, or none"
+            )
+        if not self.grafana_postgres_ca:
+            raise ConstructError(
+                "grafana_database_vpc is set, but grafana_postgres_ca is off: no public authority signs the "
+                "certificates of RDS, so turn it on"
+            )
+        return ManagedPostgres(
+            name=f"{self.cluster}-{self.namespace}-grafana".lower().replace("_", "-"),
+            secret=f"{self.cluster}/{self.namespace}/grafana-postgres",
+            network=PrivateNetwork(vpc=vpc, subnets=subnets, clients=clients),
+            database=self.grafana_postgres_database,
+            user=self.grafana_postgres_user,
+            port=self.grafana_postgres_port,
+            version=self.grafana_postgres_version,
+        )
 
     def _bucket(self, name: str) -> Bucket:
         return Bucket(name=f"{self.bucket_prefix}-{name}", region=self.region, reached_at=self.s3_at)

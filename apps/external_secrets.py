@@ -8,12 +8,14 @@ import cdk8s
 from apps.environment import Environment
 from constructs_lib.contract import Namespace
 from constructs_lib.kube import ClusterSecretStore, ExternalSecret, Remote
+from constructs_lib.rds import PASSWORD
 
 
 def external_secrets(chart: cdk8s.Chart, namespace: Namespace, values: Environment) -> None:
     """Have all Secrets made that components read, but those of registries; nothing where there is no store.
 
-    The store has a secret for each, `<secret_store_prefix>/<Secret>`, with a property for each key.
+    The store has a secret for each, `<secret_store_prefix>/<Secret>`, with a property for each key; but the password of
+    a database of the half in AWS is where that has put it.
 
     Args:
         chart: Where they stand.
@@ -28,6 +30,8 @@ def external_secrets(chart: cdk8s.Chart, namespace: Namespace, values: Environme
     secrets: defaultdict[str, set[str]] = defaultdict(set)  # two settings may name one Secret
     for secret, key in _keys(values):
         secrets[secret].add(key)
+    database = values.grafana_database
+    made = {(values.grafana_credentials, "postgres-password"): Remote(database.secret, PASSWORD)} if database else {}
     for secret, keys in secrets.items():
         ExternalSecret(
             chart,
@@ -35,7 +39,7 @@ def external_secrets(chart: cdk8s.Chart, namespace: Namespace, values: Environme
             namespace=namespace,
             name=secret,
             store=ClusterSecretStore(values.secret_store),
-            keys={key: Remote(f"{prefix}{secret}", key) for key in keys},
+            keys={key: made.get((secret, key), Remote(f"{prefix}{secret}", key)) for key in keys},
         )
 
 

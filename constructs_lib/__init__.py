@@ -11,6 +11,7 @@ if TYPE_CHECKING:
         BackupPipeline,
         BackupSchedule,
         BackupWatch,
+        GrafanaDatabase,
         Notifications,
         ObjectStore,
         PrometheusAlarms,
@@ -57,6 +58,7 @@ __all__ = [
     "DashboardCollector",
     "ExternalSecret",
     "Grafana",
+    "GrafanaDatabase",
     "Ingress",
     "KubeStateMetrics",
     "LogCollector",
@@ -81,7 +83,7 @@ __all__ = [
 ]
 _OF_AWS = {
     *("BackupPipeline", "BackupSchedule", "BackupWatch", "Notifications", "ObjectStore", "PrometheusAlarms"),
-    *("ReplicaVolumes", "RestoreDrillAlarms"),
+    *("GrafanaDatabase", "ReplicaVolumes", "RestoreDrillAlarms"),
 }
 
 

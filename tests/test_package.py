@@ -26,7 +26,7 @@ PUBLIC_FROM_KUBE = {
 }
 PUBLIC_FROM_AWS = {
     *("BackupPipeline", "BackupSchedule", "BackupWatch", "Notifications", "ObjectStore", "ReplicaVolumes"),
-    *("PrometheusAlarms", "RestoreDrillAlarms"),
+    *("GrafanaDatabase", "PrometheusAlarms", "RestoreDrillAlarms"),
 }
 PUBLIC = PUBLIC_FROM_KUBE | PUBLIC_FROM_AWS
 PUBLIC_OF_AWS = PUBLIC_FROM_AWS | {"PrivateBucket", "RestorePointBucket", "ServiceAccountRole", "Snapshots"}

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Callable
+from configparser import RawConfigParser
 from datetime import time, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 import yaml
+from aws_cdk import assertions
 
 from apps import assembly
 from apps.aws import new_app, stacks
@@ -20,6 +22,8 @@ from apps.environment import Environment
 from apps.environments import DEV, PROD, STAGING
 from constructs_lib.errors import ConstructError
 from tests.alarms import seen
+from tests.apps.test_external_secrets import OF_RDS
+from tests.apps.test_kube import assembled as assembled_manifests
 from tests.apps.test_synth import all_settings, environment
 from tests.rendered import DIST, ENVIRONMENTS, ROOT
 
@@ -196,6 +200,50 @@ def test_two_buckets_of_one_name_are_refused(tmp_path: Path) -> None:
     """What expires in the bucket of restore points would take the index of the logs with it."""
     with pytest.raises(ConstructError, match=r"^there are two buckets replace-me-prod-logs, at MonitoringStores/Logs/"):
         assembled(tmp_path, "prod", PROD.but(backup_bucket_suffix=PROD.logs_bucket_suffix))
+
+
+def test_both_halves_mean_the_same_database(tmp_path: Path) -> None:
+    """Where the manifests look for the password, the template has put it; who logs in, to what, and by which port."""
+    values = PROD.but(**OF_RDS, secret_store="aws", grafana_postgres_port=5433)  # noqa: S106
+    app = new_app(tmp_path / "aws")
+    assert [stack.node.path for stack in stacks(app, "prod", values)] == [
+        *("MonitoringStores", "MonitoringBackup", "MonitoringDatabase")
+    ]
+    app.synth()
+    template = templates(tmp_path / "aws")["MonitoringDatabase"]
+    found = {each["Type"]: each["Properties"] for each in template["Resources"].values()}
+    server, secret = found["AWS::RDS::DBInstance"], found["AWS::SecretsManager::Secret"]
+    objects = assembled_manifests(tmp_path / "k8s", values)
+    (of_store,) = (
+        each["remoteRef"]
+        for each in objects.named("ExternalSecret", "grafana")["spec"]["data"]
+        if each["secretKey"] == "postgres-password"
+    )
+    assert of_store == {"key": secret["Name"], "property": secret["GenerateSecretString"]["GenerateStringKey"]}
+    (ini,) = (each["data"]["grafana.ini"] for each in objects.of("ConfigMap") if "grafana.ini" in each["data"])
+    said = RawConfigParser()
+    said.read_string(ini)
+    assert (said["database"]["host"].rpartition(":")[2], said["database"]["name"], said["database"]["user"]) == (
+        *(server["Port"], server["DBName"], server["MasterUsername"]),
+    )
+    saver = objects.named("CronJob", "grafana-backup")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    assert any(f"library/postgres:{server['EngineVersion']}." in each["image"] for each in saver["initContainers"])
+
+
+@pytest.mark.parametrize(("replicas", "zones"), [(2, True), (1, False)])
+def test_a_database_survives_what_its_grafana_does(replicas: int, zones: bool, tmp_path: Path) -> None:
+    """Where Grafana is one pod, a standby in another zone is not paid for."""
+    app = new_app(tmp_path)
+    (made,) = stacks(app, "dev", DEV.but(**OF_RDS, grafana_replicas=replicas, grafana_postgres_host="sql.example.com"))
+    found = assertions.Template.from_stack(made).find_resources("AWS::RDS::DBInstance").values()
+    assert [each["Properties"]["MultiAZ"] for each in found] == [zones]
+
+
+def test_who_has_no_database_does_not_wait_for_its_types() -> None:
+    """They are many, and the command line of CDK starts the app each time."""
+    code = "import sys, apps.aws, constructs_lib.aws; print('aws_cdk.aws_rds' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout == "False\n"
 
 
 def test_production_is_the_default(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from apps.environments import DEV, PROD, STAGING, Environments, example, load, s
 from apps.synth import render
 from constructs_lib.contract import WebIdentity
 from constructs_lib.errors import ConstructError
+from constructs_lib.rds import ManagedPostgres, PrivateNetwork
 from tests.rendered import DIST, ROOT
 
 ENVIRONMENTS = {"dev": DEV, "staging": STAGING, "prod": PROD}
@@ -122,6 +123,9 @@ OTHERS = {
     "grafana_postgres_user": "somebody",
     "grafana_postgres_ca": "",
     "grafana_postgres_version": "18",
+    "grafana_database_vpc": "vpc-0123456789abcdef0",
+    "grafana_database_subnets": "subnet-0123456789abcdef0,subnet-0123456789abcdef1",
+    "grafana_database_clients": "sg-0123456789abcdef0",
     "grafana_backup": "",
     "tracing": "",
     "traces_host": "search.example.com",
@@ -368,6 +372,36 @@ def test_an_environment_that_does_not_exist_is_refused(way: Way, name: str) -> N
 def test_what_serves_others_is_ignored(way: Way) -> None:
     """A `.env` may hold more than our settings."""
     assert texts(way("SOMETHING_ELSE", "2d")) == texts(load(env_file=None))
+
+
+def test_a_database_of_rds_needs_all_that_says_where_it_is() -> None:
+    """Half of it would be no database, in silence; its certificate is of nobody public."""
+    where = {
+        "grafana_database_vpc": OTHERS["grafana_database_vpc"],
+        "grafana_database_subnets": tuple(OTHERS["grafana_database_subnets"].split(",")),
+        "grafana_database_clients": OTHERS["grafana_database_clients"],
+    }
+    server = {"grafana_postgres_user": "people", "grafana_postgres_database": "boards", "grafana_postgres_port": 5433}
+    values = PROD.but(**where, **server, cluster="Blue_1", namespace="watching", grafana_postgres_version=18)
+    assert PROD.grafana_database is None
+    assert values.grafana_database == ManagedPostgres(
+        name="blue-1-watching-grafana",
+        secret="Blue_1/watching/grafana-postgres",  # noqa: S106  # its name
+        network=PrivateNetwork(
+            vpc="vpc-0123456789abcdef0",
+            subnets=("subnet-0123456789abcdef0", "subnet-0123456789abcdef1"),
+            clients="sg-0123456789abcdef0",
+        ),
+        user="people",
+        database="boards",
+        port=5433,
+        version=18,
+    )
+    for missing in where:
+        with pytest.raises(ConstructError, match=rf"{missing} (is )?''.*: give all three, for a database of RDS, or none$"):
+            assert values.but(**{missing: () if missing.endswith("subnets") else None}).grafana_database
+    with pytest.raises(ConstructError, match=r"^grafana_database_vpc is set, but grafana_postgres_ca is off: "):
+        assert values.but(grafana_postgres_ca=False).grafana_database
 
 
 def test_values_in_code_are_checked_like_the_others() -> None:

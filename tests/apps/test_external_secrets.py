@@ -15,6 +15,11 @@ from tests.rendered import DIST, ENVIRONMENTS, Document, Objects, read, rendered
 
 ONE = "all-of-monitoring"
 EVERYTHING = PROD.but(secret_store="vault", secret_store_prefix="monitoring/green", traces_ca=True)  # noqa: S106
+OF_RDS = {
+    "grafana_database_vpc": "vpc-0123456789abcdef0",
+    "grafana_database_subnets": ("subnet-0123456789abcdef0", "subnet-0123456789abcdef1"),
+    "grafana_database_clients": "sg-0123456789abcdef0",
+}
 # Each turns off what others have, so that every credential is needed by one and not by another, where that can be.
 VALUES = {
     "everything": EVERYTHING,
@@ -39,6 +44,7 @@ VALUES = {
         ingress=None,
         hosts_at=(),
     ),
+    "database-of-rds": EVERYTHING.but(**OF_RDS),
     "in-one-secret": EVERYTHING.but(
         receivers_credentials=ONE,
         databases_credentials=ONE,
@@ -130,6 +136,18 @@ def test_the_store_has_a_secret_for_each_with_a_property_for_each_key(prefix: st
     assert [each["remoteRef"] for each in grafana["spec"]["data"]] == [
         {"key": key, "property": name} for name in ("admin-password", "postgres-ca", "postgres-password", "secret-key")
     ]
+
+
+def test_the_password_of_a_database_of_rds_is_where_the_other_half_has_put_it() -> None:
+    """In a secret of its own, whatever the prefix of those that people make."""
+    values = EVERYTHING.but(**OF_RDS, cluster="blue", namespace="watching")
+    grafana = rendered(lambda chart: external_secrets(chart, NAMESPACE, values)).named("ExternalSecret", "grafana")
+    assert {each["secretKey"]: tuple(each["remoteRef"].values()) for each in grafana["spec"]["data"]} == {
+        "admin-password": ("monitoring/green/grafana", "admin-password"),
+        "postgres-ca": ("monitoring/green/grafana", "postgres-ca"),
+        "postgres-password": ("blue/watching/grafana-postgres", "password"),
+        "secret-key": ("monitoring/green/grafana", "secret-key"),
+    }
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
