@@ -13,13 +13,16 @@ import promql_parser
 import pytest
 import yaml
 
+from apps.aws import new_app, stacks
 from apps.environments import PROD as PRODUCTION
+from tests.apps.test_external_secrets import OF_RDS
 from tests.rendered import DIST, ENVIRONMENTS, ROOT, Objects, read, template
 
 PAGES = sorted((ROOT / "docs" / "runbooks").glob("*.md"))
 OPERATIONS = ROOT / "docs" / "operations.md"
-# The second one where a site names the zones of its volumes.
-STACKS = {"MonitoringBackup-prod", "MonitoringVolumes-prod"}
+# The others where a site names the zones of its volumes, and the network of a database.
+DATABASE_STACK = "MonitoringDatabase-prod"
+STACKS = {"MonitoringBackup-prod", "MonitoringVolumes-prod", DATABASE_STACK}
 RULES = ROOT / "constructs_lib" / "rules"
 PROD = read(DIST / "prod")
 SECTIONS = ["Meaning", "Impact", "Diagnosis", "Mitigation"]
@@ -158,6 +161,16 @@ def test_commands_name_what_the_stack_of_prod_has(page: Path) -> None:
     assert set(re.findall(r"--region[ =](\S+)", text)) <= {PRODUCTION.region}
     if page.stem in alarms("prod"):
         assert looked_up or "kubectl -n " in text
+
+
+def test_commands_name_the_database_that_prod_would_have(tmp_path: Path) -> None:
+    """Where it is made by RDS: its stack, its name, and that of its secret with the password."""
+    values = PRODUCTION.but(**OF_RDS)
+    database = values.grafana_database
+    assert database
+    assert [each.stack_name for each in stacks(new_app(tmp_path), "prod", values)][-1] == DATABASE_STACK
+    named = [each for each in commands(OPERATIONS) if each.startswith("export NAME=")]
+    assert named == [f"export NAME={database.name} PASSWORD_IN={database.secret}"]
 
 
 @pytest.mark.parametrize("page", [*PAGES, OPERATIONS], ids=lambda page: page.stem)

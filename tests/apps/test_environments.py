@@ -398,7 +398,9 @@ def test_a_database_of_rds_needs_all_that_says_where_it_is() -> None:
         version=18,
     )
     for missing in where:
-        with pytest.raises(ConstructError, match=rf"{missing} (is )?''.*: give all three, for a database of RDS, or none$"):
+        with pytest.raises(
+            ConstructError, match=rf"{missing} (is )?''.*: give all three, for a database of RDS, or none$"
+        ):
             assert values.but(**{missing: () if missing.endswith("subnets") else None}).grafana_database
     with pytest.raises(ConstructError, match=r"^grafana_database_vpc is set, but grafana_postgres_ca is off: "):
         assert values.but(grafana_postgres_ca=False).grafana_database
