@@ -312,7 +312,14 @@ def account(roles: Mapping[str, Role], tmp_path_factory: pytest.TempPathFactory)
             moto = Moto(machine, directory, region=REGION)
             queues = Queues(moto, host=DOOR)
             identity = Credentials(access_key=ACCESS, secret_key=SECRET)
-            moto.start(address=DOOR, certificate=str(certificate), key=str(key), iam=socket, root=identity)
+            moto.start(
+                address=DOOR,
+                certificate=str(certificate),
+                key=str(key),
+                authority=str(certificate),
+                iam=socket,
+                root=identity,
+            )
             for name in (REPLICA, FOREIGN):
                 wait("there is a queue", lambda name=name: queues.ask("CreateQueue", QueueName=name), SOON)
             made = Aws(machine, ours, strange, directory / "s3", queues, Metrics(moto), certificate)
