@@ -336,7 +336,7 @@ def test_the_token_of_one_service_account_takes_its_role_and_no_other_does(
 
 def test_roles_by_token_may_do_what_the_others_may(made: Deployment, trusting: Deployment) -> None:
     """Only who takes them differs, and that they have the names that the manifests say."""
-    of_aws = {schedule.role for schedule in trusting.schedules}
+    of_aws = {each.role for each in (*trusting.schedules, *trusting.functions.values())}
     assert {role.name for arn, role in trusting.roles.items() if arn not in of_aws} == {
         f"{CLUSTER}-monitoring-{each.service_account}" for each in made.associations
     }
