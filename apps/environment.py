@@ -1,5 +1,6 @@
 """What a site chooses for one environment: each value's name, type and meaning."""
 
+import hashlib
 import json
 import re
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from constructs_lib.ebs import EbsVolume, region_of
 from constructs_lib.errors import ConstructError
 from constructs_lib.image import Image
 from constructs_lib.names import cidr, object_name
-from constructs_lib.rds import ManagedPostgres, PrivateNetwork
+from constructs_lib.rds import LONGEST_NAME, ManagedPostgres, PrivateNetwork
 from constructs_lib.restore_points import BackupLimits, RestorePoints
 from constructs_lib.units import Bytes, Cpu, parse_duration, prometheus_duration
 
@@ -119,6 +120,18 @@ OptionalDuration = Annotated[timedelta | None, _read(lambda text: parse_duration
 OptionalTime = Annotated[time | None, _read(_time)]
 Words = Annotated[tuple[str, ...], NoDecode, _read(_words)]
 Ranges = Annotated[Words, AfterValidator(_ranges)]
+
+
+def _server(name: str) -> str:
+    """As RDS takes it: clusters may have other characters, and longer names."""
+    made = re.sub(r"^(?=[0-9])", "c-", re.sub(r"[^a-z0-9]+", "-", name.lower()))
+    if len(made) <= LONGEST_NAME:
+        return made
+    # What was cut off still tells two of them apart.
+    last = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{made[: LONGEST_NAME - len(last) - 1].rstrip('-')}-{last}"
+
+
 Zones = Annotated[Words, AfterValidator(_zones)]
 Volumes = Annotated[dict[str, EbsVolume], NoDecode, _read(_volumes)]
 Ports = Annotated[PortRange, NoDecode, _read(_ports)]
@@ -489,7 +502,7 @@ class Environment(BaseModel):
                 "certificates of RDS, so turn it on"
             )
         return ManagedPostgres(
-            name=f"{self.cluster}-{self.namespace}-grafana".lower().replace("_", "-"),
+            name=_server(f"{self.cluster}-{self.namespace}-grafana"),
             secret=f"{self.cluster}/{self.namespace}/grafana-postgres",
             network=PrivateNetwork(vpc=vpc, subnets=subnets, clients=clients),
             database=self.grafana_postgres_database,

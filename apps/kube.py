@@ -245,11 +245,17 @@ def _grafana(
 
 
 def _people_store(values: Environment) -> PostgresStore | None:
-    if not values.grafana_postgres_host:
+    host, made = values.grafana_postgres_host, values.grafana_database
+    if made and not (host or "").startswith(f"{made.name}."):
+        raise ConstructError(
+            f"grafana_postgres_host is {host or ''!r}, but grafana_database_vpc asks AWS for the server {made.name}: "
+            "deploy MonitoringDatabase, and use the address that it says"
+        )
+    if not host:
         return None
     return PostgresStore(
         server=ExternalHost(
-            host=values.grafana_postgres_host,
+            host=host,
             port=values.grafana_postgres_port,
             addresses=values.grafana_postgres_at,
         ),

@@ -12,6 +12,16 @@ VERSIONS = range(15, 19)
 LEAST_PORT, MOST_PORT = 1150, 65535
 # What RDS keeps for itself, or PostgreSQL does.
 TAKEN = re.compile(r"admin|(pg_|rds|template).*")
+# Reserved by PostgreSQL in all places: https://www.postgresql.org/docs/18/sql-keywords-appendix.html
+RESERVED = (
+    "all analyse analyze and any array as asc asymmetric both case cast check collate column constraint create "
+    "current_catalog current_date current_role current_time current_timestamp current_user default deferrable desc "
+    "distinct do else end except false fetch for foreign from grant group having in initially intersect into lateral "
+    "leading limit localtime localtimestamp not null offset on only or order placing primary public references "
+    "returning select session_user some symmetric system_user table then to trailing true union unique user using "
+    "variadic when where window with"
+)
+LONGEST_NAME = 63
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +81,7 @@ class ManagedPostgres:
     version: int = 17
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[a-z](-?[a-z0-9])*", self.name) or len(self.name) > 63:
+        if not re.fullmatch(r"[a-z](-?[a-z0-9])*", self.name) or len(self.name) > LONGEST_NAME:
             raise ConstructError(
                 f"{self.name!r} cannot be a server of RDS: use up to 63 lower-case letters, digits and single dashes, "
                 "a letter first"
@@ -83,10 +93,10 @@ class ManagedPostgres:
                 "/_+=.@-"
             )
         for of, name in (("database", self.database), ("user", self.user)):
-            if not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", name) or TAKEN.fullmatch(name):
+            if not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", name) or TAKEN.fullmatch(name) or name in RESERVED.split():
                 raise ConstructError(
                     f"{name!r} cannot be a {of} that RDS makes: use up to 63 lower-case letters, digits and "
-                    "underscores, a letter first, and none of admin, pg_..., rds... and template..."
+                    "underscores, a letter first, and none of admin, pg_..., rds..., template... and the words of SQL"
                 )
         if not LEAST_PORT <= self.port <= MOST_PORT:
             raise ConstructError(f"PostgreSQL of RDS is to listen at {self.port}: use {LEAST_PORT} to {MOST_PORT}")

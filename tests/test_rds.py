@@ -88,6 +88,7 @@ def test_names_and_figures_at_the_limits_are_taken(settings: dict[str, Any]) -> 
         ({"user": "Grafana"}, "'Grafana' cannot be a user that RDS makes: use up to 63 lower-case letters, digits and"),
         ({"user": "a" * 64}, f"'{'a' * 64}' cannot be a user that RDS makes: use up to 63 lower-case letters, digits"),
         ({"user": "admin"}, "'admin' cannot be a user that RDS makes: use up to 63 lower-case letters, digits and und"),
+        ({"user": "user"}, "'user' cannot be a user that RDS makes: use up to 63 lower-case letters, digits and under"),
         ({"user": "rdsadmin"}, "'rdsadmin' cannot be a user that RDS makes: use up to 63 lower-case letters, digits a"),
         ({"user": "pg_monitor"}, "'pg_monitor' cannot be a user that RDS makes: use up to 63 lower-case letters, digi"),
         ({"port": 1149}, "PostgreSQL of RDS is to listen at 1149: use 1150 to 65535"),

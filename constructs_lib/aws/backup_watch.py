@@ -110,11 +110,13 @@ class BackupWatch(Construct):
         )
         limits = points.limits
         ages = {origin: limits.unsaved if origin.database else limits.oldest for origin in replicas}
-        for age in ages.values():
+        for origin, age in ages.items():
             if not every < age < points.keep:
+                field = "unsaved" if origin.database else "every and late"
                 raise ConstructError(
-                    f"a restore point in {points.bucket.name} is too old after {age}: use more than the {every} from "
-                    f"one look to the next, and less than the {points.keep.days} days after which it expires"
+                    f"a restore point of {origin.path} is too old after {age}, by {field} of BackupLimits: use more "
+                    f"than the {every} from one look to the next, and less than the {points.keep.days} days after "
+                    "which it expires"
                 )
         if len(watched.to_json()) + len(VARIABLE) > ENVIRONMENT:
             raise ConstructError(

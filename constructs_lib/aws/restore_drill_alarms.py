@@ -50,12 +50,15 @@ class RestoreDrillAlarms(Construct):
         notify: Sequence[Heard] = (),
         runbooks: str | None = None,
     ) -> None:
-        origins = pipeline.drills if origins is None else origins
-        if not origins:
+        if not pipeline.drills:
             raise ConstructError(
                 f"nobody tries to restore what is in {pipeline.bucket.contract.name}: add a drill to the pipeline, by "
                 "BackupPipeline.add_drill, or leave its alarms out"
             )
+        origins = pipeline.drills if origins is None else origins
+        if not origins:
+            known = ", ".join(sorted(each.path for each in pipeline.drills))
+            raise ConstructError(f"none of the drills is meant: name some of {known}, or leave the alarms out")
         drill_within = pipeline.bucket.restore_points.limits.drill_within
         if drill_within % PERIOD:
             raise ConstructError(

@@ -216,7 +216,7 @@ def _failing(by: Evaluator, limits: BackupLimits, job: str) -> Alert:
 def _shrunk(by: Evaluator, job: str) -> Alert:
     """A server that has lost its history makes young and whole restore points of what little it has stored since.
 
-    It has forgotten how large they were; the other one has not, and scrapes its agent, too.
+    How large they were, its agent asks the bucket when it starts; and the other server, which scrapes it, too, knows.
     """
     course, window = Course(interval=HOUR, hold=HOUR), prometheus_duration(LARGEST_WITHIN)
     week = LARGEST_WITHIN // HOUR

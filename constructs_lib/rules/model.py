@@ -315,7 +315,7 @@ class RuleGroup:
 
 def _jobs_in(expr: str) -> Iterator[str]:
     """The patterns of the jobs whose series an expression reads: each alternative for itself, one may be misspelt."""
-    for operator, written in re.findall(r'[{,]job(=~?)"((?:[^"\\]|\\.)*)"', expr):
+    for operator, written in re.findall(r'[{,]\s*job\s*(=~?)\s*"((?:[^"\\]|\\.)*)"', expr):
         value = re.sub(r"\\(.)", r"\1", written)
         if operator == "=":
             yield re.escape(value)

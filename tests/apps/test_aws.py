@@ -22,7 +22,7 @@ from apps.environment import Environment
 from apps.environments import DEV, PROD, STAGING
 from constructs_lib.errors import ConstructError
 from tests.alarms import seen
-from tests.apps.test_external_secrets import OF_RDS
+from tests.apps.test_external_secrets import OF_RDS, SERVER_OF_RDS
 from tests.apps.test_kube import assembled as assembled_manifests
 from tests.apps.test_synth import all_settings, environment
 from tests.rendered import DIST, ENVIRONMENTS, ROOT
@@ -204,7 +204,7 @@ def test_two_buckets_of_one_name_are_refused(tmp_path: Path) -> None:
 
 def test_both_halves_mean_the_same_database(tmp_path: Path) -> None:
     """Where the manifests look for the password, the template has put it; who logs in, to what, and by which port."""
-    values = PROD.but(**OF_RDS, secret_store="aws", grafana_postgres_port=5433)  # noqa: S106
+    values = PROD.but(**OF_RDS, secret_store="aws", grafana_postgres_host=SERVER_OF_RDS, grafana_postgres_port=5433)  # noqa: S106
     app = new_app(tmp_path / "aws")
     assert [stack.node.path for stack in stacks(app, "prod", values)] == [
         *("MonitoringStores", "MonitoringBackup", "MonitoringDatabase")
@@ -223,6 +223,8 @@ def test_both_halves_mean_the_same_database(tmp_path: Path) -> None:
     (ini,) = (each["data"]["grafana.ini"] for each in objects.of("ConfigMap") if "grafana.ini" in each["data"])
     said = RawConfigParser()
     said.read_string(ini)
+    # RDS adds the rest to the name of the server.
+    assert said["database"]["host"].startswith(f"{server['DBInstanceIdentifier']}.")
     assert (said["database"]["host"].rpartition(":")[2], said["database"]["name"], said["database"]["user"]) == (
         *(server["Port"], server["DBName"], server["MasterUsername"]),
     )

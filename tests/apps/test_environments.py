@@ -406,6 +406,27 @@ def test_a_database_of_rds_needs_all_that_says_where_it_is() -> None:
         assert values.but(grafana_postgres_ca=False).grafana_database
 
 
+@pytest.mark.parametrize(
+    ("cluster", "name"),
+    [
+        ("my__Cluster-", "my-cluster-monitoring-grafana"),
+        ("1st", "c-1st-monitoring-grafana"),
+        ("a" * 100, f"{'a' * 54}-d72faaff"),
+    ],
+    ids=["marks", "digit", "long"],
+)
+def test_clusters_of_any_name_have_a_server_of_rds(cluster: str, name: str) -> None:
+    """EKS takes more than RDS does."""
+    made = PROD.but(
+        cluster=cluster,
+        grafana_database_vpc=OTHERS["grafana_database_vpc"],
+        grafana_database_subnets=tuple(OTHERS["grafana_database_subnets"].split(",")),
+        grafana_database_clients=OTHERS["grafana_database_clients"],
+    ).grafana_database
+    assert made
+    assert made.name == name
+
+
 def test_values_in_code_are_checked_like_the_others() -> None:
     """An environment that differs from another one in code is a whole, valid environment."""
     assert PROD.but(retention=timedelta(days=1)).retention == timedelta(days=1)

@@ -20,6 +20,7 @@ OF_RDS = {
     "grafana_database_subnets": ("subnet-0123456789abcdef0", "subnet-0123456789abcdef1"),
     "grafana_database_clients": "sg-0123456789abcdef0",
 }
+SERVER_OF_RDS = "insurance-lead-gen-prod-monitoring-grafana.abcdef.us-east-1.rds.amazonaws.com"
 # Each turns off what others have, so that every credential is needed by one and not by another, where that can be.
 VALUES = {
     "everything": EVERYTHING,
@@ -44,7 +45,7 @@ VALUES = {
         ingress=None,
         hosts_at=(),
     ),
-    "database-of-rds": EVERYTHING.but(**OF_RDS),
+    "database-of-rds": EVERYTHING.but(**OF_RDS, grafana_postgres_host=SERVER_OF_RDS),
     "in-one-secret": EVERYTHING.but(
         receivers_credentials=ONE,
         databases_credentials=ONE,

@@ -95,7 +95,7 @@ VALUES = PROD.but(
         "grafana_volume": Bytes.gib(21),
         "grafana_credentials": "people",
         "grafana_metrics_credentials": "numbers",
-        "grafana_postgres_host": "sql.example.com",
+        "grafana_postgres_host": "blue-watching-grafana.abcdef.eu-central-1.rds.amazonaws.com",
         "grafana_postgres_port": 5433,
         "grafana_postgres_at": ("198.51.100.0/24",),
         "grafana_postgres_database": "boards",
@@ -330,7 +330,7 @@ def test_people_see_all_that_there_is(objects: Objects) -> None:
     assert [each["uid"] for each in sources] == ["prometheus", "loki", "jaeger", "alertmanager"]
     assert dashboards >= {f"{name}.json" for name in ("system-health", "prometheus", "loki", "logs", "jaeger")}
     assert dashboards >= {"application-performance.json", "business.json"}
-    assert "host = sql.example.com:5433" in ini
+    assert f"host = {VALUES.grafana_postgres_host}:5433" in ini
     assert "default_home_dashboard_path = /etc/grafana/dashboards/system-health/system-health.json" in ini
 
 
@@ -399,11 +399,14 @@ def test_grafanas_database_is_saved_where_it_is_by_its_own_programs(objects: Obj
     }
     assert postgres["image"].startswith("docker.io/library/postgres:16.")
     assert (said["PGHOST"], said["PGPORT"], said["PGDATABASE"], said["PGUSER"]) == (
-        *("sql.example.com", "5433"),
+        *(VALUES.grafana_postgres_host, "5433"),
         *("boards", "somebody"),
     )
     watched = json.dumps(objects.file("prometheus-rules", "backups.yaml")).replace("\\", "")
     assert 'cronjob=~"grafana-backup"' in watched
+
+
+NO_RDS = {"grafana_database_vpc": None, "grafana_database_subnets": (), "grafana_database_clients": None}
 
 
 @pytest.mark.parametrize(
@@ -414,7 +417,7 @@ def test_grafanas_database_is_saved_where_it_is_by_its_own_programs(objects: Obj
             "grafana_backup is on, but backup_bucket_suffix is empty, so that there is no",
         ),
         (
-            {"grafana_postgres_host": None, "grafana_replicas": 1},
+            {**NO_RDS, "grafana_postgres_host": None, "grafana_replicas": 1},
             "grafana_backup is on, but grafana_postgres_host is empty: what is on Grafana's volume is not saved",
         ),
     ],
@@ -424,6 +427,17 @@ def test_a_saver_without_what_it_needs_is_refused(missing: dict[str, Any], told:
     """Somebody would rely on it."""
     with pytest.raises(ConstructError, match=told):
         monitoring(cdk8s.App(), "green", VALUES.but(**missing))
+
+
+@pytest.mark.parametrize("host", ["sql.example.com", None], ids=["another", "none"])
+def test_a_database_of_rds_that_grafana_does_not_use_is_refused(host: str | None) -> None:
+    """It is deployed first; Grafana would show its password to another server meanwhile, and be shut out there."""
+    with pytest.raises(
+        ConstructError,
+        match=rf"^grafana_postgres_host is '{host or ''}', but grafana_database_vpc asks AWS for the server "
+        r"blue-watching-grafana: deploy MonitoringDatabase, and use the address that it says$",
+    ):
+        monitoring(cdk8s.App(), "green", VALUES.but(grafana_postgres_host=host, grafana_backup=False))
 
 
 def test_roles_by_tokens_are_told_to_the_service_accounts(tmp_path: Path) -> None:

@@ -501,15 +501,15 @@ REFUSED: Mapping[str, tuple[Mapping[str, Any], str]] = {
     "seconds": ({"every": timedelta(seconds=3601)}, "restore points in acme-backup are looked at every 1:00:01: use "),
     "never-old": (
         {"limits": BackupLimits(every=timedelta(days=30) - 2 * HOUR)},
-        "a restore point in acme-backup is too old after 30 days, 0:00:00: use more than the 1:00:00 from one look",
+        f"a restore point of {PROMETHEUS.path} is too old after 30 days, 0:00:00, by every and late of BackupLimits: ",
     ),
     "one-never-old": (
         {"limits": BackupLimits(unsaved=timedelta(days=30))},
-        "a restore point in acme-backup is too old after 30 days, 0:00:00: use more than the 1:00:00 from one look",
+        f"a restore point of {GRAFANA.path} is too old after 30 days, 0:00:00, by unsaved of BackupLimits: use more ",
     ),
     "old-at-once": (
         {"limits": BackupLimits(unsaved=HOUR)},
-        "a restore point in acme-backup is too old after 1:00:00: use more than the 1:00",
+        f"a restore point of {GRAFANA.path} is too old after 1:00:00, by unsaved of BackupLimits: use more than",
     ),
     "runbooks": ({"runbooks": "runbooks"}, "runbooks is 'runbooks': use a URL such as "),
     "many": (

@@ -170,7 +170,10 @@ REFUSED: Mapping[str, tuple[Mapping[str, Any], str]] = {
         {"origins": [SHOP]},
         "nobody tries to restore blue/shop/prometheus, so that its alarm would never end: add a drill to the pipeline",
     ),
-    "nobody": ({"origins": []}, "nobody tries to restore what is in acme-backup: add a drill to the pipeline, by Bac"),
+    "nobody": (
+        {"origins": []},
+        f"none of the drills is meant: name some of {PROMETHEUS.path}, or leave the alarms out",
+    ),
     "no-link": ({"runbooks": "docs"}, "runbooks is 'docs': use a URL such as"),
 }
 

@@ -160,6 +160,7 @@ def test_two_alerts_of_a_name_are_refused() -> None:
         metric("up", pod="a", job="typo"),
         f"{metric('up', job='api')} and on (pod) {metric('up', job='typo', pod='b')}",
         metric("up", job=matches("api|typo")),
+        'up{pod="a", job = "typo"}',
         metric("up", job=matches("(typo)")),
     ],
 )
