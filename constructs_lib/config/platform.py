@@ -82,6 +82,7 @@ class Platform:
         counts = ("targets", "series", "jobs", "groups", "rules", "results")
         try:
             prometheus, allowed = document["prometheus"], document["allowed"]
+            ports, limits = allowed["ports"], allowed["limits"]
             port = prometheus["port"]
             pods = Pods(prometheus["pods"]["namespace"], tuple(prometheus["pods"]["labels"].items()))
             return cls(
@@ -93,8 +94,14 @@ class Platform:
                 account=document["account"],
                 role=document["role"],
                 allowed=Allowed(
-                    ports=PortRange(**allowed["ports"]),
-                    limits=Limits(**{**allowed["limits"], "body": Bytes(**allowed["limits"]["body"])}),
+                    ports=PortRange(ports["first"], ports["last"]),
+                    # What a later version has added is for those who know it, as everywhere in the document.
+                    limits=Limits(
+                        samples=limits["samples"],
+                        labels=limits["labels"],
+                        label_value_length=limits["label_value_length"],
+                        body=Bytes(limits["body"]["count"]),
+                    ),
                     **{name: int(allowed[name]) for name in counts},
                     reserved_recordings=tuple(allowed["reserved_recordings"]),
                 ),

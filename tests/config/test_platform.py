@@ -34,6 +34,17 @@ def test_contract_is_read_as_it_was_written():
     assert Platform.from_contract(contract()) == PLATFORM
 
 
+@pytest.mark.parametrize("within", [(), ("allowed",), ("allowed", "limits"), ("allowed", "ports"), ("prometheus",)])
+def test_contract_of_a_later_version_is_read_all_the_same(within: tuple[str, ...]) -> None:
+    """What it has added is for those who know it: else every team would upgrade in one step with the platform."""
+    document = contract()
+    part = document
+    for name in within:
+        part = part[name]
+    part["exemplars"] = 7
+    assert Platform.from_contract(document) == PLATFORM
+
+
 def test_contract_tells_of_dashboards_where_somebody_takes_them():
     """One of before says nothing of them, and is read all the same."""
     taking = replace(PLATFORM, dashboards=DashboardsTaken(account="grafana", role="monitoring-grafana-c", allowed=7))
