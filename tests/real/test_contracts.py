@@ -34,6 +34,7 @@ ABSENT = {
     "jaeger_storage_bulk_index_latency_err_seconds": "no write to the store of spans has failed",
     "backup_last_success_timestamp_seconds": "no block is finished yet: test_restore makes a restore point",
     "backup_last_attempt_succeeded": "likewise",
+    "backup_restore_point_bytes": "likewise",
     "collector_refused": "no team has released anything yet, which test_teams sees to",
 }
 # Labels that contracts leave out, as their files say.
