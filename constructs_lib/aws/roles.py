@@ -4,7 +4,6 @@ import re
 
 import aws_cdk as cdk
 import jsii
-from aws_cdk import aws_eks as eks
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
@@ -80,13 +79,17 @@ class ServiceAccountRole(Construct):
         bucket.grant(self.role, access)
 
     def _associate(self) -> None:
-        eks.CfnPodIdentityAssociation(
+        # Not by the types of EKS, 30,000 lines which all would import for this one resource.
+        cdk.CfnResource(
             self,
             "Association",
-            cluster_name=self.identity.cluster,
-            namespace=self.identity.namespace,
-            service_account=self.identity.service_account,
-            role_arn=self.role.role_arn,
+            type="AWS::EKS::PodIdentityAssociation",
+            properties={
+                "ClusterName": self.identity.cluster,
+                "Namespace": self.identity.namespace,
+                "RoleArn": self.role.role_arn,
+                "ServiceAccount": self.identity.service_account,
+            },
         )
 
     def _assert_when_deployed(self, web_identity: WebIdentity) -> None:
