@@ -1,7 +1,6 @@
 /** Roles that pods get by their service accounts, as constructs_lib/aws/roles.py makes them, and of schedules. */
 
 import * as cdk from "aws-cdk-lib";
-import * as eks from "aws-cdk-lib/aws-eks";
 import * as iam from "aws-cdk-lib/aws-iam";
 import * as scheduler from "aws-cdk-lib/aws-scheduler";
 import { Construct } from "constructs";
@@ -31,11 +30,14 @@ export class ServiceAccountRole extends Construct {
       assumedBy: pods.withSessionTags(),
       description: `Of ${serviceAccount} in ${namespace} of the cluster ${cluster}.`,
     });
-    new eks.CfnPodIdentityAssociation(this, "Association", {
-      clusterName: cluster,
-      namespace,
-      serviceAccount,
-      roleArn: this.role.roleArn,
+    new cdk.CfnResource(this, "Association", {
+      type: "AWS::EKS::PodIdentityAssociation",
+      properties: {
+        ClusterName: cluster,
+        Namespace: namespace,
+        RoleArn: this.role.roleArn,
+        ServiceAccount: serviceAccount,
+      },
     });
   }
 }
