@@ -245,11 +245,11 @@ def _grafana(
 
 
 def _people_store(values: Environment) -> PostgresStore | None:
-    host, made = values.grafana_postgres_host, values.grafana_database
-    if made and not (host or "").startswith(f"{made.name}."):
+    host, database = values.grafana_postgres_host, values.grafana_database
+    if database and not (host or "").startswith(f"{database.name}."):
         raise ConstructError(
-            f"grafana_postgres_host is {host or ''!r}, but grafana_database_vpc asks AWS for the server {made.name}: "
-            "deploy MonitoringDatabase, and use the address that it says"
+            f"grafana_postgres_host is {host or ''!r}, but grafana_database_vpc asks AWS for the server "
+            f"{database.name}: deploy MonitoringDatabase, and use the address that it says"
         )
     if not host:
         return None

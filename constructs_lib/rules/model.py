@@ -295,10 +295,10 @@ class RuleGroup:
         rules = [(f"the recording {recording.name}", recording.expr) for recording in self.recordings]
         rules += [(f"the alert {alert.name}", alert.expr) for alert in self.alerts]
         for rule, expr in rules:
-            for job in _jobs_in(expr):
-                if not any(re.fullmatch(job, each) for each in scraped):
+            for job, pattern in _jobs_in(expr):
+                if not any(re.fullmatch(pattern, each) for each in scraped):
                     raise ConstructError(
-                        f"{rule} reads series of the job {job.replace(chr(92), '')!r}, which nothing scrapes: "
+                        f"{rule} reads series of the job {job!r}, which nothing scrapes: "
                         f"scrape it, or leave the rule group {self.name!r} out"
                     )
 
@@ -313,14 +313,15 @@ class RuleGroup:
         return {"groups": [{"name": self.name, "rules": [*recordings, *alerts]}]}
 
 
-def _jobs_in(expr: str) -> Iterator[str]:
-    """The patterns of the jobs whose series an expression reads: each alternative for itself, one may be misspelt."""
+def _jobs_in(expr: str) -> Iterator[tuple[str, str]]:
+    """Name and pattern of the jobs whose series an expression reads; each alternative by itself."""
     for operator, written in re.findall(r'[{,]\s*job\s*(=~?)\s*"((?:[^"\\]|\\.)*)"', expr):
         value = re.sub(r"\\(.)", r"\1", written)
         if operator == "=":
-            yield re.escape(value)
+            yield value, re.escape(value)
         else:
-            yield from [value] if "(" in value else value.split("|")
+            for pattern in [value] if "(" in value else re.split(r"(?<!\\)\|", value):
+                yield re.sub(r"\\(.)", r"\1", pattern), pattern
 
 
 def _check(expr: str, of: str) -> None:
