@@ -167,16 +167,16 @@ class Change:
             "NewStateReason": f"judged by the tests at {self.at:%H:%M:%S}",
             "StateChangeTime": f"{self.at:%Y-%m-%dT%H:%M:%S.000+0000}",
             "Region": self.region,
-            "AlarmArn": self.arn,
+            "AlarmArn": arn(self.name, region=self.region, account=self.account),
             "OldStateValue": self.was,
             **{name: self.alarm.get(name, []) for name in ("OKActions", "AlarmActions", "InsufficientDataActions")},
         }
         return json.dumps(told)
 
-    @property
-    def arn(self) -> str:
-        """Of the alarm."""
-        return f"arn:aws:cloudwatch:{self.region}:{self.account}:alarm:{self.name}"
+
+def arn(name: str, *, region: str, account: str) -> str:
+    """Of an alarm."""
+    return f"arn:aws:cloudwatch:{region}:{account}:alarm:{name}"
 
 
 def _seen(metric: Mapping[str, Any], statistic: str, period: int, silence: float | None = None) -> Seen:

@@ -34,6 +34,7 @@ from constructs_lib.contract import GRAFANA_BACKUP, LOKI, PROMETHEUS, RESTORE_DR
 from constructs_lib.restore_point import DATABASE
 from constructs_lib.restore_points import Origin
 from tests.alarms import seen
+from tests.cluster.outside.functions import CALL
 from tests.cluster.outside.provider import openssl
 from tests.cluster.outside.record import Record
 from tests.cluster.outside.servers import WebServer, context
@@ -74,15 +75,6 @@ PODS, SCHEDULER = "pods.eks.amazonaws.com", "scheduler.amazonaws.com"
 FUNCTIONS, SCHEDULES, STARTS = "Watch/lambda.amazonaws.com", f"Watch/{SCHEDULER}", f"Schedule/{SCHEDULER}"
 QUEUES = {ORIGINS[PROMETHEUS].queue(f"{PROMETHEUS}-{ordinal}") for ordinal in range(PROD.prometheus_replicas)}
 TAKE = ("GetQueueUrl", "ReceiveMessage", "ChangeMessageVisibility", "DeleteMessage")
-# What Lambda does with a function: its code, its name, its environment.
-CALL = """
-import importlib, sys
-
-sys.path.insert(0, sys.argv[1])
-module, _, name = sys.argv[2].rpartition(".")
-context = type("Context", (), {"get_remaining_time_in_millis": lambda self: 900_000})()
-getattr(importlib.import_module(module), name)({"time": "2026-11-28T02:00:00Z"}, context)
-"""
 SOON = timedelta(seconds=30)
 ACCOUNT_OF_PODS = "aws:RequestTag/kubernetes-service-account"
 
@@ -546,8 +538,9 @@ def test_the_code_that_is_deployed_says_what_it_finds(
     assert (made["Runtime"], made["Timeout"], made["MemorySize"]) == ("python3.14", 900, 1024)
 
     environment = {**aws.environment, **made["Environment"]["Variables"]}
-    command = [sys.executable, "-P", "-c", CALL, str(tmp_path), made["Handler"]]
-    subprocess.run(command, check=True, cwd=tmp_path, env=environment)
+    command = [sys.executable, "-P", "-c", CALL, made["Handler"], str(tmp_path)]
+    event = json.dumps({"time": "2026-11-28T02:00:00Z"})
+    subprocess.run(command, check=True, cwd=tmp_path, env=environment, input=event, text=True)
     told = aws.client("cloudwatch").list_metrics(Namespace="constructs-lib/backup")["Metrics"]
     named = [(each["MetricName"], {d["Name"]: d["Value"] for d in each["Dimensions"]}) for each in told]
     assert {(metric, "/".join(said[name] for name in REPLICA)) for metric, said in named} == {

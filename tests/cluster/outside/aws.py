@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 
 import yaml
 
+from tests import alarms
 from tests.cluster.authority import PUBLIC, Authority
 from tests.cluster.errors import ClusterError
 from tests.cluster.injection import AUDIENCE, associations, seen
@@ -129,7 +130,7 @@ class Aws:
         self._made: set[str] = set()  # ARNs of roles
         self._moto = Moto(self.machine, directory, region=spec.region)
         self.queues, self.metrics = Queues(self._moto, host=spec.aws.sqs), Metrics(self._moto)
-        self.topics = Topics(self.machine, region=spec.region)
+        self.topics = Topics(self._moto)
         self.schedules: dict[str, Schedule] = {}
         self._users: dict[str, Credentials] = {}  # by the ARN of the role
         self.functions: dict[str, Function] = {}
@@ -339,9 +340,9 @@ class Aws:
             refuse_unknown(role)
             self._make_user(role)
         for name, alarm in made.alarms.items():
-            arn = f"arn:aws:cloudwatch:{self._spec.region}:{ACCOUNT}:alarm:{name}"
+            asking = alarms.arn(name, region=self._spec.region, account=ACCOUNT)
             for action in {*alarm.get("AlarmActions", ()), *alarm.get("OKActions", ())}:
-                refuse_unheard(made.topics[action], arn, account=ACCOUNT)
+                refuse_unheard(made.topics[action], asking, account=ACCOUNT)
         for topic in made.topics:
             self.topics.make(topic)
         self.functions |= made.functions

@@ -7,13 +7,13 @@ from pathlib import Path
 from tests.cluster.outside.signature import Credentials
 from tests.cluster.outside.templates import Function
 
-# Nothing else of this machine's Python is there, but boto3, which Lambda brings; the event is read from a pipe.
+# The handler, and the directories in which code is; the event is read from a pipe.
 CALL = """
 import importlib, json, logging, sys
 
-sys.path[:0] = sys.argv[1:3]
+sys.path[:0] = sys.argv[2:]
 logging.basicConfig(level=logging.INFO, stream=sys.stdout)
-module, _, name = sys.argv[3].rpartition(".")
+module, _, name = sys.argv[1].rpartition(".")
 context = type("Context", (), {"get_remaining_time_in_millis": lambda self: 900_000})()
 getattr(importlib.import_module(module), name)(json.load(sys.stdin), context)
 """
@@ -40,5 +40,6 @@ def command(function: Function, code: Path, credentials: Credentials, *, region:
         "AWS_EC2_METADATA_DISABLED": "true",
     }
     said = [f"{name}={value}" for name, value in environment.items()]
-    program = [sys.executable, "-I", "-S", "-B", "-c", CALL, str(code), str(Path(botocore.origin).parents[1])]
-    return ["env", "--ignore-environment", *said, *program, function.handler]
+    # Nothing else of this machine's Python is there, but boto3, which Lambda brings.
+    program = [sys.executable, "-I", "-S", "-B", "-c", CALL, function.handler]
+    return ["env", "--ignore-environment", *said, *program, str(code), str(Path(botocore.origin).parents[1])]

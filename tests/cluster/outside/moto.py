@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Mapping
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -60,19 +61,28 @@ class Moto:
         Raises:
             ClusterError: it refuses the request.
         """
-        status, text = self._machine.call(lambda: _asked(api, action, parameters, self._region))
-        if status != 200:
-            raise ClusterError(f"{action} of {parameters} was answered by moto with {status}: {text}")
+        text = self.send(api.service, json.dumps(parameters), api.target(action))
         found: dict[str, Any] = json.loads(text or "{}")
         return found
 
+    def send(self, service: str, body: str, headers: Mapping[str, str]) -> str:
+        """What it answers to a request, by whatever protocol.
 
-def _asked(api: Api, action: str, parameters: object, region: str) -> tuple[int, str]:
+        Raises:
+            ClusterError: it refuses the request.
+        """
+        status, text = self._machine.call(lambda: _sent(service, body, headers, self._region))
+        if status != 200:
+            raise ClusterError(f"{body} was answered by moto with {status}: {text}")
+        return text
+
+
+def _sent(service: str, body: str, headers: Mapping[str, str], region: str) -> tuple[int, str]:
     connection = HTTPConnection(*STORE, timeout=PATIENCE)
     # It reads there which service of which region is meant, and no more.
-    by = {"Authorization": f"AWS4-HMAC-SHA256 Credential={ACCOUNT}/20261128/{region}/{api.service}/aws4_request"}
+    by = {"Authorization": f"AWS4-HMAC-SHA256 Credential={ACCOUNT}/20261128/{region}/{service}/aws4_request"}
     try:
-        connection.request("POST", "/", json.dumps(parameters), by | api.target(action))
+        connection.request("POST", "/", body, {**by, **headers})
         answer = connection.getresponse()
         return answer.status, answer.read().decode()
     finally:

@@ -1,22 +1,18 @@
 """SNS, as tests know it: moto, which tells subscribers by HTTPS, and asks nobody whether they want to hear."""
 
-from http.client import HTTPConnection
 from urllib.parse import urlencode
 
-from tests.cluster.errors import ClusterError
-from tests.cluster.machine import Machine
-from tests.cluster.outside.client import FORM, PATIENCE
-from tests.cluster.outside.door import STORE
-from tests.cluster.outside.moto import ACCOUNT
+from tests.cluster.outside.client import FORM
+from tests.cluster.outside.moto import Moto
 
 SERVICE, VERSION = "sns", "2010-03-31"
 
 
 class Topics:
-    """Those that moto keeps, on its machine."""
+    """Those that moto keeps."""
 
-    def __init__(self, machine: Machine, *, region: str) -> None:
-        self._machine, self._region = machine, region
+    def __init__(self, moto: Moto) -> None:
+        self._moto = moto
 
     def make(self, arn: str) -> None:
         """Make a topic."""
@@ -31,18 +27,4 @@ class Topics:
         self._ask("Publish", TopicArn=arn, Subject=subject, Message=message)
 
     def _ask(self, action: str, **parameters: str) -> None:
-        body = urlencode({"Action": action, "Version": VERSION, **parameters})
-        status, text = self._machine.call(lambda: _asked(body, self._region))
-        if status != 200:
-            raise ClusterError(f"{action} was answered by moto with {status}: {text}")
-
-
-def _asked(body: str, region: str) -> tuple[int, str]:
-    connection = HTTPConnection(*STORE, timeout=PATIENCE)
-    by = {"Authorization": f"AWS4-HMAC-SHA256 Credential={ACCOUNT}/20261128/{region}/{SERVICE}/aws4_request"}
-    try:
-        connection.request("POST", "/", body, by | FORM)
-        answer = connection.getresponse()
-        return answer.status, answer.read().decode()
-    finally:
-        connection.close()
+        self._moto.send(SERVICE, urlencode({"Action": action, "Version": VERSION, **parameters}), FORM)
